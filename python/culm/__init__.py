@@ -1,0 +1,77 @@
+"""Culm: functions that run as jobs, on a laptop or at many sites.
+
+from culm import work, workflow
+
+@work
+def square(x):
+    return x * x
+
+@workflow
+def main():
+    return sum(square.map(range(10)))
+
+if __name__ == '__main__':
+    print(main())
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from ._errors import (
+    BundleError,
+    CallCancelled,
+    CulmError,
+    LostError,
+    MemoryLimit,
+    ParentFailed,
+    RemoteError,
+    RunnerError,
+    SiteError,
+    StorageError,
+    UserError,
+    WallTimeLimit,
+)
+from ._work import Call, MapCall, Outcome, Work, work
+
+if TYPE_CHECKING:
+    from ._client import Client
+    from ._workflow import WorkflowFunction, session, workflow
+
+__version__ = '0.1.0'
+
+__all__ = [
+    'BundleError',
+    'Call',
+    'CallCancelled',
+    'Client',
+    'CulmError',
+    'LostError',
+    'MapCall',
+    'MemoryLimit',
+    'Outcome',
+    'ParentFailed',
+    'RemoteError',
+    'RunnerError',
+    'SiteError',
+    'StorageError',
+    'UserError',
+    'WallTimeLimit',
+    'Work',
+    'WorkflowFunction',
+    'session',
+    'work',
+    'workflow',
+]
+
+for _public in set(__all__) & set(globals()):
+    globals()[_public].__module__ = __name__  # tracebacks say culm.UserError
+
+_LAZY = {'Client': '_client', 'WorkflowFunction': '_workflow', 'session': '_workflow', 'workflow': '_workflow'}
+
+
+def __getattr__(name: str) -> Any:
+    """What speaks HTTP is imported when it is first needed: a runner seldom does, and starts faster without."""
+    if name not in _LAZY:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    from importlib import import_module
+
+    return getattr(import_module(f'{__name__}.{_LAZY[name]}'), name)

@@ -1,0 +1,264 @@
+"""What is shipped to the worker so that it can import a work: a bundle, named by the hash of its contents.
+
+A bundle has the module of the work and, found by reading import statements (those inside functions too), every module
+and package of the user's own that it leads to: of a package the whole folder with its data files, of a plain script or
+module the file alone. What is installed (site-packages, the standard library) is not shipped. So a script that lies in
+a home folder among thousands of files ships itself and what it imports, and nothing else; data files beside it are
+named by `@work(files=['points.csv'])`.
+
+Left out of a package: hidden files, `__pycache__`, `node_modules`, virtual environments, and what `.culmignore` (a
+pattern a line, as for the shell, matched with a name or with a path from that file's folder) in the folder that holds
+the module or package says.
+"""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import functools
+import glob
+import hashlib
+import importlib.util
+import json
+import os
+import site
+import sysconfig
+import threading
+from importlib.machinery import ModuleSpec
+from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+
+from ._client import Client
+from ._errors import CulmError
+from ._source import Source
+
+MAX_FILES = 2_000
+MAX_BYTES = 50_000_000
+
+_IGNORED_FOLDERS = frozenset({'__pycache__', 'node_modules', 'site-packages', 'venv'})
+#: Folders that building makes; a package of this name is no such folder.
+_BUILT_FOLDERS = frozenset({'build', 'dist'})
+_IGNORED_SUFFIXES = ('.pyc', '.pyo')
+
+#: (file of the module, pattern), by `@work(files=…)`.
+_wanted_files: Set[Tuple[str, str]] = set()
+#: Bundles by the file of the module, once per process: what runs remotely is what this process has loaded.
+_known: Dict[Tuple[str, str], str] = {}
+_lock = threading.Lock()
+
+
+class Bundle(NamedTuple):
+    """`files` maps paths inside the bundle to files here."""
+
+    hash: str
+    manifest: Dict[str, Any]
+    files: Dict[str, str]
+
+
+def want_files(module_file: str, patterns: Sequence[str]) -> None:
+    """Files to ship beside a module: patterns with `*`, `?` and `**`, relative to its folder."""
+    _wanted_files.update((os.path.abspath(module_file), pattern) for pattern in patterns)
+
+
+def ensure_bundle(client: Client, source: Source) -> str:
+    """The hash of the bundle of a source; the server has it afterwards."""
+    place = (client.url, source.file or source.module)
+    with _lock:
+        if place not in _known:
+            bundle = make_bundle(gather(source))
+            _upload(client, bundle)
+            _known[place] = bundle.hash
+        return _known[place]
+
+
+def _upload(client: Client, bundle: Bundle) -> None:
+    """The server says what it lacks, and once it lacks nothing the bundle is there."""
+    by_hash = {entry['hash']: bundle.files[entry['path']] for entry in bundle.manifest['files']}
+    for _ in range(2):
+        ticket = client.post('/v1/bundles', bundle.manifest, repeat=True)
+        if ticket['bundle'] != bundle.hash:
+            raise CulmError('bundle_failed', f'the server calls the bundle {ticket["bundle"]}, and it is {bundle.hash}')
+        if not ticket['missing']:
+            return
+        for wanted in ticket['missing']:
+            with open(by_hash[wanted['hash']], 'rb') as file:
+                client.put_bytes(wanted['url'], file.read())
+    raise CulmError(
+        'bundle_failed', 'the server still lacks files that were sent', 'Did they change meanwhile? Run it again.'
+    )
+
+
+def make_bundle(files: Mapping[str, str]) -> Bundle:
+    """Reads and hashes the files, and refuses what is too much."""
+    entries: List[Dict[str, Any]] = []
+    for path, place in files.items():
+        with open(place, 'rb') as file:
+            content = file.read()
+        entries.append({'path': path, 'hash': hashlib.sha256(content).hexdigest(), 'bytes': len(content)})
+    _refuse_too_much(entries)
+    manifest = {'version': 1, 'language': 'python', 'files': entries}
+    name = hashlib.sha256(manifest_text(manifest).encode('utf-8')).hexdigest()
+    return Bundle(name, manifest, dict(files))
+
+
+def manifest_text(manifest: Mapping[str, Any]) -> str:
+    """What the name of a bundle is the hash of: sorted files (by UTF-16, as JavaScript compares), no spaces."""
+    files = sorted(manifest['files'], key=lambda entry: entry['path'].encode('utf-16-be'))
+    form = {
+        'version': manifest['version'],
+        'language': manifest['language'],
+        'files': [{'path': f['path'], 'hash': f['hash'], 'bytes': f['bytes']} for f in files],
+    }
+    return json.dumps(form, ensure_ascii=False, separators=(',', ':'))
+
+
+def gather(source: Source) -> Dict[str, str]:
+    """Paths inside the bundle, and the files here that they are. Empty when the module is installed."""
+    files: Dict[str, str] = {}
+    if source.is_script:
+        if source.file is None or not os.path.isfile(source.file):
+            raise CulmError('bundle_failed', f'the script {source.module} is in no file that could be shipped')
+        files[source.module] = source.file
+        names = _imported(source.file)
+    else:
+        names = [source.module.partition('.')[0]]
+        if _spec(names[0]) is None:
+            raise CulmError('bundle_failed', f'the module {source.module} was not found again by its name')
+    seen: Set[str] = {'culm'}
+    while names:
+        name = names.pop()
+        if name not in seen:
+            seen.add(name)
+            found = _local_files(name)
+            files.update(found)
+            names += [inner for path, place in found.items() if path.endswith('.py') for inner in _imported(place)]
+    return {**files, **_extra_files(files)}
+
+
+def _imported(file: str) -> List[str]:
+    """The first parts of the names of all modules that a source imports, anywhere in it."""
+    try:
+        with open(file, 'rb') as source:
+            tree = ast.parse(source.read(), file)
+    except (SyntaxError, ValueError):
+        return []
+    names: Set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.partition('.')[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition('.')[0])
+    return sorted(names)
+
+
+def _spec(name: str) -> Optional[ModuleSpec]:
+    try:
+        return importlib.util.find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return None
+
+
+def _local_files(name: str) -> Dict[str, str]:
+    """The files of a top-level module or package, when it is the user's own."""
+    spec = _spec(name)
+    if spec is None:
+        return {}
+    if spec.submodule_search_locations is not None:
+        folders = [f for f in spec.submodule_search_locations if os.path.isdir(f) and not _is_installed(f)]
+        return {path: place for folder in reversed(folders) for path, place in _package_files(name, folder)}
+    if spec.origin is None or not os.path.isfile(spec.origin) or _is_installed(spec.origin):
+        return {}
+    return {os.path.basename(spec.origin): os.path.abspath(spec.origin)}
+
+
+def _package_files(name: str, folder: str) -> Iterator[Tuple[str, str]]:
+    ignored = _ignore_patterns(os.path.dirname(folder))
+    for here, folders, names in os.walk(folder):
+        inside = os.path.join(name, os.path.relpath(here, folder)) if here != folder else name
+        folders[:] = sorted(
+            f for f in folders if not _is_ignored_folder(here, f) and not _matches(ignored, os.path.join(inside, f))
+        )
+        for file in sorted(names):
+            path = os.path.join(inside, file)
+            if file.startswith('.') or file.endswith(_IGNORED_SUFFIXES) or _matches(ignored, path):
+                continue
+            if os.path.isfile(os.path.join(here, file)):
+                yield path.replace(os.sep, '/'), os.path.join(here, file)
+
+
+def _is_ignored_folder(here: str, name: str) -> bool:
+    folder = os.path.join(here, name)
+    if name.startswith('.') or name in _IGNORED_FOLDERS or os.path.exists(os.path.join(folder, 'pyvenv.cfg')):
+        return True
+    return name in _BUILT_FOLDERS and not os.path.exists(os.path.join(folder, '__init__.py'))
+
+
+def _ignore_patterns(folder: str) -> List[str]:
+    try:
+        with open(os.path.join(folder, '.culmignore'), encoding='utf-8') as file:
+            lines = [line.strip() for line in file]
+    except OSError:
+        return []
+    return [line.strip('/') for line in lines if line and not line.startswith('#')]
+
+
+def _matches(patterns: Sequence[str], path: str) -> bool:
+    path = path.replace(os.sep, '/')
+    return any(fnmatch.fnmatch(path, p) or fnmatch.fnmatch(path.rpartition('/')[2], p) for p in patterns)
+
+
+def _extra_files(files: Mapping[str, str]) -> Dict[str, str]:
+    """What works in these files asked for, at the same place relative to their module."""
+    inside = {os.path.abspath(place): path for path, place in files.items()}
+    found: Dict[str, str] = {}
+    for module_file, pattern in sorted(_wanted_files):
+        if module_file not in inside:
+            continue
+        folder, prefix = os.path.dirname(module_file), os.path.dirname(inside[module_file])
+        places = [p for p in sorted(glob.glob(os.path.join(folder, pattern), recursive=True)) if os.path.isfile(p)]
+        if not places:
+            raise CulmError(
+                'bundle_failed',
+                f'files={pattern!r}: there is no such file in {folder}',
+                'Patterns are relative to the file of the work.',
+            )
+        for place in places:
+            path = os.path.normpath(os.path.join(prefix, os.path.relpath(place, folder)))
+            if path.startswith('..') or os.path.isabs(path):
+                raise CulmError('bundle_failed', f'files={pattern!r}: {place} lies outside the folder of the sources')
+            found[path.replace(os.sep, '/')] = place
+    return found
+
+
+def _is_installed(path: str) -> bool:
+    place = os.path.abspath(path)
+    inside = any(place.startswith(folder + os.sep) for folder in _installed_folders())
+    return inside or not {'site-packages', 'dist-packages'}.isdisjoint(place.split(os.sep))
+
+
+@functools.lru_cache(maxsize=None)
+def _installed_folders() -> FrozenSet[str]:
+    paths = sysconfig.get_paths()
+    user_site = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
+    return frozenset(
+        map(os.path.abspath, [*(paths[name] for name in ('stdlib', 'platstdlib', 'purelib', 'platlib')), *user_site])
+    )
+
+
+def _refuse_too_much(entries: Sequence[Mapping[str, Any]]) -> None:
+    total = sum(entry['bytes'] for entry in entries)
+    if len(entries) <= MAX_FILES and total <= MAX_BYTES:
+        return
+    largest = sorted(entries, key=lambda entry: -int(entry['bytes']))[:5]
+    folders: Dict[str, int] = {}
+    for entry in entries:
+        folder = entry['path'].rpartition('/')[0] or '.'
+        folders[folder] = folders.get(folder, 0) + 1
+    fullest = sorted(folders.items(), key=lambda item: -item[1])[:5]
+    raise CulmError('bundle_failed', _too_much(len(entries), total, largest, fullest))
+
+
+def _too_much(count: int, total: int, largest: Sequence[Mapping[str, Any]], fullest: Sequence[Tuple[str, int]]) -> str:
+    big = ', '.join(f'{entry["path"]} ({entry["bytes"] / 1e6:.1f} MB)' for entry in largest)
+    full = ', '.join(f'{name} ({files})' for name, files in fullest)
+    limit = f'{MAX_FILES} files of {MAX_BYTES / 1e6:.0f} MB'
+    return f'the sources are {count} files of {total / 1e6:.1f} MB, more than {limit}; largest: {big}; fullest: {full}'

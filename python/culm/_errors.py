@@ -1,0 +1,193 @@
+"""What can go wrong, as exceptions.
+
+`CulmError` is anything that Culm itself has to say, with a code of the server's catalogue. `RemoteError` and its
+subclasses, one for each cause, say why a call has no value.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any, Dict, Mapping, Optional, Tuple, Type
+
+#: What to do about the errors that arise on this machine; the server sends its own help.
+_LOCAL_HELP: Dict[str, str] = {
+    'server_unknown': 'Start one with `culm up` (or `npx culm up`), or set CULM_SERVER and CULM_TOKEN.',
+    'server_away': 'Is it running? `culm doctor` looks.',
+    'plain_http': 'Use https:// for a server elsewhere.',
+    'unauthenticated': 'Set CULM_TOKEN; on the machine of the server the token is in CULM_HOME/token.',
+    'work_not_exported': 'Define it with `def` at the top level of a .py file, under the name it is called by.',
+    'work_during_import': 'Call it inside a function; in a script, below `if __name__ == "__main__":`.',
+    'bundle_failed': 'Name what is not needed in a file .culmignore beside the sources.',
+    'value_unsupported': 'Send plain data: numbers, text, lists, dicts, dates, bytes, NumPy arrays.',
+    'workflow_ended': 'Start a new one; an ended workflow takes no more calls.',
+}
+
+
+class CulmError(Exception):
+    """A promise that was broken: bad input, a missing thing, a server that is away.
+
+    `code` is for programs (see `docs/reference/errors.md`), `detail` says what is the matter this time, `help` what to
+    do about it, and `data` holds what else the server told.
+    """
+
+    def __init__(self, code: str, detail: str, help: str = '', data: Optional[Mapping[str, Any]] = None) -> None:
+        super().__init__(code, detail, help, data)
+        self.code = code
+        self.detail = detail
+        self.help = help or _LOCAL_HELP.get(code, '')
+        self.data: Dict[str, Any] = dict(data or {})
+
+    def __str__(self) -> str:
+        fields = [f'{e.get("path", "")}: {e.get("message", "")}' for e in _field_errors(self.data)]
+        return '\n'.join([f'{self.detail} ({self.code})', *fields, *([self.help] if self.help else [])])
+
+
+def _field_errors(data: Mapping[str, Any]) -> Tuple[Mapping[str, Any], ...]:
+    errors = data.get('errors')
+    return tuple(e for e in errors if isinstance(e, dict)) if isinstance(errors, list) else ()
+
+
+class RemoteError(CulmError):
+    """A call ended without a value. Its class, and `cause`, say who is to blame.
+
+    Attributes: `job_id`, `task_id`, `index` (place of the job in its task, from 0), `attempt`, `state`, `cause`,
+    `remote_type` and `remote_message` (class and text of the error on the worker), `remote_traceback` (text, or '').
+    """
+
+    #: How a sentence about it begins.
+    what = 'ended without a value'
+
+    def __init__(self, outcome: Mapping[str, Any], work_name: str = 'call') -> None:
+        error = outcome.get('error') or {}
+        self.outcome: Dict[str, Any] = dict(outcome)
+        self.work_name = work_name
+        self.job_id: str = outcome['jobId']
+        self.task_id: str = outcome['taskId']
+        self.index: int = outcome['index']
+        self.attempt: int = outcome['attempt']
+        self.state: str = outcome['state']
+        self.cause: Optional[str] = outcome.get('cause')
+        self.remote_type: str = error.get('type', '')
+        self.remote_message: str = error.get('message', '')
+        self.remote_traceback: str = error.get('stack', '')
+        super().__init__(self.cause or self.state, f'{work_name} ({self.job_id}) {self.what}{self._story()}')
+
+    def _story(self) -> str:
+        said = ': '.join(part for part in (self.remote_type, self.remote_message) if part)
+        return f': {said}' if said else ''
+
+    def __str__(self) -> str:
+        if not self.remote_traceback:
+            return self.detail
+        return f'{self.detail}\n\nOn the worker, attempt {self.attempt}:\n{self.remote_traceback.rstrip()}\n'
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return error_of, (self.outcome, self.work_name)
+
+
+class UserError(RemoteError):
+    """The function raised an error. If that was a built-in one, `except ValueError` (…) catches this as well."""
+
+    what = 'raised'
+
+    def _story(self) -> str:
+        return f' {super()._story()[2:]}'
+
+
+class MemoryLimit(RemoteError):
+    """It went over its memory limit and was ended."""
+
+    what = 'went over its memory limit'
+
+
+class WallTimeLimit(RemoteError):
+    """It went over its time limit and was ended."""
+
+    what = 'went over its time limit'
+
+
+class BundleError(RemoteError):
+    """Its code could not be loaded on the worker: a module or package is missing there, or its import fails."""
+
+    what = 'could not be loaded'
+
+
+class SiteError(RemoteError):
+    """The place could not run it: no disk, no interpreter."""
+
+    what = 'could not be run where it was sent'
+
+
+class StorageError(RemoteError):
+    """Its inputs could not be fetched, or its outputs could not be stored."""
+
+    what = 'could not fetch or store its data'
+
+
+class LostError(RemoteError):
+    """Its pilots fell silent, as often as it may be lost."""
+
+    what = 'was lost with its pilot'
+
+
+class RunnerError(RemoteError):
+    """Its process ended without a word: a signal, or an exit in the middle."""
+
+    what = 'lost its process'
+
+
+class ParentFailed(RemoteError):
+    """Something it was to run after did not finish."""
+
+    what = 'did not run, since something before it did not finish'
+
+
+class CallCancelled(RemoteError):
+    """It was cancelled."""
+
+    what = 'was cancelled'
+
+
+_BY_CAUSE: Dict[str, Type[RemoteError]] = {
+    'user': UserError,
+    'memory': MemoryLimit,
+    'walltime': WallTimeLimit,
+    'bundle': BundleError,
+    'site': SiteError,
+    'storage': StorageError,
+    'lost': LostError,
+    'runner': RunnerError,
+    'parent': ParentFailed,
+    'cancelled': CallCancelled,
+}
+
+#: Classes of a UserError that is a ValueError (…) too, made when first needed.
+_also: Dict[str, Type[RemoteError]] = {}
+
+
+def error_of(outcome: Mapping[str, Any], work_name: str = 'call') -> RemoteError:
+    """The exception that the outcome of a job stands for; the outcome is as `GET /v1/tasks/{id}/outcomes` gives it."""
+    cause = outcome.get('cause') or ('cancelled' if outcome['state'] == 'cancelled' else '')
+    kind = _BY_CAUSE.get(cause, RemoteError)
+    if kind is UserError:
+        kind = _user_error((outcome.get('error') or {}).get('type', ''))
+    return kind(outcome, work_name)
+
+
+def _user_error(type_name: str) -> Type[RemoteError]:
+    if type_name not in _also:
+        _also[type_name] = _make_user_error(getattr(builtins, type_name, None))
+    return _also[type_name]
+
+
+def _make_user_error(builtin: Any) -> Type[RemoteError]:
+    """StopIteration is left out: raised again inside a generator, it would end that one."""
+    fits = isinstance(builtin, type) and issubclass(builtin, Exception) and builtin is not Exception
+    if not fits or issubclass(builtin, (StopIteration, StopAsyncIteration)):
+        return UserError
+    try:
+        return type(
+            'UserError', (UserError, builtin), {'__doc__': UserError.__doc__, '__module__': UserError.__module__}
+        )
+    except TypeError:  # Some built-in errors have a layout of their own.
+        return UserError

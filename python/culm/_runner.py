@@ -1,0 +1,306 @@
+"""The warm process that runs jobs: `python -m culm._runner`, with the pilot's socket as file descriptor 3.
+
+Says and hears what `src/contract/runner.ts` describes, one JSON document a line, one job at a time. Standard output and
+error belong to the payload; after each job a mark is written to both, so that the pilot knows whose output it read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import resource
+import select
+import socket
+import sys
+import threading
+import time
+from types import ModuleType
+from typing import Any, BinaryIO, Callable, Dict, Mapping, Optional, TextIO, Tuple
+
+from ._coroutines import is_coroutine, run_coroutine
+from ._errors import CulmError
+from ._scope import MAX_INLINE_BYTES, Scope, entered
+from ._slot import Slot
+from ._source import SCRIPT_MODULE, SCRIPT_PATH
+from ._values import decode, encode
+
+Word = Dict[str, Any]
+
+_CHANNEL_FD = 3
+
+
+class Channel:
+    """The line to the pilot. Any thread may say something; one at a time hears."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._reader: BinaryIO = sock.makefile('rb')
+        self._lock = threading.Lock()
+
+    def say(self, word: Word) -> None:
+        line = json.dumps(word, separators=(',', ':')).encode('ascii') + b'\n'
+        with self._lock:
+            self._socket.sendall(line)
+
+    def hear(self) -> Optional[Word]:
+        """The pilot's next word; None when it is gone."""
+        line = self._reader.readline()
+        return json.loads(line) if line.endswith(b'\n') else None
+
+    def leave_with_pilot(self) -> None:
+        """Without its pilot a job would run on unseen, beside its next attempt: the process ends with it."""
+
+        def watch() -> None:
+            poll = select.poll()
+            poll.register(self._socket, getattr(select, 'POLLRDHUP', 0))
+            poll.poll()
+            os._exit(1)
+
+        threading.Thread(target=watch, name='culm-pilot', daemon=True).start()
+
+
+class Output:
+    """Standard output and error as they were at the start, whatever a payload makes of `sys.stdout`."""
+
+    def __init__(self) -> None:
+        self._streams: Tuple[TextIO, TextIO] = (sys.stdout, sys.stderr)
+        for stream in self._streams:
+            reconfigure = getattr(stream, 'reconfigure', None)
+            if reconfigure:
+                reconfigure(line_buffering=True, errors='backslashreplace')
+        self._flush_c = _c_flush()
+
+    def end(self, job_id: str, attempt: int) -> None:
+        """Everything that the job printed is out, and the mark after it."""
+        for changed, stream in zip((sys.stdout, sys.stderr), self._streams):
+            if changed is not stream:
+                _quietly(changed.flush)
+        sys.stdout, sys.stderr = self._streams
+        self._flush_c()
+        for stream in self._streams:
+            _quietly(stream.write, f'\0culm:end:{job_id}:{attempt}\0\n')
+            _quietly(stream.flush)
+
+
+class Memory:
+    """The peak of this process since the last reset, MB. Elsewhere than on Linux it is the peak since the start.
+
+    Linux forgets the peak when told to. `ru_maxrss` would not do: it begins with the size of the process that started
+    this one (300 MB measured under a pilot of that size, for a Python of 8 MB).
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._status = os.open('/proc/self/status', os.O_RDONLY | os.O_CLOEXEC)
+            self._forget = os.open('/proc/self/clear_refs', os.O_WRONLY | os.O_CLOEXEC)
+            self.reset()
+        except OSError:
+            self._status = self._forget = -1
+
+    def reset(self) -> None:
+        if self._forget >= 0:
+            os.pwrite(self._forget, b'5', 0)
+
+    def peak_mb(self) -> float:
+        if self._status < 0:
+            unit = 1e6 if sys.platform == 'darwin' else 1e3
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+        status = os.pread(self._status, 8192, 0)
+        begin = status.index(b'VmHWM:') + 6
+        return int(status[begin : status.index(b'kB', begin)]) * 1024 / 1e6
+
+
+class Runner:
+    """Runs one job after the other for the same bundle."""
+
+    def __init__(self, channel: Channel, hello: Word) -> None:
+        self._channel = channel
+        self._folder = os.path.abspath(hello['bundleFolder'])
+        self._server_url: str = hello['serverUrl']
+        self._output = Output()
+        self._memory = Memory()
+        self._functions: Dict[Tuple[str, str], Callable[..., Any]] = {}
+        # `python -m` put the folder it was started in first; what is imported comes from the bundle instead.
+        sys.path[:] = [self._folder, *(p for p in sys.path if p not in ('', os.getcwd(), self._folder))]
+
+    def run(self, word: Word) -> None:
+        """Runs a job, and tells the pilot how it ended."""
+        began, cpu = time.perf_counter(), _cpu_seconds()
+        self._memory.reset()
+        done: Word = {'t': 'done', 'jobId': word['jobId'], 'attempt': word['attempt']}
+        try:
+            os.chdir(word['folder'])
+            done.update(self._outcome(word))
+        except BaseException as error:
+            done.update(_failed(error, 'user', self._folder))
+        self._output.end(word['jobId'], word['attempt'])
+        done['usage'] = {
+            'wallSeconds': round(time.perf_counter() - began, 6),
+            'cpuSeconds': round(_cpu_seconds() - cpu, 6),
+            'maxRssMb': round(self._memory.peak_mb(), 1),
+        }
+        self._channel.say(done)
+
+    def _outcome(self, word: Word) -> Word:
+        slot = Slot(lambda what: self._channel.say({'t': what, 'jobId': word['jobId']}), self._hear_resumed)
+        scope = self._scope(word, slot)
+        try:
+            with entered(scope):
+                return self._called(word, scope)
+        finally:
+            slot.end()
+            scope.close(
+                CulmError('workflow_ended', f'the job {word["jobId"]} has ended', 'Wait for calls before returning.')
+            )
+
+    def _called(self, word: Word, scope: Scope) -> Word:
+        try:
+            scope.importing = True
+            fn = self._function(word['module'], word['export'])
+        except BaseException as error:
+            return _failed(error, 'bundle', self._folder)
+        finally:
+            scope.importing = False
+        try:
+            args, kwargs = _arguments(word['common'], word['args'])
+            value = fn(*args, **kwargs)
+            if is_coroutine(value):
+                value = run_coroutine(value)
+            return {'ok': True, 'value': _sent(encode(value), word['folder'])}
+        except ModuleNotFoundError as error:
+            return _failed(error, 'bundle', self._folder)
+        except BaseException as error:
+            return _failed(error, 'user', self._folder)
+
+    def _scope(self, word: Word, slot: Slot) -> Scope:
+        def client() -> Any:
+            from ._client import Client
+
+            return Client(self._server_url, word['token'])
+
+        return Scope(client, word['workflowId'], word['jobId'], word['attempt'], slot=slot, bundle=word['bundle'])
+
+    def _function(self, module: str, export: str) -> Callable[..., Any]:
+        fn = self._functions.get((module, export))
+        if fn is None:
+            found = getattr(self._module(module), export, None)
+            fn = getattr(found, 'fn', found)
+            if not callable(fn):
+                raise CulmError('work_not_exported', f'{module} has no function {export}')
+            self._functions[module, export] = fn
+        return fn
+
+    def _module(self, name: str) -> ModuleType:
+        path = os.path.join(self._folder, name)
+        if name.endswith('.py') and os.path.isfile(path):
+            return sys.modules.get(SCRIPT_MODULE) or _import_script(path, name)
+        return importlib.import_module(name)
+
+    def _hear_resumed(self) -> None:
+        word = self._channel.hear()
+        if word is None:
+            os._exit(1)
+        if word['t'] != 'resumed':
+            raise AssertionError(f'the pilot said {word["t"]} instead of resumed')
+
+
+def _import_script(path: str, name: str) -> ModuleType:
+    """Under a name that is not `__main__`. A runner has one bundle, and a bundle one script."""
+    spec = importlib.util.spec_from_file_location(SCRIPT_MODULE, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    setattr(module, SCRIPT_PATH, name)
+    sys.modules[SCRIPT_MODULE] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[SCRIPT_MODULE]
+        raise
+    return module
+
+
+def _arguments(common: Optional[Mapping[str, str]], own: Mapping[str, str]) -> Tuple[Any, Mapping[str, Any]]:
+    """Those of the task come first; named ones of the job win."""
+    mine = decode(_read(own))
+    if common is None:
+        return mine.get('a', ()), mine.get('k', {})
+    shared = decode(_read(common))
+    return [*shared.get('a', ()), *mine.get('a', ())], {**shared.get('k', {}), **mine.get('k', {})}
+
+
+def _read(text: Mapping[str, str]) -> str:
+    if 'text' in text:
+        return text['text']
+    with open(text['file'], encoding='utf-8') as file:
+        return file.read()
+
+
+def _sent(text: str, folder: str) -> Dict[str, str]:
+    """A large value goes into a file of the job's folder, where the pilot takes it from."""
+    if len(text) <= MAX_INLINE_BYTES and (text.isascii() or len(text.encode('utf-8')) <= MAX_INLINE_BYTES):
+        return {'text': text}
+    path = os.path.join(folder, '.culm-value.json')
+    with open(path, 'w', encoding='utf-8') as file:
+        file.write(text)
+    return {'file': path}
+
+
+def _failed(error: BaseException, cause: str, folder: str) -> Word:
+    from ._report import report_error
+
+    told = report_error(error, skip_files=(__file__, importlib.__file__), folder=folder)
+    if isinstance(error, ModuleNotFoundError):
+        told['message'] += (
+            f'. It is neither in the bundle nor installed for {sys.executable}: install it there, '
+            'or keep it beside the file of the work, so that it is shipped.'
+        )
+    return {'ok': False, 'cause': cause, 'error': told}
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of children that have ended, s."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def _c_flush() -> Callable[[], Any]:
+    """Flushes what C and Fortran code has printed: to a pipe, their libraries keep it until their buffers are full."""
+    try:
+        import ctypes
+
+        flush = ctypes.CDLL(None).fflush
+    except (ImportError, OSError, AttributeError, TypeError):
+        return lambda: None
+    return lambda: flush(None)
+
+
+def _quietly(act: Callable[..., Any], *args: str) -> None:
+    """A payload may close its streams, and a pilot its ends of them: neither is an error of the job."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        act(*args)
+
+
+def main() -> None:
+    os.set_inheritable(_CHANNEL_FD, False)
+    channel = Channel(socket.socket(fileno=_CHANNEL_FD))
+    hello = channel.hear()
+    if hello is None:
+        return
+    runner = Runner(channel, hello)
+    channel.leave_with_pilot()
+    channel.say({'t': 'ready'})
+    gc.freeze()
+    while True:
+        word = channel.hear()
+        if word is None:
+            return
+        if word['t'] == 'run':
+            runner.run(word)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,76 @@
+"""Where a work is to be found on the worker: a module and the name of an export of it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Dict, NamedTuple, Optional, cast
+
+from ._errors import CulmError
+
+#: The name under which a worker imports a script, so that what stands below `if __name__ == '__main__'` does not run.
+SCRIPT_MODULE = '__culm_main__'
+#: In the globals of such a script: its path in the bundle.
+SCRIPT_PATH = '__culm_path__'
+
+
+class Source(NamedTuple):
+    """`module` is a dotted name or, for a script, a path inside the bundle; `file` is where it lies on this machine."""
+
+    module: str
+    export: str
+    file: Optional[str]
+    is_script: bool
+
+
+def check_exported(fn: Callable[..., Any]) -> None:
+    """Refuses, when it is decorated, what no worker could import by its name."""
+    name, qualname = getattr(fn, '__name__', ''), getattr(fn, '__qualname__', '')
+    if not callable(fn) or not name:
+        raise TypeError(f'@work is for functions, and this is {fn!r}')
+    if name == '<lambda>':
+        raise _not_exported('a lambda', 'has no name')
+    if '<locals>' in qualname:
+        raise _not_exported(qualname, 'is defined inside another function')
+    if qualname != name:
+        raise _not_exported(qualname, 'is a method of a class')
+
+
+def locate(fn: Callable[..., Any], is_same: Callable[[Any], bool]) -> Source:
+    """The source of a function; `is_same` tells whether what the module has under its name is this one."""
+    scope = _globals_of(fn)
+    name = fn.__name__
+    if not is_same(scope.get(name)):
+        raise _not_exported(f'{fn.__module__}.{name}', 'is not what its module has under that name')
+    file = scope.get('__file__')
+    if SCRIPT_PATH in scope:
+        return Source(scope[SCRIPT_PATH], name, file, True)
+    module = scope.get('__name__', '')
+    if module != '__main__':
+        return Source(module, name, file, False)
+    spec = scope.get('__spec__')
+    if spec is not None and spec.name != '__main__':
+        return Source(spec.name, name, file, False)
+    if file is None:
+        raise _not_exported(name, 'was typed into an interactive session')
+    return Source(script_path(file), name, os.path.abspath(file), True)
+
+
+def script_path(file: str) -> str:
+    """The path in a bundle under which a script is shipped: it needs a suffix to be importable."""
+    base = os.path.basename(file)
+    return base if base.endswith('.py') else f'{base}.py'
+
+
+def _globals_of(fn: Callable[..., Any]) -> Dict[str, Any]:
+    """Of the function itself: `sys.modules['__main__']` is another module under a profiler or debugger."""
+    from inspect import unwrap
+
+    inner = unwrap(fn)
+    found = getattr(inner, '__globals__', None)
+    if found is None:
+        raise _not_exported(fn.__name__, 'is not written in Python')
+    return cast(Dict[str, Any], found)
+
+
+def _not_exported(what: str, why: str) -> CulmError:
+    return CulmError('work_not_exported', f'{what} cannot be a work: it {why}')

@@ -1,0 +1,214 @@
+"""Workflow functions and sessions: the scopes whose driver is this process."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import os
+import sys
+import threading
+import uuid
+import warnings
+from typing import TYPE_CHECKING, Any, Callable, Dict, Generic, Iterator, Mapping, Optional, TypeVar, overload
+
+from ._client import Client, is_passing
+from ._coroutines import is_coroutine, run_coroutine
+from ._errors import CulmError
+from ._scope import Scope, enclosing_scope, entered, only_scope
+from ._values import encode
+
+if TYPE_CHECKING:
+    from typing_extensions import ParamSpec
+
+    P = ParamSpec('P')
+else:
+    P = TypeVar('P')
+R = TypeVar('R')
+
+#: How long to try to tell the server of a cancellation or of the end of this process, s: a person waits.
+_LAST_WORD_SECONDS = 5.0
+
+
+class WorkflowFunction(Generic[P, R]):
+    """A function that calls works. Made by `@workflow`.
+
+    Called, it runs here, as the driver of a new workflow, and returns its value, which the server keeps too.
+    Called inside a workflow or a job it is a part of that, like any function.
+    """
+
+    def __init__(self, fn: Callable[P, R], name: Optional[str], labels: Optional[Mapping[str, str]]) -> None:
+        functools.update_wrapper(self, fn)
+        self.fn = fn
+        self.name = name or fn.__name__
+        self._labels = labels
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        scope = enclosing_scope()
+        if scope is None:
+            return self._drive(functools.partial(self.fn, *args, **kwargs))
+        scope.check()
+        return self.fn(*args, **kwargs)
+
+    def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Calls the function itself, as a part of whatever calls it."""
+        return self.fn(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f'<workflow {self.name}>'
+
+    def _drive(self, run: Callable[[], R]) -> R:
+        driver = _Driver(self.name, 'function', self._labels)
+        with driver.running():
+            value = run()
+            if is_coroutine(value):
+                value = run_coroutine(value)
+            driver.value = value
+        return value
+
+
+class _Driver:
+    """The life of a workflow that this process drives: started, renewed by a thread, ended once."""
+
+    def __init__(self, name: str, kind: str, labels: Optional[Mapping[str, str]] = None) -> None:
+        self._client = Client()
+        body = {'name': name[:200], 'kind': kind, **({'labels': dict(labels)} if labels else {})}
+        started = self._client.post('/v1/workflows', body, key=str(uuid.uuid4()))
+        self.id: str = started['workflowId']
+        self.value: Any = None
+        self._kind = kind
+        self._epoch: int = started['epoch']
+        self._ended = threading.Event()
+        self.scope = Scope(lambda: self._client, self.id, 'driver', self._epoch)
+        threading.Thread(target=self._renew, args=(started['renewSeconds'],), name='culm-driver', daemon=True).start()
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Scope]:
+        try:
+            with entered(self.scope):
+                yield self.scope
+        except KeyboardInterrupt:
+            self._cancel()
+            raise
+        except BaseException as error:
+            self.end({'state': 'failed', 'error': _remote_error(error)})
+            raise
+        else:
+            value = self._storable()
+            self.end({'state': 'done', **({'value': value} if value else {})})
+
+    def end(self, how: Mapping[str, Any], retry_seconds: Optional[float] = None) -> None:
+        """What cannot be told is not lost for the caller: he has the value or the error."""
+        self._leave()
+        try:
+            body = {'epoch': self._epoch, **how}
+            self._client.post(f'/v1/workflows/{self.id}/end', body, repeat=True, retry_seconds=retry_seconds)
+        except CulmError as error:
+            if error.code != 'workflow_ended':  # Someone cancelled it, or the server heard it the first time.
+                warnings.warn(f'the server does not know how workflow {self.id} ended: {error}', stacklevel=4)
+        self._client.close()
+
+    def _cancel(self) -> None:
+        self._leave()
+        with contextlib.suppress(CulmError):
+            body = {'why': 'interrupted at the keyboard'}
+            self._client.post(f'/v1/workflows/{self.id}/cancel', body, repeat=True, retry_seconds=_LAST_WORD_SECONDS)
+        self._client.close()
+
+    def _leave(self) -> None:
+        self._ended.set()
+        self.scope.close(CulmError('workflow_ended', f'workflow {self.id} has ended'))
+
+    def _storable(self) -> Optional[Dict[str, Any]]:
+        """The value as the server can keep it; the caller has it in any case."""
+        if self._kind != 'function':
+            return None
+        try:
+            return self.scope.travelling(encode(self.value, 'the value of the workflow'))
+        except CulmError as error:
+            warnings.warn(f'the value of workflow {self.id} is not kept: {error}', stacklevel=5)
+            return None
+
+    def _renew(self, every_seconds: float) -> None:
+        while not self._ended.wait(every_seconds):
+            try:
+                reply = self._client.post(f'/v1/workflows/{self.id}/renew', {'epoch': self._epoch}, repeat=True)
+                if reply['state'] in ('cancelled', 'expired'):
+                    raise CulmError('workflow_ended', f'workflow {self.id} was {reply["state"]}')
+            except CulmError as error:
+                if not is_passing(error):
+                    self.scope.close(error)
+                    return
+
+
+def _remote_error(error: BaseException) -> Dict[str, str]:
+    """The error of a workflow function, from the user's first line on."""
+    from ._report import report_error
+
+    return report_error(error, skip_files=(__file__, contextlib.__file__))
+
+
+@overload
+def workflow(fn: Callable[P, R]) -> WorkflowFunction[P, R]: ...
+
+
+@overload
+def workflow(
+    *, name: Optional[str] = None, labels: Optional[Mapping[str, str]] = None
+) -> Callable[[Callable[P, R]], WorkflowFunction[P, R]]: ...
+
+
+def workflow(
+    fn: Optional[Callable[..., Any]] = None, *, name: Optional[str] = None, labels: Optional[Mapping[str, str]] = None
+) -> Any:
+    """Marks a function that calls works: `@workflow`, or `@workflow(name='scan', labels={'campaign': 'mc26'})`.
+
+    Calling it runs it in this process. An error that it raises ends the workflow as failed, Ctrl-C cancels the workflow
+    and all that is under way of it.
+    """
+    if fn is not None:
+        return WorkflowFunction(fn, name, labels)
+    return lambda fn: WorkflowFunction(fn, name, labels)
+
+
+@contextlib.contextmanager
+def session(name: Optional[str] = None, *, labels: Optional[Mapping[str, str]] = None) -> Iterator[str]:
+    """`with session():` gathers the calls made inside under one workflow of its own; yields its id."""
+    driver = _Driver(name or _program_name(), 'session', labels)
+    with driver.running():
+        yield driver.id
+
+
+_session: Optional[_Driver] = None
+_session_lock = threading.Lock()
+
+
+def scope_of_call() -> Scope:
+    """Where a call belongs: to the workflow or job around it, else to this process's session, which begins with it."""
+    scope = enclosing_scope() or only_scope()
+    if scope is not None:
+        return scope
+    global _session
+    with _session_lock:
+        if _session is None or _session.scope.is_of_parent():
+            _session = _Driver(_program_name(), 'session')
+            atexit.register(_end_session, _session)
+        return _session.scope
+
+
+def _end_session(driver: _Driver) -> None:
+    if not driver.scope.is_of_parent():
+        driver.end({'state': 'done'}, retry_seconds=_LAST_WORD_SECONDS)
+
+
+def _program_name() -> str:
+    return os.path.basename(sys.argv[0] if sys.argv else '') or 'python'
+
+
+def _renew_lock() -> None:
+    global _session_lock
+    _session_lock = threading.Lock()
+
+
+if hasattr(os, 'register_at_fork'):
+    os.register_at_fork(after_in_child=_renew_lock)

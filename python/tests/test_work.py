@@ -1,0 +1,609 @@
+"""Works and their calls, against the fake server of `support.py`; the tests end its jobs by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+from support import DEADLINE_SECONDS, PYTHON_FOLDER, USER_TOKEN, Drop, Problem, ServerTest, break_streams, eventually
+
+import culm
+from culm import CulmError, _scope, work
+
+STEPS = """
+    from culm import work
+
+    @work
+    def square(x, scale=1):
+        return x * x * scale
+
+    @work(name='trainer', queue='grid', cores=4, memory_mb=8000, wall_seconds=60, priority=5, attempts=3, labels={'a': 'b'})
+    def train(point):
+        return point
+
+    def plain(x):
+        return x
+"""
+
+
+class WorkTest(ServerTest):
+    def setUp(self):
+        super().setUp()
+        self.write('steps.py', STEPS)
+        self.steps = self.load('steps')
+        self.square = self.steps.square
+
+    def later(self, act):
+        """Runs in another thread what would block this one."""
+        pool = concurrent.futures.ThreadPoolExecutor(1)
+        self.addCleanup(pool.shutdown, wait=False)
+        return pool.submit(act)
+
+    def answer(self, count=1, value=lambda job: job['args']['text']):
+        """Ends the next jobs, each with a text made of it."""
+        for _ in range(count):
+            job = self.server.next_job()
+            self.server.finish(job['id'], value(job))
+
+    def submitted(self):
+        return [json.loads(body) for _, _, body, _ in self.server.requests_of('POST', '/v1/tasks')]
+
+
+class Definitions(WorkTest):
+    def test_what_no_worker_could_find_is_refused_when_it_is_decorated(self):
+        def nested():
+            pass
+
+        class Box:
+            def method(self):
+                pass
+
+        for fn, words in ((nested, 'inside another function'), (Box.method, 'inside another'), (lambda: 0, 'lambda')):
+            with self.assertRaises(CulmError) as caught:
+                work(fn)
+            self.assertEqual(caught.exception.code, 'work_not_exported')
+            self.assertIn(words, str(caught.exception))
+        with self.assertRaises(TypeError):
+            work(7)
+
+    def test_a_work_under_another_name_than_its_function_is_refused_when_it_is_used(self):
+        with self.assertRaises(CulmError) as caught:
+            _hidden_work(1)
+        self.assertEqual(caught.exception.code, 'work_not_exported')
+
+    def test_a_plain_function_of_a_module_can_be_made_a_work_elsewhere(self):
+        call = work(self.steps.plain).submit(1)
+        self.answer()
+        self.assertEqual(call.result(), {'a': [1]})
+        self.assertEqual(self.submitted()[0]['payload']['export'], 'plain')
+
+    def test_it_looks_like_its_function_and_runs_locally_without_a_server(self):
+        self.assertEqual((self.square.__name__, self.square.__module__), ('square', 'steps'))
+        self.assertEqual(self.square.local(3), 9)
+        self.assertEqual(self.server.requests, [])
+
+    def test_unknown_options_are_refused(self):
+        with self.assertRaises(TypeError) as caught:
+            self.square.with_options(memory=7)
+        self.assertIn('memory_mb', str(caught.exception))
+
+    def test_arguments_that_the_function_does_not_take_are_refused_here(self):
+        for call in (lambda: self.square(), lambda: self.square(1, 2, 3), lambda: self.square.map([1], colour=2)):
+            with self.assertRaises(TypeError) as caught:
+                call()
+            self.assertIn('square()', str(caught.exception))
+        self.assertEqual(self.server.requests, [])
+
+
+class Submitting(WorkTest):
+    def test_a_call_says_what_runs_where_and_with_what(self):
+        self.square.submit(3, scale=2)
+        task = self.submitted()[0]
+        self.assertEqual(task['name'], 'square')
+        self.assertEqual(task['jobs'], [{'args': {'text': '{"a":[3],"k":{"scale":2}}'}}])
+        payload = task['payload']
+        self.assertEqual((payload['kind'], payload['language'], payload['module']), ('function', 'python', 'steps'))
+        self.assertEqual((payload['export'], payload['interpreter']), ('square', sys.executable))
+        self.assertEqual([f['path'] for f in self.server.bundles[payload['bundle']]['files']], ['steps.py'])
+
+    def test_only_what_was_asked_for_is_sent(self):
+        self.square.submit(3)
+        self.assertEqual(set(self.submitted()[0]), {'name', 'payload', 'workflowId', 'call', 'jobs'})
+
+    def test_options_are_sent_under_the_server_s_names(self):
+        self.steps.train.submit(1)
+        task = self.submitted()[0]
+        for name, value in (
+            ('name', 'trainer'),
+            ('queue', 'grid'),
+            ('cores', 4),
+            ('memoryMb', 8000),
+            ('wallSeconds', 60),
+        ):
+            self.assertEqual(task[name], value)
+        self.assertEqual((task['priority'], task['attempts'], task['labels']), (5, {'user': 3}, {'a': 'b'}))
+        self.assertNotIn('interpreter', task['payload'])
+
+    def test_options_per_use_leave_the_work_as_it_was(self):
+        self.square.with_options(cores=2, queue='local').submit(1)
+        self.square.submit(1)
+        first, second = self.submitted()
+        self.assertEqual((first['cores'], first['payload']['interpreter']), (2, sys.executable))
+        self.assertNotIn('cores', second)
+
+    def test_it_may_run_after_others(self):
+        first, second = self.square.submit(1), self.square.map([1, 2])
+        self.square.with_options(after=[first, second, self.square.map([])]).submit(2)
+        self.assertEqual(self.submitted()[2]['after'], [first.task_id, second.task_id])
+
+    def test_a_bundle_is_sent_once(self):
+        for n in range(3):
+            self.square.submit(n)
+        self.assertEqual(len(self.server.requests_of('POST', '/v1/bundles')), 2)  # announced, and again when complete
+        self.assertEqual(len(self.server.requests_of('PUT', '/v1/content')), 1)
+
+    def test_equal_calls_are_told_apart_by_number_and_the_same_program_makes_the_same_keys(self):
+        program = 'import steps\nfrom culm import session\nwith session():\n    for x in (1, 2, 1, 1):\n        steps.square.submit(x)\n'
+        env = {'PYTHONPATH': f'{PYTHON_FOLDER}:{self.folder}', 'CULM_SERVER': self.server.url, 'CULM_TOKEN': USER_TOKEN}
+        for seed in '12':
+            subprocess.run([sys.executable, '-c', program], env={**env, 'PYTHONHASHSEED': seed}, check=True, timeout=60)
+        keys = [task['call']['key'] for task in self.submitted()]
+        self.assertEqual(len(set(keys)), 4)
+        self.assertEqual(keys[:4], keys[4:])
+        self.assertEqual([key.rpartition(':')[2] for key in keys[:4]], ['1', '1', '2', '3'])
+
+    def test_a_submission_whose_reply_was_lost_makes_one_task(self):
+        lost = [Drop(), Drop()]
+
+        def hook(when, method, path):
+            if when == 'after' and path == '/v1/tasks' and lost:
+                raise lost.pop()
+
+        self.server.hooks.append(hook)
+        call = self.square.submit(3)
+        self.answer()
+        self.assertEqual(call.result(), {'a': [3]})
+        self.assertEqual(len(self.server.tasks), 1)
+
+    def test_a_call_that_was_refused_and_is_made_again_is_the_same_call(self):
+        refused = [Problem(422, 'too_large_for_queue')]
+
+        def hook(when, method, path):
+            if when == 'before' and path == '/v1/tasks' and refused:
+                raise refused.pop()
+
+        self.server.hooks.append(hook)
+        with self.assertRaises(CulmError):
+            self.square.submit(3)
+        self.square.submit(3)
+        first, second = self.submitted()
+        self.assertEqual(first['call'], second['call'])
+
+    def test_large_arguments_go_by_reference(self):
+        call = self.square.submit('é' * 600_000)
+        reference = self.submitted()[0]['jobs'][0]['args']
+        self.assertEqual(json.loads(self.server.blobs[reference['blob']])['a'], ['é' * 600_000])
+        self.assertEqual(reference['bytes'], len(self.server.blobs[reference['blob']]))
+        self.server.finish(call.job_id, '1')
+        self.assertEqual(call.result(), 1)
+
+    def test_what_cannot_be_sent_is_refused_before_anything_is(self):
+        with self.assertRaises(CulmError) as caught:
+            self.square(1, scale=object())
+        self.assertIn('argument scale', str(caught.exception))
+        self.assertEqual(self.submitted(), [])
+
+
+class Results(WorkTest):
+    def test_a_call_gives_the_value_falsy_ones_too(self):
+        for text, value in (
+            ('9', 9),
+            ('null', None),
+            ('false', False),
+            ('0', 0),
+            ('[]', []),
+            ('""', ''),
+            ('{"$culm":"tuple","v":[1]}', (1,)),
+        ):
+            call = self.later(lambda: self.square(3))
+            self.answer(value=lambda job: text)
+            self.assertEqual(call.result(DEADLINE_SECONDS), value)
+
+    def test_an_error_is_raised_with_the_traceback_of_the_worker(self):
+        call = self.square.submit(3)
+        self.server.fail(call.job_id, type='ValueError', message='no', stack='File "steps.py", line 6\n')
+        with self.assertRaises(ValueError) as caught:
+            call.result()
+        self.assertIsInstance(caught.exception, culm.UserError)
+        self.assertIn('File "steps.py", line 6', str(caught.exception))
+        self.assertEqual(caught.exception.job_id, call.job_id)
+        self.assertFalse(call.outcome().ok)
+
+    def test_every_bad_end_is_an_error_of_its_kind(self):
+        for cause, state, kind in (
+            ('lost', 'failed', culm.LostError),
+            ('parent', 'cancelled', culm.ParentFailed),
+            ('memory', 'failed', culm.MemoryLimit),
+        ):
+            call = self.square.submit(3)
+            self.server.fail(call.job_id, cause, state)
+            with self.assertRaises(kind):
+                call.result()
+
+    def test_a_result_may_be_asked_for_again_and_is_not_shared(self):
+        call = self.square.submit(3)
+        self.answer(value=lambda job: '[1]')
+        call.result().append(2)
+        self.assertEqual(call.result(), [1])
+
+    def test_a_stored_value_is_fetched_when_it_is_looked_at(self):
+        import hashlib
+
+        content = json.dumps('x' * 10).encode()
+        digest = hashlib.sha256(content).hexdigest()
+        self.server.blobs[digest] = content
+        call = self.square.submit(3)
+        self.server.end(call.job_id, {'state': 'finished', 'value': {'blob': digest, 'bytes': len(content)}})
+        eventually(call.done)
+        self.assertEqual(self.server.requests_of('GET', '/v1/blobs'), [])
+        self.assertEqual([call.result(), call.result()], ['x' * 10] * 2)
+        self.assertEqual(len(self.server.requests_of('GET', '/v1/blobs')), 1)
+
+    def test_a_wait_may_have_a_limit(self):
+        call = self.square.submit(3)
+        self.assertFalse(call.done())
+        for timeout in (0, 0.01):
+            with self.assertRaises(TimeoutError):
+                call.result(timeout)
+        self.answer()
+        self.assertEqual(call.result(DEADLINE_SECONDS), {'a': [3]})
+        self.assertTrue(call.done())
+
+    def test_a_call_can_be_cancelled_once(self):
+        call = self.square.submit(3)
+        self.assertTrue(call.cancel())
+        with self.assertRaises(culm.CallCancelled):
+            call.result()
+        self.assertFalse(call.cancel())
+
+    def test_many_threads_get_their_own_results(self):
+        stop = threading.Event()
+
+        def serve():
+            while not stop.is_set():
+                job = self.server.ready.get()
+                if job:
+                    self.server.finish(job['id'], str(json.loads(job['args']['text'])['a'][0] ** 2))
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        with concurrent.futures.ThreadPoolExecutor(16) as pool:
+            self.assertEqual(list(pool.map(self.square, range(100))), [n * n for n in range(100)])
+        stop.set()
+        self.server.ready.put(None)
+        self.assertEqual(len(self.server.workflows), 1)
+        self.assertEqual(len(self.server.requests_of('GET', '/stream')), 1)
+
+    def test_calls_can_be_awaited(self):
+        async def main():
+            calls = asyncio.gather(*(self.square.aio(n) for n in range(20)), self.square.submit(20))
+            answers = asyncio.to_thread(self.answer, 21)
+            return (await asyncio.gather(calls, answers))[0]
+
+        self.assertEqual(asyncio.run(main()), [{'a': [n]} for n in range(21)])
+
+    def test_an_awaited_call_raises_its_error(self):
+        call = self.square.submit(1)
+
+        async def main():
+            return await call
+
+        self.server.fail(call.job_id, type='KeyError', message='k')
+        with self.assertRaises(KeyError):
+            asyncio.run(main())
+
+
+class Maps(WorkTest):
+    def test_values_come_in_the_order_of_the_arguments(self):
+        calls = self.square.map([3, 1, 2])
+        jobs = [self.server.next_job() for _ in range(3)]
+        for job in reversed(jobs):
+            self.server.finish(job['id'], job['args']['text'])
+        self.assertEqual(calls.result(), [{'a': [3]}, {'a': [1]}, {'a': [2]}])
+        self.assertEqual(list(calls), calls.result())
+        self.assertEqual((len(calls), calls[-1], calls[:2]), (3, {'a': [2]}, calls.result()[:2]))
+        with self.assertRaises(IndexError):
+            calls[3]
+
+    def test_it_is_one_task_and_common_arguments_are_sent_once(self):
+        self.square.map(range(3), scale=7)
+        task = self.submitted()[0]
+        self.assertEqual(task['common'], {'text': '{"a":[],"k":{"scale":7}}'})
+        self.assertEqual([job['args']['text'] for job in task['jobs']], ['{"a":[0]}', '{"a":[1]}', '{"a":[2]}'])
+
+    def test_several_iterables_go_in_step_and_tuples_are_spread_by_starmap(self):
+        self.square.map([1, 2], iter([3, 4, 5]))
+        self.square.starmap([(1, 3), (2, 4)])
+        first, second = self.submitted()
+        self.assertEqual(first['jobs'], [{'args': {'text': '{"a":[1,3]}'}}, {'args': {'text': '{"a":[2,4]}'}}])
+        self.assertEqual(second['jobs'], first['jobs'])
+
+    def test_a_map_of_nothing_needs_no_server(self):
+        calls = self.square.map([])
+        self.assertEqual(
+            (calls.result(), list(calls), calls.settle(), list(calls.as_completed()), calls.done()),
+            ([], [], [], [], True),
+        )
+        self.assertFalse(calls.cancel())
+        self.assertEqual(self.submitted(), [])
+
+    def test_values_are_given_as_they_come(self):
+        calls = self.square.map([10, 11, 12])
+        arriving = calls.as_completed()
+        jobs = [self.server.next_job() for _ in range(3)]
+        for index in (2, 0, 1):
+            self.server.finish(jobs[index]['id'], str(index))
+            self.assertEqual(next(arriving), (index, index))
+        self.assertEqual(list(arriving), [])
+
+    def test_one_failure_is_raised_before_the_others_end(self):
+        calls = self.square.map([1, 2, 3])
+        self.server.fail(self.server.job_of(calls.task_id, 1), type='ValueError', message='two')
+        with self.assertRaises(ValueError) as caught:
+            calls.result(DEADLINE_SECONDS)
+        self.assertEqual(caught.exception.index, 1)
+        self.assertFalse(calls.done())
+
+    def test_settling_tells_of_each(self):
+        calls = self.square.map([1, 2, 3])
+        self.server.fail(self.server.job_of(calls.task_id, 1), type='ValueError', message='two')
+        self.answer(3, lambda job: 'null')
+        for outcomes in (calls.settle(), sorted(calls.as_settled(), key=lambda o: o.index)):
+            self.assertEqual([o.ok for o in outcomes], [True, False, True])
+            self.assertEqual([o.index for o in outcomes], [0, 1, 2])
+            self.assertEqual((outcomes[0].value, str(outcomes[1].error).split(':')[-1]), (None, ' two'))
+            self.assertEqual(outcomes[1].state, 'failed')
+
+    def test_a_large_map_goes_in_parts(self):
+        calls = self.square.map(range(2500))
+        parts = [json.loads(body) for _, _, body, _ in self.server.requests_of('POST', '/jobs')]
+        self.assertTrue(self.submitted()[0]['open'])
+        self.assertEqual(
+            [(p['firstIndex'], len(p['jobs']), p['close']) for p in parts], [(1000, 1000, False), (2000, 500, True)]
+        )
+        self.answer(2500)
+        self.assertEqual(calls.result(), [{'a': [n]} for n in range(2500)])
+
+    def test_a_map_of_many_bytes_goes_in_parts(self):
+        texts = ['"' * 900_000 for _ in range(9)]
+        self.square.map(texts)
+        bodies = [body for _, path, body, _ in self.server.requests if path.startswith('/v1/tasks')]
+        self.assertEqual(len(bodies), 3 if len(bodies) == 3 else 2)
+        self.assertLess(max(map(len, bodies)), 16_000_000)
+
+    def test_a_part_whose_reply_was_lost_counts_once(self):
+        lost = [Drop()]
+
+        def hook(when, method, path):
+            if when == 'after' and path.endswith('/jobs') and lost:
+                raise lost.pop()
+
+        self.server.hooks.append(hook)
+        calls = self.square.map(range(1500))
+        self.assertEqual(len(self.server.tasks[calls.task_id]['jobs']), 1500)
+
+
+class Streams(WorkTest):
+    def test_a_result_that_comes_before_the_reply_of_its_submission_is_kept(self):
+        def hook(when, method, path):
+            if when == 'after' and path == '/v1/tasks':
+                job = self.server.next_job()
+                self.server.finish(job['id'], '"early"')
+                self.server.wait(lambda: len(told) == len(self.server.told))
+
+        told = []
+        self.server.hooks.append(lambda when, method, path: told.append(1) if when == 'tell' else None)
+        warm = self.square.submit(0)
+        self.answer()
+        warm.result()
+        self.server.hooks.append(hook)
+        self.assertEqual(self.square(3), 'early')
+        self.assertEqual(self.server.requests_of('GET', '/outcomes'), [], 'it came over the stream')
+
+    def test_a_result_that_comes_before_the_stream_is_open_is_asked_for(self):
+        opened = threading.Event()
+        self.server.hooks.append(
+            lambda when, method, path: opened.wait() if path.find('/stream') > 0 and when == 'before' else None
+        )
+        call = self.square.submit(3)
+        self.answer()
+        opened.set()
+        self.assertEqual(call.result(DEADLINE_SECONDS), {'a': [3]})
+
+    def test_a_broken_stream_resumes_where_it_was(self):
+        first = self.square.submit(1)
+        self.answer()
+        first.result()
+        second = self.square.submit(2)
+        break_streams(self.server)
+        self.answer()
+        self.assertEqual(second.result(DEADLINE_SECONDS), {'a': [2]})
+        resumed = [headers.get('Last-Event-ID') for *_, headers in self.server.requests_of('GET', '/stream')]
+        self.assertEqual(resumed, [None, '1'])
+        self.assertEqual(self.server.requests_of('GET', '/outcomes'), [])
+
+    def test_a_stream_that_cannot_resume_misses_nothing(self):
+        self.server.with_ids = False
+        first = self.square.submit(1)
+        eventually(lambda: self.server.streams)
+        refuse = threading.Event()
+
+        def hook(when, method, path):
+            if when == 'before' and '/stream' in path and not refuse.is_set():
+                raise Drop
+
+        self.server.hooks.append(hook)
+        break_streams(self.server)
+        eventually(lambda: not self.server.streams)
+        second = self.square.submit(2)
+        self.answer(2)
+        refuse.set()
+        self.assertEqual([first.result(DEADLINE_SECONDS), second.result(DEADLINE_SECONDS)], [{'a': [1]}, {'a': [2]}])
+
+    def test_a_cursor_that_the_server_has_forgotten_is_dropped(self):
+        self.square.submit(1)
+        self.answer()
+        call = self.square.submit(2)
+        eventually(lambda: self.server.streams)
+        eventually(lambda: len(self.server.told) == 1)
+
+        def hook(when, method, path):
+            if when == 'before' and '/stream' in path and self.server.requests[-1][3].get('Last-Event-ID'):
+                raise Problem(400, 'invalid_cursor')
+
+        self.server.hooks.append(hook)
+        break_streams(self.server)
+        self.answer()
+        self.assertEqual(call.result(DEADLINE_SECONDS), {'a': [2]})
+
+    def test_an_outcome_that_is_told_twice_counts_once(self):
+        calls = self.square.map([1, 2])
+        first = self.server.next_job()
+        self.server.finish(first['id'], '1')
+        self.server.tell(self.server.jobs[first['id']]['outcome'])
+        self.server.tell({**self.server.jobs[first['id']]['outcome'], 'value': {'text': '"other"'}})
+        self.answer(value=lambda job: '2')
+        self.assertEqual(sorted(calls.as_completed()), [(0, 1), (1, 2)])
+
+    def test_a_notice_that_never_comes_is_made_up_for(self):
+        before = _scope._LOOK_SECONDS
+        _scope._LOOK_SECONDS = (0.05, 0.1)
+        self.addCleanup(setattr, _scope, '_LOOK_SECONDS', before)
+        call = self.square.submit(3)
+        eventually(lambda: self.server.streams)
+        with self.server.lock:
+            self.server.jobs[call.job_id]['outcome'] = {
+                'jobId': call.job_id,
+                'taskId': call.task_id,
+                'index': 0,
+                'attempt': 1,
+                'state': 'finished',
+                'value': {'text': '9'},
+            }
+        self.assertEqual(call.result(DEADLINE_SECONDS), 9)
+
+    def test_a_stream_that_is_refused_for_good_fails_the_wait(self):
+        call = self.square.submit(3)
+        eventually(lambda: self.server.streams)
+
+        def hook(when, method, path):
+            if when == 'before' and '/stream' in path:
+                raise Problem(404, 'workflow_unknown')
+
+        self.server.hooks.append(hook)
+        break_streams(self.server)
+        with self.assertRaises(CulmError) as caught:
+            call.result(DEADLINE_SECONDS)
+        self.assertEqual(caught.exception.code, 'workflow_unknown')
+
+    def test_a_call_that_the_journal_knows_gets_its_old_outcome(self):
+        call = self.square.submit(3)
+        self.answer()
+        call.result()
+        from culm import _workflow
+
+        again = _scope.Scope(lambda: _workflow._session._client, call._scope.workflow_id, 'driver', 2)
+        self.addCleanup(again.close, CulmError('workflow_ended', ''))
+        task = {'name': 'square', 'payload': self.submitted()[0]['payload']}
+        pending = again.submit(task, 'steps#square', None, ['{"a":[3]}'])
+        again.wait(pending, pending.has_all, DEADLINE_SECONDS)
+        self.assertEqual(pending.task_id, call.task_id)
+
+
+class Processes(WorkTest):
+    def run_program(self, text):
+        path = self.write('program.py', text)
+        env = {**os.environ, 'PYTHONPATH': f'{PYTHON_FOLDER}:{self.folder}'}
+        stop = threading.Event()
+
+        def serve():
+            while True:
+                job = self.server.ready.get()
+                if job is None:
+                    return
+                self.server.finish(job['id'], str(json.loads(job['args']['text'])['a'][0] ** 2))
+
+        server = threading.Thread(target=serve, daemon=True)
+        server.start()
+        self.addCleanup(self.server.ready.put, None)
+        self.addCleanup(stop.set)
+        return subprocess.run([sys.executable, path], env=env, capture_output=True, text=True, timeout=60)
+
+    def test_a_program_without_a_workflow_has_a_session_that_ends_with_it(self):
+        done = self.run_program('import steps\nprint(steps.square(3), steps.square.map([1, 2]).result())\n')
+        self.assertEqual((done.stdout, done.stderr), ('9 [1, 4]\n', ''))
+        (session,) = self.server.workflows.values()
+        self.assertEqual((session['kind'], session['name'], session['state']), ('session', 'program.py', 'done'))
+
+    def test_a_forked_child_has_a_session_of_its_own(self):
+        done = self.run_program(
+            """
+            import os, steps, sys
+            print(steps.square(2), flush=True)
+            pid = os.fork()
+            print(steps.square(3), flush=True)
+            if pid:
+                sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            """
+        )
+        self.assertEqual((done.returncode, sorted(done.stdout.split())), (0, ['4', '9', '9']))
+        self.assertEqual(len(self.server.workflows), 2)
+
+    def test_works_of_a_plain_script_are_shipped_with_it(self):
+        done = self.run_program(
+            """
+            from culm import work
+            import steps
+
+            @work
+            def double(x):
+                return steps.plain(x) * 2
+
+            if __name__ == '__main__':
+                print(double(3))
+            """
+        )
+        self.assertEqual((done.stdout, done.stderr), ('9\n', ''))
+        payload = self.submitted()[0]['payload']
+        self.assertEqual((payload['module'], payload['export']), ('program.py', 'double'))
+        files = self.server.bundles[payload['bundle']]['files']
+        self.assertEqual(sorted(f['path'] for f in files), ['program.py', 'steps.py'])
+
+    def test_without_a_server_the_error_is_the_one_command_that_starts_one(self):
+        for name in ('CULM_SERVER', 'CULM_TOKEN'):
+            self._set_env(name, '')
+        self._set_env('CULM_HOME', os.path.join(self.folder, 'none'))
+        began = time.monotonic()
+        done = self.run_program('import steps\nsteps.square(3)\n')
+        self.assertIn('culm.CulmError', done.stderr)
+        self.assertIn('`culm up`', done.stderr)
+        self.assertLess(time.monotonic() - began, 30)
+
+
+def _inner(x):
+    return x
+
+
+_hidden_work = work(_inner)
+_inner = None
+
+if __name__ == '__main__':
+    import unittest
+
+    unittest.main()

@@ -1,0 +1,42 @@
+import { backoffMs } from '../lib/backoff.ts'
+import { messageOf } from '../lib/fault.ts'
+import { rungOrLater } from '../lib/wake.ts'
+import type { Engine } from '../services/engine.ts'
+
+/** A periodic or woken duty of the server: load, ask policy, apply. Any number of copies may run. */
+export type Agent = {
+  name: string
+  /** It looks at least so often, whether it was woken or not. */
+  everyMs: number
+  /** It rests so long after having worked: what comes meanwhile is done together. */
+  restMs?: number
+  /** Does one bounded page; true when there may be more at once. */
+  once: () => Promise<boolean>
+  /** When it would next have something to do of itself. */
+  nextAt?: () => Promise<Date | null>
+}
+
+/** The only loop in the house: works while there is work, sleeps until woken or due, backs off when it throws, and ends with `signal`. */
+export const runAgent = async (engine: Engine, agent: Agent, signal: AbortSignal): Promise<void> => {
+  let failures = 0
+  while (!signal.aborted) {
+    const { rung, cancel } = engine.bell.arm([`agent:${agent.name}`])
+    try {
+      while (!signal.aborted && (await agent.once())) failures = 0
+      failures = 0
+      await rungOrLater(rung, await waitOf(engine, agent), signal)
+      if (agent.restMs) await rungOrLater(new Promise(() => {}), agent.restMs, signal)
+    } catch (error) {
+      failures++
+      engine.log[failures > 3 ? 'error' : 'warn']({ agent: agent.name, failures, error: messageOf(error) }, 'an agent failed; it tries again')
+      await rungOrLater(new Promise(() => {}), backoffMs(failures, { baseMs: 100, maxMs: 5000 }), signal)
+    } finally {
+      cancel()
+    }
+  }
+}
+
+const waitOf = async (engine: Engine, agent: Agent): Promise<number> => {
+  const at = await agent.nextAt?.()
+  return at ? Math.max(1, Math.min(agent.everyMs, at.getTime() - engine.clock().getTime())) : agent.everyMs
+}

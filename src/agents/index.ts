@@ -1,0 +1,49 @@
+import { forgetReplies } from '../store/people.ts'
+import { nextTimerAt } from '../store/timers.ts'
+import { dueTimers } from '../services/dueTimers.ts'
+import type { Engine } from '../services/engine.ts'
+import { foldCounters } from '../services/foldCounters.ts'
+import { forgiveSilence, silentPilots } from '../services/silentPilots.ts'
+import type { Agent } from './agent.ts'
+
+/** Adds up the counters, and lets what they say follow. It rests a little, so that a crowd of small moves is one fold. */
+const folder = (engine: Engine): Agent => ({
+  name: 'fold',
+  everyMs: 1000,
+  restMs: 20,
+  once: async () => (await foldCounters(engine)) > 0,
+})
+
+const timers = (engine: Engine): Agent => ({
+  name: 'timers',
+  everyMs: 1000,
+  once: async () => (await dueTimers(engine)) > 0,
+  nextAt: () => nextTimerAt(engine.db),
+})
+
+/** Watches the leases of pilots. When it could not look for a while, nobody was silent in that time. */
+const leases = (engine: Engine): Agent => {
+  let lookedAt = 0
+  return {
+    name: 'leases',
+    everyMs: 1000,
+    once: async () => {
+      const now = engine.clock().getTime()
+      if (now - lookedAt > 10_000) await forgiveSilence(engine)
+      lookedAt = now
+      return (await silentPilots(engine)) > 0
+    },
+  }
+}
+
+/** Replies to keyed requests are kept for a day: whoever repeats a request does so within minutes. */
+const replies = (engine: Engine): Agent => ({
+  name: 'replies',
+  everyMs: 3_600_000,
+  once: async () => {
+    await forgetReplies(engine.db, new Date(engine.clock().getTime() - 86_400_000))
+    return false
+  },
+})
+
+export const allAgents = (engine: Engine): Agent[] => [folder(engine), timers(engine), leases(engine), replies(engine)]

@@ -1,0 +1,48 @@
+import type { Engine } from '../services/engine.ts'
+import { tailHistory } from '../services/tailHistory.ts'
+import { readHorizon, type Horizon } from '../store/history.ts'
+import { taskProgress } from '../store/views.ts'
+import { showId } from '../lib/ids.ts'
+import { showCounts } from '../services/views/workflows.ts'
+import type { Agent } from './agent.ts'
+
+/** What every process that serves requests does for itself: it keeps its hints fresh and its listeners informed. */
+export const listeners = (engine: Engine): Agent[] => [laneHints(engine), tail(engine), progress(engine)]
+
+const laneHints = (engine: Engine): Agent => ({
+  name: 'lanes',
+  everyMs: 1000,
+  once: async () => {
+    await engine.lanes.refresh()
+    return false
+  },
+})
+
+/** A tenth of a second of rest: what commits here was pushed already, so this is only for what other processes did. */
+const tail = (engine: Engine): Agent => {
+  let place: Horizon | undefined
+  return {
+    name: 'tail',
+    everyMs: 1000,
+    restMs: 100,
+    once: async () => {
+      place = await tailHistory(engine, place ?? (await readHorizon(engine.db)))
+      return false
+    },
+  }
+}
+
+/** Counters at a pace fit for eyes: four times a second at most. */
+const progress = (engine: Engine): Agent => ({
+  name: 'progress',
+  everyMs: 250,
+  once: async () => {
+    for (const { workflowId, taskIds } of engine.hub.takeProgress())
+      for (const task of await taskProgress(engine.db, taskIds.slice(-200)))
+        engine.hub.send(workflowId, {
+          kind: 'progress',
+          data: { taskId: showId('t', task.id), name: task.name, state: task.state, counts: showCounts(task, task.total), at: engine.clock().toISOString() },
+        })
+    return false
+  },
+})

@@ -1,0 +1,76 @@
+import { z } from 'zod'
+import type { Id, Noun } from '../lib/ids.ts'
+
+/** The pieces that every schema is made of. Limits are here, each with its reason. */
+
+const id = <N extends Noun>(noun: N, what: string) =>
+  z
+    .string()
+    .regex(new RegExp(`^${noun}[1-9][0-9]{0,14}$`))
+    .meta({ description: `Id of a ${what}`, examples: [`${noun}12`] }) as unknown as z.ZodType<Id<N>, Id<N>>
+
+export const workflowId = id('w', 'workflow')
+export const taskId = id('t', 'task')
+export const jobId = id('j', 'job')
+export const pilotId = id('p', 'pilot')
+
+/**
+ * A name that people read: no control characters (PostgreSQL's text cannot hold NUL) and no lone surrogate (UTF-8 cannot).
+ * With the `u` flag, as JSON Schema prescribes, the last range matches lone surrogates only.
+ */
+export const name = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\u0000-\u001f\u007f\ud800-\udfff]+$/u)
+  .meta({ description: 'A name: 1 to 200 characters, none of them a control character' })
+
+/** Short text that people read: line breaks and tabs may be in it. */
+export const prose = z
+  .string()
+  .max(4000)
+  .regex(/^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ud800-\udfff]*$/u)
+
+export const hash = z
+  .string()
+  .regex(/^[0-9a-f]{64}$/)
+  .meta({ description: 'SHA-256 of the content, lower-case hex' })
+
+export const at = z.string().meta({ format: 'date-time', description: 'UTC, ISO 8601' })
+
+/** Inline up to 1 MB: larger values go by reference, so that no transaction carries more than a few of them. */
+export const maxInlineBytes = 1_000_000
+
+/**
+ * A value: the JSON text of it (with tags for what JSON lacks, see docs/reference/values.md), inline or stored under its hash.
+ * The text travels inside a string, since the server does not look into it and must not change it: 1.0 stays 1.0.
+ */
+export const value = z.union([
+  z.strictObject({ text: z.string().max(maxInlineBytes) }),
+  z.strictObject({ blob: hash, bytes: z.int().min(0) }),
+])
+export type Value = z.infer<typeof value>
+
+/** An attempt number: the first is 1. */
+export const attempt = z.int().min(1).max(1_000_000)
+
+export const labels = z
+  .record(
+    z
+      .string()
+      .max(63)
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/),
+    z
+      .string()
+      .max(200)
+      .regex(/^[^\u0000-\u001f\u007f\ud800-\udfff]*$/u),
+  )
+  .meta({ description: 'Labels to filter and report by' })
+
+/** A page of a list: pass `next` as `after` for the following one. */
+export const pageOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), next: z.string().nullable() })
+
+export const pageQuery = {
+  after: z.string().max(300).optional().meta({ description: '`next` of the previous page' }),
+  limit: z.int().min(1).max(200).default(50),
+}

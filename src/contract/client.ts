@@ -1,0 +1,175 @@
+import { Agent, type Dispatcher } from 'undici'
+import { backoffMs } from '../lib/backoff.ts'
+import { sleep } from '../lib/clock.ts'
+import { fault, faultOf, type Problem } from './faults.ts'
+import { type BodyInputOf, type ParamsOf, type QueryInputOf, type ReplyOf, type RouteName, routes } from './routes.ts'
+
+/**
+ * Calls the API by the names of `routes`. Speaks HTTP only to this machine and HTTPS elsewhere, keeps connections open, and repeats what is safe to
+ * repeat (reads, keyed writes, and what the caller marks) while the server is away, until `retrySeconds` are over.
+ */
+export type Call<N extends RouteName> = {
+  params?: ParamsOf<N>
+  query?: QueryInputOf<N>
+  body?: BodyInputOf<N>
+  /** An idempotency key: makes the call safe to repeat. */
+  key?: string
+  /** The route itself is safe to repeat. */
+  repeat?: boolean
+  signal?: AbortSignal
+  /** How long the server may take to answer, s. */
+  answerSeconds?: number
+  /** How long to go on trying while the server is away, s; 0 = not at all. */
+  retrySeconds?: number
+}
+
+export type Client = {
+  readonly url: string
+  call<N extends RouteName>(name: N, call?: Call<N>): Promise<ReplyOf<N>>
+  /** Opens a stream of server-sent events; resolves when the server has answered. */
+  open(name: RouteName, call: { params?: Record<string, string>; query?: Record<string, string>; signal?: AbortSignal; lastId?: string }): Promise<AsyncIterable<ServerSent>>
+  put(url: string, bytes: Uint8Array): Promise<void>
+  get(url: string): Promise<Buffer>
+  close(): Promise<void>
+}
+
+export type ServerSent = { kind: string; id: string | null; data: unknown }
+
+export const makeClient = ({ url, token, retrySeconds = 60 }: { url: string; token: string | null; retrySeconds?: number }): Client => {
+  const base = checkedUrl(url)
+  // One connection per open request; HTTP/1.1 pipelining would put a held claim before everything else.
+  const agent = new Agent({ connections: 64, pipelining: 1, keepAliveTimeout: 60_000, headersTimeout: 90_000, bodyTimeout: 0 })
+  const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
+
+  const send = async (options: Dispatcher.RequestOptions): Promise<{ status: number; body: Dispatcher.ResponseData['body'] }> => {
+    const { statusCode, body } = await agent.request({ origin: base, ...options })
+    return { status: statusCode, body }
+  }
+
+  const once = async (name: RouteName, call: Call<RouteName>): Promise<unknown> => {
+    const { method } = routes[name]
+    const { status, body } = await send({
+      path: pathOf(name, call.params, call.query),
+      method,
+      headers: {
+        ...headers,
+        ...(method === 'POST' ? { 'content-type': 'application/json' } : {}),
+        ...(call.key ? { 'idempotency-key': call.key } : {}),
+      },
+      body: method === 'POST' ? JSON.stringify(call.body ?? {}) : undefined,
+      signal: call.signal,
+      ...(call.answerSeconds ? { headersTimeout: call.answerSeconds * 1000 } : {}),
+    })
+    const text = await body.text()
+    if (status >= 400) throw problemIn(status, text)
+    return text === '' ? undefined : JSON.parse(text)
+  }
+
+  const call: Client['call'] = async (name, options = {} as never) => {
+    const given = options as Call<RouteName>
+    const safe = routes[name].method === 'GET' || given.key !== undefined || given.repeat === true
+    const until = Date.now() + (given.retrySeconds ?? retrySeconds) * 1000
+    for (let n = 1; ; n++) {
+      try {
+        return (await once(name, given)) as never
+      } catch (error) {
+        if (given.signal?.aborted) throw error
+        if (!isPassing(error)) throw error
+        const pause = backoffMs(n, { baseMs: 50, maxMs: 2000 })
+        if (!safe || Date.now() + pause > until) throw awayFault(base, error)
+        await sleep(pause, given.signal)
+      }
+    }
+  }
+
+  const open: Client['open'] = async (name, { params, query, signal, lastId }) => {
+    const { status, body } = await send({
+      path: pathOf(name, params, query),
+      method: 'GET',
+      headers: { ...headers, accept: 'text/event-stream', ...(lastId ? { 'last-event-id': lastId } : {}) },
+      signal,
+    })
+    if (status >= 400) throw problemIn(status, await body.text())
+    return serverSent(body)
+  }
+
+  const absolute = (address: string) => new URL(address, base)
+  const put: Client['put'] = async (address, bytes) => {
+    const to = absolute(address)
+    const { status, body } = await send({ origin: to.origin, path: to.pathname + to.search, method: 'PUT', headers: { 'content-type': 'application/octet-stream' }, body: bytes })
+    const text = await body.text()
+    if (status >= 400) throw problemIn(status, text)
+  }
+  const get: Client['get'] = async (address) => {
+    const from = absolute(address)
+    const { status, body } = await send({ origin: from.origin, path: from.pathname + from.search, method: 'GET' })
+    if (status >= 400) throw problemIn(status, await body.text())
+    return Buffer.from(await body.arrayBuffer())
+  }
+
+  return { url: base, call, open, put, get, close: () => agent.destroy() }
+}
+
+/** Plain HTTP only on this machine: a token must not cross a network in clear. */
+export const checkedUrl = (url: string): string => {
+  const { protocol, hostname, origin } = new URL(url)
+  const local = ['127.0.0.1', 'localhost', '[::1]'].includes(hostname)
+  if (protocol !== 'https:' && !(protocol === 'http:' && local)) throw fault('plain_http', `${url} is neither HTTPS nor on this machine`)
+  return origin
+}
+
+const pathOf = (name: RouteName, params: Record<string, unknown> | undefined, query: Record<string, unknown> | undefined): string => {
+  const path = routes[name].path.replace(/:(\w+)/g, (_, key: string) => encodeURIComponent(String(params?.[key])))
+  const given = Object.entries(query ?? {}).filter(([, value]) => value !== undefined)
+  return given.length === 0 ? path : `${path}?${new URLSearchParams(given.map(([key, value]): [string, string] => [key, String(value)]))}`
+}
+
+const problemIn = (status: number, text: string): Error => {
+  try {
+    const problem = JSON.parse(text) as Partial<Problem>
+    if (problem.code) return faultOf(problem)
+  } catch {
+    // Not a problem document: some proxy spoke.
+  }
+  return status >= 502 ? fault('server_away', `the server's proxy answered ${status}`) : fault('internal', `the server answered ${status}: ${text.slice(0, 200)}`)
+}
+
+/** The server or its database is away, or too busy: worth another try. */
+const isPassing = (error: unknown): boolean => {
+  const { code } = error as { code?: string }
+  return passing.has(code ?? '')
+}
+const passing = new Set([
+  'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_SOCKET', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT',
+  'server_away', 'database_away', 'overloaded', 'key_in_flight',
+])
+
+const awayFault = (url: string, error: unknown): Error =>
+  (error as { code?: string }).code === 'overloaded' ? (error as Error) : fault('server_away', `${url} does not answer (${(error as Error).message})`, undefined, error)
+
+/** Reads server-sent events as the HTML standard frames them: fields by line, a blank line ends one. */
+async function* serverSent(body: AsyncIterable<Uint8Array>): AsyncGenerator<ServerSent> {
+  const decoder = new TextDecoder()
+  let rest = ''
+  for await (const part of body) {
+    rest += decoder.decode(part, { stream: true })
+    const blocks = rest.split('\n\n')
+    rest = blocks.pop()!
+    for (const block of blocks) {
+      const sent = parseBlock(block)
+      if (sent) yield sent
+    }
+  }
+}
+
+const parseBlock = (block: string): ServerSent | undefined => {
+  let kind = 'message'
+  let id: string | null = null
+  let data = ''
+  for (const line of block.split('\n')) {
+    if (line.startsWith('data: ')) data += line.slice(6)
+    else if (line.startsWith('event: ')) kind = line.slice(7)
+    else if (line.startsWith('id: ')) id = line.slice(4)
+  }
+  return data === '' ? undefined : { kind, id, data: JSON.parse(data) }
+}

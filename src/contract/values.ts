@@ -1,0 +1,127 @@
+/**
+ * Values cross as JSON text, with tags for what JSON lacks: `{"$culm": tag, "v": …}`. The same forms are in `python/culm/_values.py`, and
+ * `fixtures/values.json` holds both to them. A map that has a `$culm` key of its own is tagged `map`, so that every value survives.
+ */
+import { fault } from './faults.ts'
+
+type Tagged = { $culm: string; v: unknown }
+
+/** The JSON text of a value. Throws `value_unsupported`, naming the place, for what cannot be sent (functions, symbols, cycles). */
+export const encodeValue = (value: unknown): string => JSON.stringify(toPlain(value, '$', new Set())) ?? 'null'
+
+export const decodeValue = (text: string): unknown => fromPlain(JSON.parse(text))
+
+const toPlain = (value: unknown, place: string, above: Set<object>): unknown => {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value
+    case 'number':
+      return Number.isFinite(value) && !Object.is(value, -0) ? value : tag('float', Object.is(value, -0) ? '-0' : String(value))
+    case 'bigint':
+      return tag('int', String(value))
+    case 'undefined':
+      return above.size === 0 ? null : tag('undefined', null)
+    case 'object':
+      return value === null ? null : objectToPlain(value, place, above)
+    default:
+      throw fault('value_unsupported', `${place} is a ${typeof value}`)
+  }
+}
+
+const objectToPlain = (value: object, place: string, above: Set<object>): unknown => {
+  if (above.has(value)) throw fault('value_unsupported', `${place} contains itself`)
+  above.add(value)
+  try {
+    if (Array.isArray(value)) return Array.from(value, (item, i) => toPlain(item, `${place}[${i}]`, above))
+    if (value instanceof Date) return tag('datetime', value.toISOString())
+    if (value instanceof Uint8Array) return tag('bytes', Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'))
+    if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return arrayToPlain(value as TypedArray)
+    if (value instanceof Set) return tag('set', Array.from(value, (item) => toPlain(item, `${place}{}`, above)))
+    if (value instanceof Map) return tag('map', Array.from(value, ([k, v]) => [toPlain(k, `${place} key`, above), toPlain(v, `${place}[${String(k)}]`, above)]))
+    const entries = Object.entries(value as Record<string, unknown>).map(([k, v]) => [k, v === undefined ? undefined : toPlain(v, `${place}.${k}`, above)] as const)
+    return '$culm' in value ? tag('map', entries.map(([k, v]) => [k, v ?? null])) : Object.fromEntries(entries)
+  } finally {
+    above.delete(value)
+  }
+}
+
+const tag = ($culm: string, v: unknown): Tagged => ({ $culm, v })
+
+type TypedArray = Float64Array | Float32Array | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | BigInt64Array | BigUint64Array
+
+/** Names are NumPy's; the bytes are little-endian, as on every machine that Node and NumPy run on today. */
+const arrayKinds = {
+  Float64Array: 'float64',
+  Float32Array: 'float32',
+  Int32Array: 'int32',
+  Uint32Array: 'uint32',
+  Int16Array: 'int16',
+  Uint16Array: 'uint16',
+  Int8Array: 'int8',
+  BigInt64Array: 'int64',
+  BigUint64Array: 'uint64',
+} as const
+
+const arrayToPlain = (array: TypedArray): Tagged =>
+  tag('array', {
+    dtype: arrayKinds[array.constructor.name as keyof typeof arrayKinds] ?? 'uint8',
+    shape: [array.length],
+    data: Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64'),
+  })
+
+const fromPlain = (plain: unknown): unknown => {
+  if (typeof plain !== 'object' || plain === null) return plain
+  if (Array.isArray(plain)) return plain.map(fromPlain)
+  if ('$culm' in plain) return fromTag(plain as Tagged)
+  const out: Record<string, unknown> = {}
+  for (const [k, v] of Object.entries(plain)) define(out, k, fromPlain(v))
+  return out
+}
+
+/** As plain assignment, but `__proto__` stays a key like any other. */
+const define = (target: object, key: string, value: unknown) => Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true })
+
+const fromTag = ({ $culm, v }: Tagged): unknown => {
+  switch ($culm) {
+    case 'float':
+      return v === '-0' ? -0 : Number(v)
+    case 'int':
+      return BigInt(v as string)
+    case 'undefined':
+      return undefined
+    case 'datetime':
+    case 'date':
+      return new Date(v as string)
+    case 'bytes':
+      return new Uint8Array(Buffer.from(v as string, 'base64'))
+    case 'array':
+      return arrayFrom(v as { dtype: string; shape: number[]; data: string })
+    case 'tuple':
+      return (v as unknown[]).map(fromPlain)
+    case 'set':
+      return new Set((v as unknown[]).map(fromPlain))
+    case 'map':
+      return mapFrom((v as [unknown, unknown][]).map(([k, x]) => [fromPlain(k), fromPlain(x)]))
+    case 'complex':
+      return { re: fromPlain((v as unknown[])[0]), im: fromPlain((v as unknown[])[1]) }
+    default:
+      throw fault('value_unsupported', `a value tagged "${$culm}" cannot be read here`)
+  }
+}
+
+/** A tagged map whose keys include `$culm` was a plain object; any other was a Map. */
+const mapFrom = (entries: [unknown, unknown][]): unknown => {
+  if (!entries.some(([k]) => k === '$culm') || !entries.every(([k]) => typeof k === 'string')) return new Map(entries)
+  const out: Record<string, unknown> = {}
+  for (const [k, v] of entries) define(out, k as string, v)
+  return out
+}
+
+const arrayFrom = ({ dtype, data }: { dtype: string; data: string }): unknown => {
+  const bytes = new Uint8Array(Buffer.from(data, 'base64'))
+  const name = Object.entries(arrayKinds).find(([, kind]) => kind === dtype)?.[0]
+  if (!name) return bytes
+  const make = (globalThis as unknown as Record<string, new (b: ArrayBuffer) => unknown>)[name]!
+  return new make(bytes.buffer as ArrayBuffer)
+}

@@ -1,0 +1,90 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { Command } from 'commander'
+import pc from 'picocolors'
+import { files } from '../files.ts'
+import { resolveHome } from '../home.ts'
+import { type LocalServer, startLocal } from '../localServer.ts'
+import { fileLog } from '../log.ts'
+import { startPilotProcess } from '../pilotProcess.ts'
+import { tokenFile } from '../tokens.ts'
+import { whole } from './pilot.ts'
+
+type Options = { run?: string; once?: boolean; port?: number; slots?: number; pilot: boolean }
+
+export const upCommand = (env: NodeJS.ProcessEnv): Command =>
+  new Command('up')
+    .description('run everything on this machine: database, server, agents, and a queue with its pilot')
+    .option('--run <file>', 'run this file once all is up')
+    .option('--once', 'end when that has ended, with its exit code')
+    .option('--port <n>', 'port of the server (the last one, or any free one)', whole)
+    .option('--slots <n>', 'cores of the local queue', whole)
+    .option('--no-pilot', 'no local pilot')
+    .action(async (options: Options) => {
+      const home = resolveHome(env)
+      const say = (line: string) => console.error(pc.dim(line))
+      const ending = endOnSignal()
+      const started = await startLocal({ home, log: fileLog(home, 'server'), port: options.port, databaseUrl: env.DATABASE_URL, say })
+      const url = started.server.url
+      const link = `${url}/#token=${(await readFile(tokenFile(home), 'utf8')).trim()}`
+      if (started.kind === 'running') console.error(`Culm runs already: ${pc.bold(link)}`)
+      else console.error(`Culm is up: ${pc.bold(link)}`)
+      if (started.kind === 'mine') await withOwn(started.server, { home, env, options, ending, link })
+      else process.exitCode = await runFile(env, home, options.run, ending)
+    })
+
+/** We started it, so we keep it: run the file, serve until told to end, and end everything in order. */
+const withOwn = async (
+  server: LocalServer,
+  { home, env, options, ending, link }: { home: string; env: NodeJS.ProcessEnv; options: Options; ending: AbortSignal; link: string },
+) => {
+  const pilot = options.pilot ? startPilotProcess({ home, slots: options.slots, env }) : undefined
+  try {
+    const code = await runFile(env, home, options.run, ending)
+    if (options.once) {
+      process.exitCode = code
+      return
+    }
+    if (!ending.aborted) sayNext(link, options.run !== undefined)
+    const why = await Promise.race([aborted(ending), server.failed.then(() => 'the database failed; see the logs'), pilot?.ended.then(pilotEnded(ending)) ?? new Promise<never>(() => {})])
+    if (why) {
+      console.error(pc.red(why))
+      process.exitCode = 1
+    }
+  } finally {
+    await pilot?.stop()
+    await server.stop()
+  }
+}
+
+const pilotEnded = (ending: AbortSignal) => (code: number | null) => (ending.aborted ? undefined : `the local pilot ended (${code ?? 'killed'}); see pilot.log in the logs folder`)
+
+const aborted = (signal: AbortSignal): Promise<undefined> =>
+  new Promise((resolve) => (signal.aborted ? resolve(undefined) : signal.addEventListener('abort', () => resolve(undefined), { once: true })))
+
+const endOnSignal = (): AbortSignal => {
+  const ending = new AbortController()
+  process.on('SIGINT', () => ending.abort())
+  process.on('SIGTERM', () => ending.abort())
+  return ending.signal
+}
+
+/** As a user would: `culm run FILE`, in a process of its own. Ctrl-C reaches it from the terminal. */
+const runFile = async (env: NodeJS.ProcessEnv, home: string, file: string | undefined, ending: AbortSignal): Promise<number> => {
+  if (!file || ending.aborted) return 0
+  const child = spawn(process.execPath, ['--enable-source-maps', files.cli, 'run', file], { stdio: 'inherit', env: { ...env, CULM_HOME: home } })
+  ending.addEventListener('abort', () => child.kill('SIGINT'), { once: true })
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+  return code ?? (signal ? 130 : 1)
+}
+
+const sayNext = (link: string, ran: boolean) => {
+  console.error(`
+${ran ? 'It all stays here and goes on serving.' : 'It serves.'} What to try next:
+  ${pc.bold(link)}   the page
+  ${pc.bold('npx culm ls')}                     your workflows
+  ${pc.bold('npx culm submit -- echo hello')}   a command
+  ${pc.bold('npx culm run examples/hello/hello.ts')}
+Ctrl-C ends it; the next start finds everything again.`)
+}

@@ -1,0 +1,24 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
+
+/** The folder of the package, whether this runs from the sources or from what was built. */
+const root = (() => {
+  let folder = path.dirname(fileURLToPath(import.meta.url))
+  while (!existsSync(path.join(folder, 'migrations'))) folder = path.dirname(folder)
+  return folder
+})()
+
+/** What the package brings besides code. */
+export const files = {
+  root,
+  migrations: path.join(root, 'migrations'),
+  nodeRunner: path.join(root, 'dist/runner.js'),
+  secondThread: path.join(root, 'dist/thread.js'),
+  page: path.join(root, 'dist/page.html'),
+  pythonPath: path.join(root, 'python'),
+  cli: path.join(root, 'dist/culm.js'),
+}
+
+export const version: string = createRequire(import.meta.url)(path.join(root, 'package.json')).version

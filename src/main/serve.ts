@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { runAgent } from '../agents/agent.ts'
+import { allAgents } from '../agents/index.ts'
+import { listeners } from '../agents/listeners.ts'
+import { makeServer } from '../api/server.ts'
+import { fault } from '../contract/faults.ts'
+import type { Engine } from '../services/engine.ts'
+import { files, version } from './files.ts'
+
+export type Parts = { server?: { host: string; port: number }; agents?: boolean }
+
+/** Runs the parts of Culm that this process is: the API, the agents, or both. `stop` lets requests under way end. */
+export const serve = async (engine: Engine, { server, agents }: Parts): Promise<{ url: string | null; stop: () => Promise<void> }> => {
+  const ending = new AbortController()
+  const loops = [...(server ? listeners(engine) : []), ...(agents ? allAgents(engine) : [])].map((agent) => runAgent(engine, agent, ending.signal))
+  const app = server ? makeServer(engine, { version, page: await readFile(files.page, 'utf8') }) : undefined
+  const url = app && server ? await listen(app, server) : null
+  return {
+    url,
+    stop: async () => {
+      ending.abort()
+      await app?.close()
+      await Promise.all(loops)
+    },
+  }
+}
+
+const listen = async (app: ReturnType<typeof makeServer>, { host, port }: { host: string; port: number }): Promise<string> => {
+  try {
+    await app.listen({ host, port })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') throw fault('home_in_use', `port ${port} is in use by another program`, { port }, error)
+    throw error
+  }
+  const { port: bound } = app.server.address() as AddressInfo
+  return `http://${host.includes(':') ? `[${host}]` : host}:${bound}`
+}

@@ -1,0 +1,248 @@
+import type { Usage } from '../contract/jobs.ts'
+import type { ClaimedJob, ClaimedTask, Report } from '../contract/pilots.ts'
+import type { Clock } from '../lib/clock.ts'
+import { failed, type Outcome } from './failure.ts'
+import { attemptKey, type JobOutput } from './jobOutput.ts'
+
+/**
+ * `waiting` for free cores here, `preparing` what it needs, `running`, `awaiting` calls of its own (its cores are others' then), `woken` and asking for
+ * cores again, `ended`: only the report of its end is still on its way.
+ */
+export type Phase = 'waiting' | 'preparing' | 'running' | 'awaiting' | 'woken' | 'ended'
+
+/** Why an attempt is ended from outside, and how long its processes have between the request to end and the kill, ms. */
+export type Stop =
+  | { why: 'cancelled' | 'returned' | 'dropped'; graceMs: number }
+  | { why: 'memory' | 'walltime'; graceMs: number; message: string }
+
+/** What an attempt tells its pilot. */
+export type Desk = {
+  clock: Clock
+  report(report: Report): void
+  /** Its phase changed, and with it perhaps the cores and memory it takes. */
+  moved(attempt: Attempt, from: Phase): void
+  /** Its processes are to be measured, from now on or no longer. */
+  watch(attempt: Attempt, pid: number): void
+  unwatch(attempt: Attempt): void
+}
+
+/** How its processes are ended, and told that they have cores again. */
+export type Reins = { stop(stop: Stop): void; resume(): void }
+
+/** Shorter jobs are only reported at their end, ms. Long enough that a crowd of tiny ones costs one report each, short enough for a person who looks. */
+const noticeMs = 300
+
+/** Jobs with a memory limit are measured from so early on, ms. Not at once: that would cost a trivial job a tenth of its time. */
+const limitedMs = 50
+
+/** The answer that gives a slot back may be lost: who still waits for his says so again, and is told that he has it, ms. */
+const askAgainMs = 5000
+
+/** An attempt of a job that this pilot holds, from the claim until the server has acknowledged its end. */
+export class Attempt {
+  readonly key: string
+  readonly job: ClaimedJob
+  readonly task: ClaimedTask
+  readonly output: JobOutput
+  /** Resolves when it is to end. */
+  readonly stopping: Promise<void>
+  usage: Usage = {}
+
+  readonly #desk: Desk
+  #phase: Phase = 'waiting'
+  #stop: Stop | null = null
+  #resolveStopping = () => {}
+  #startedAt: Date | null = null
+  #startedMs = 0
+  #pid: number | undefined
+  #reins: Reins | undefined
+  #notice: NodeJS.Timeout | undefined
+  #measuring: NodeJS.Timeout | undefined
+  #watched = false
+  #resolveResumed = () => {}
+  readonly #resumed: Promise<void>
+  readonly #inSlot = new StopWatch()
+
+  constructor({ job, task, output, desk }: { job: ClaimedJob; task: ClaimedTask; output: JobOutput; desk: Desk }) {
+    this.key = attemptKey(job.jobId, job.attempt)
+    this.job = job
+    this.task = task
+    this.output = output
+    this.#desk = desk
+    this.stopping = new Promise((resolve) => {
+      this.#resolveStopping = resolve
+    })
+    this.#resumed = new Promise((resolve) => {
+      this.#resolveResumed = resolve
+    })
+  }
+
+  get phase(): Phase {
+    return this.#phase
+  }
+
+  get stop(): Stop | null {
+    return this.#stop
+  }
+
+  /** Whether its cores and memory are taken. */
+  get takesSlot(): boolean {
+    return takesSlot(this.#phase)
+  }
+
+  prepares(): void {
+    this.#enter('preparing')
+    this.#notice = setTimeout(() => this.#report({ what: 'starting' }), noticeMs)
+  }
+
+  /** Its payload runs now, in the group of `pid`. */
+  started(pid: number | undefined, reins: Reins): void {
+    clearTimeout(this.#notice)
+    this.#reins = reins
+    this.#startedAt = this.#desk.clock()
+    this.#startedMs = performance.now()
+    this.#pid = pid
+    this.#enter('running')
+    this.#inSlot.go()
+    this.#notice = setTimeout(() => this.#report({ what: 'running' }), noticeMs)
+    this.#measuring = setTimeout(() => this.#watch(), this.task.memoryMb === null ? noticeMs : limitedMs)
+    if (this.#stop) reins.stop(this.#stop)
+  }
+
+  awaits(): void {
+    if (this.#phase !== 'running' || this.#stop) return
+    clearTimeout(this.#notice)
+    this.#inSlot.halt()
+    this.#report({ what: 'awaiting' })
+    this.#enter('awaiting')
+  }
+
+  wakes(): void {
+    if (this.#phase !== 'awaiting' || this.#stop) return
+    this.#report({ what: 'woken' })
+    this.#enter('woken')
+    this.#notice = setInterval(() => this.#report({ what: 'woken' }), askAgainMs)
+  }
+
+  resumes(): void {
+    if (this.#phase !== 'woken') return
+    clearTimeout(this.#notice)
+    this.#enter('running')
+    this.#inSlot.go()
+    this.#reins?.resume()
+    this.#resolveResumed()
+  }
+
+  /**
+   * A payload may end although it has asked for its slot back and not got it yet (it no longer waits for what it awaited). To the server such a job is in a
+   * lane, where it cannot finish: its end is told once it has its slot.
+   */
+  async mayEnd(): Promise<void> {
+    if (this.#phase === 'woken') await Promise.race([this.#resumed, this.stopping])
+  }
+
+  /** Its payload has ended; what is still to do, such as storing a large result, is not under its limits. */
+  computed(): void {
+    this.#inSlot.halt()
+    clearTimeout(this.#measuring)
+    if (this.#watched) this.#desk.unwatch(this)
+    this.#watched = false
+  }
+
+  /** Ends it from outside, and tells whether that is new. A later reason counts only when it leaves less time. */
+  stopFor(stop: Stop): boolean {
+    if (this.#phase === 'ended' || (this.#stop && stop.graceMs >= this.#stop.graceMs)) return false
+    this.#stop = stop
+    this.#resolveStopping()
+    this.#reins?.stop(stop)
+    return true
+  }
+
+  /** The limit is over time in a slot: the clock stands still while it awaits calls of its own. */
+  checkWallTime(): void {
+    const { wallSeconds } = this.task
+    if (wallSeconds === null || this.#inSlot.ms < wallSeconds * 1000) return
+    this.stopFor({
+      why: 'walltime',
+      graceMs: 0,
+      message: `it ran for ${wallSeconds} s, which is its limit (wallSeconds)`,
+    })
+  }
+
+  /** What its last report says, once `outcome` is all that happened; null when it is not ours to report. A result that came before the stop took effect wins. */
+  endReport(outcome: Outcome): Report | null {
+    clearTimeout(this.#notice)
+    this.computed()
+    const told = this.#stop && outcome.what !== 'finished' ? outcomeOf(this.#stop) : outcome
+    const dropped = told.what === 'dropped' || this.#stop?.why === 'dropped'
+    this.#enter('ended')
+    if (dropped) return null
+    const { what, ...rest } = told as Exclude<Outcome, { what: 'dropped' }> & { what: Report['what'] }
+    return { ...this.#reportOf(what), ...rest, endedAt: this.#desk.clock().toISOString(), ...this.#usageWith(told) }
+  }
+
+  #enter(phase: Phase): void {
+    const from = this.#phase
+    this.#phase = phase
+    this.#desk.moved(this, from)
+  }
+
+  #watch(): void {
+    if (this.#pid === undefined) return
+    this.#watched = true
+    this.#desk.watch(this, this.#pid)
+  }
+
+  #report({ what }: Pick<Report, 'what'>): void {
+    this.#desk.report(this.#reportOf(what))
+  }
+
+  #reportOf(what: Report['what']): Report {
+    const { jobId, attempt } = this.job
+    return { jobId, attempt, what, ...(this.#startedAt ? { startedAt: this.#startedAt.toISOString() } : {}) }
+  }
+
+  #usageWith(outcome: Outcome): { usage?: Usage } {
+    if (!this.#startedAt) return {}
+    const wallSeconds = (performance.now() - this.#startedMs) / 1000
+    const told = 'usage' in outcome ? outcome.usage : undefined
+    return { usage: { wallSeconds, ...largerOf(told, this.usage) } }
+  }
+}
+
+export const takesSlot = (phase: Phase): boolean => phase === 'preparing' || phase === 'running'
+
+const outcomeOf = (stop: Stop): Outcome => {
+  if (stop.why === 'memory') return failed('memory', 'MemoryLimit', stop.message)
+  if (stop.why === 'walltime') return failed('walltime', 'TimeLimit', stop.message)
+  return { what: stop.why }
+}
+
+/** A runner knows its own use exactly, the meter that of its children too, but only now and then: the larger is nearer to the truth. */
+const largerOf = (a: Usage | undefined, b: Usage): Usage => {
+  const cpuSeconds = larger(a?.cpuSeconds, b.cpuSeconds)
+  const maxRssMb = larger(a?.maxRssMb, b.maxRssMb)
+  return { ...(cpuSeconds === undefined ? {} : { cpuSeconds }), ...(maxRssMb === undefined ? {} : { maxRssMb }) }
+}
+
+const larger = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.max(a, b)
+
+/** Counts time in a slot. */
+class StopWatch {
+  #countedMs = 0
+  #since: number | null = null
+
+  go(): void {
+    this.#since ??= performance.now()
+  }
+
+  halt(): void {
+    this.#countedMs = this.ms
+    this.#since = null
+  }
+
+  get ms(): number {
+    return this.#countedMs + (this.#since === null ? 0 : performance.now() - this.#since)
+  }
+}

@@ -1,0 +1,209 @@
+import type { ClaimReply, Report, ReportsReply } from '../contract/pilots.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import { Attempt, type Desk, type Phase, type Stop, takesSlot } from './attempt.ts'
+import { failedBy, type Outcome } from './failure.ts'
+import { attemptKey, makeJobOutput } from './jobOutput.ts'
+import type { LogOutbox } from './logOutbox.ts'
+
+type Answer = ReportsReply['answers'][number]
+type Named = { jobId: string; attempt: number }
+
+export type AttemptsOptions = {
+  slots: number
+  memoryMb: number | undefined
+  maxLogBytes: number
+  clock: Clock
+  log: Log
+  logs: LogOutbox
+  /** Runs the payload to its end. */
+  run(attempt: Attempt): Promise<Outcome>
+  /** Resolves when the server has answered; null when it never will. */
+  report(report: Report): Promise<Answer | null>
+  watch(key: string, pid: number, limitMb: number | null): void
+  unwatch(key: string): void
+  /** Cores are free that were not. */
+  onFree(): void
+}
+
+/** How often time limits are looked at, ms. */
+const wallCheckMs = 250
+
+/**
+ * All attempts that this pilot holds, and its slots. A claim may bring more than there are cores for (jobs claimed ahead, a job resumed while its
+ * cores are others'): then they wait here, first come, first served, resumed ones first.
+ */
+export class Attempts {
+  readonly #options: AttemptsOptions
+  readonly #held = new Map<string, Attempt>()
+  readonly #desk: Desk
+  readonly #wallTimer: NodeJS.Timeout
+  #queue: Attempt[] = []
+  #coresTaken = 0
+  #memoryTaken = 0
+  #live = 0
+  #whenQuiet: (() => void)[] = []
+
+  constructor(options: AttemptsOptions) {
+    this.#options = options
+    this.#desk = {
+      clock: options.clock,
+      report: (report) => void this.#reportMove(report),
+      moved: (attempt, from) => this.#account(attempt, from),
+      unwatch: (attempt) => options.unwatch(attempt.key),
+      watch: (attempt, pid) => options.watch(attempt.key, pid, attempt.task.memoryMb),
+    }
+    this.#wallTimer = setInterval(() => {
+      for (const attempt of this.#held.values()) attempt.checkWallTime()
+    }, wallCheckMs).unref()
+  }
+
+  get freeCores(): number {
+    const promised = this.#queue.reduce((sum, attempt) => sum + attempt.task.cores, 0)
+    return Math.max(0, this.#options.slots - this.#coresTaken - promised)
+  }
+
+  get freeMemoryMb(): number | undefined {
+    const { memoryMb } = this.#options
+    const promised = this.#queue.reduce((sum, attempt) => sum + (attempt.task.memoryMb ?? 0), 0)
+    return memoryMb === undefined ? undefined : Math.max(0, memoryMb - this.#memoryTaken - promised)
+  }
+
+  /** What the lease is renewed for: everything whose end the server has not yet acknowledged. */
+  list(): Named[] {
+    return [...this.#held.values()].map(({ job: { jobId, attempt } }) => ({ jobId, attempt }))
+  }
+
+  /** Takes what a claim brought; tells whether any of it was new. */
+  take(reply: ClaimReply): boolean {
+    const tasks = new Map(reply.tasks.map((task) => [task.taskId, task]))
+    const { log, logs, maxLogBytes } = this.#options
+    let fresh = false
+    for (const job of reply.jobs) {
+      const task = tasks.get(job.taskId)
+      if (!task)
+        log.error(
+          { jobId: job.jobId, taskId: job.taskId },
+          'the claim brought a job without its task; it goes back with the next renewal',
+        )
+      if (!task || this.#held.has(attemptKey(job.jobId, job.attempt))) continue
+      const attempt = new Attempt({
+        job,
+        task,
+        output: makeJobOutput(job.jobId, job.attempt, logs, maxLogBytes),
+        desk: this.#desk,
+      })
+      this.#held.set(attempt.key, attempt)
+      this.#live++
+      this.#queue.push(attempt)
+      fresh = true
+    }
+    for (const named of reply.resumed) fresh = this.#resume(named) || fresh
+    for (const named of reply.cancel) fresh = this.stop(named, { why: 'cancelled', graceMs: cancelGraceMs }) || fresh
+    this.#startWhatFits()
+    return fresh
+  }
+
+  /** Tells whether it was there to be stopped, and is now for the first time. */
+  stop({ jobId, attempt }: Named, stop: Stop): boolean {
+    const held = this.#held.get(attemptKey(jobId, attempt))
+    return held !== undefined && this.#stopHeld(held, stop)
+  }
+
+  overMemory(key: string, usedMb: number): void {
+    const held = this.#held.get(key)
+    if (!held) return
+    const message = `it used ${Math.round(usedMb)} MB; its limit is ${held.task.memoryMb} MB (memoryMb)`
+    this.#stopHeld(held, { why: 'memory', graceMs: 0, message })
+  }
+
+  measured(key: string, maxRssMb: number, cpuSeconds: number): void {
+    const held = this.#held.get(key)
+    if (!held) return
+    held.usage = {
+      maxRssMb: Math.max(held.usage.maxRssMb ?? 0, maxRssMb),
+      cpuSeconds: Math.max(held.usage.cpuSeconds ?? 0, cpuSeconds),
+    }
+  }
+
+  /** Gives back what does not compute now: it could only be in the way of an end that is near. */
+  returnIdle(): void {
+    for (const held of this.#held.values())
+      if (held.phase !== 'running') this.#stopHeld(held, { why: 'returned', graceMs: cancelGraceMs })
+  }
+
+  stopAll(stop: Stop): void {
+    for (const held of this.#held.values()) this.#stopHeld(held, stop)
+  }
+
+  /** Resolves when nothing runs or waits here any more; reports may still be on their way. */
+  quiet(): Promise<void> {
+    if (this.#live === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#whenQuiet.push(resolve))
+  }
+
+  close(): void {
+    clearInterval(this.#wallTimer)
+  }
+
+  #resume({ jobId, attempt }: Named): boolean {
+    const held = this.#held.get(attemptKey(jobId, attempt))
+    if (held?.phase !== 'woken' || this.#queue.includes(held)) return false
+    this.#queue.unshift(held)
+    return true
+  }
+
+  #stopHeld(held: Attempt, stop: Stop): boolean {
+    if (!held.stopFor(stop)) return false
+    this.#queue = this.#queue.filter((one) => one !== held)
+    if (held.phase === 'waiting') void this.#end(held, { what: 'returned' })
+    return true
+  }
+
+  #startWhatFits(): void {
+    const { slots } = this.#options
+    for (let first = this.#queue[0]; first; first = this.#queue[0]) {
+      if (this.#coresTaken > 0 && this.#coresTaken + first.task.cores > slots) return
+      this.#queue.shift()
+      if (first.phase === 'woken') first.resumes()
+      else void this.#run(first)
+    }
+  }
+
+  async #run(attempt: Attempt): Promise<void> {
+    attempt.prepares()
+    const outcome = await this.#options.run(attempt).catch(failedBy)
+    if (attempt.phase === 'woken') await attempt.mayEnd()
+    await this.#end(attempt, outcome)
+  }
+
+  async #end(attempt: Attempt, outcome: Outcome): Promise<void> {
+    const report = attempt.endReport(outcome)
+    const answered = report === null ? null : this.#options.report(report)
+    this.#startWhatFits()
+    this.#options.onFree()
+    if (--this.#live === 0) for (const resolve of this.#whenQuiet.splice(0)) resolve()
+    await answered
+    this.#held.delete(attempt.key)
+  }
+
+  async #reportMove(report: Report): Promise<void> {
+    const answer = await this.#options.report(report)
+    if (report.what !== 'woken' || answer?.answer !== 'stale') return
+    // The server never saw it await (that report was refused): it counts its cores as taken, and will not offer them again.
+    if (['sent', 'starting', 'running'].includes(answer.state ?? '') && this.#resume(report)) this.#startWhatFits()
+  }
+
+  #account(attempt: Attempt, from: Phase): void {
+    const change = Number(attempt.takesSlot) - Number(takesSlot(from))
+    if (change === 0) return
+    this.#coresTaken += change * attempt.task.cores
+    this.#memoryTaken += change * (attempt.task.memoryMb ?? 0)
+    if (attempt.phase !== 'awaiting') return
+    this.#startWhatFits()
+    this.#options.onFree()
+  }
+}
+
+/** Between the request to end and the kill, ms. */
+export const cancelGraceMs = 5000

@@ -1,0 +1,90 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import type { Readable } from 'node:stream'
+import { sleep } from '../lib/clock.ts'
+import type { LogOutbox } from './logOutbox.ts'
+import { killFamily, signalGroup } from './processTable.ts'
+
+export type Exit =
+  | { started: true; code: number | null; signal: NodeJS.Signals | null }
+  | { started: false; error: NodeJS.ErrnoException }
+
+/** How long to read on after a process has ended, ms: someone it left behind may hold its streams open. */
+const lastWordsMs = 1000
+
+/**
+ * A process that leads a session and process group of its own, so that all that it starts can be measured and ended with it. What it leaves in its
+ * group ends with it.
+ */
+export class Child {
+  readonly process: ChildProcess | null
+  /** Resolves when it has ended and its output was read. Never rejects. */
+  readonly exited: Promise<Exit>
+  #running = true
+  #ending: NodeJS.Timeout | undefined
+
+  constructor(
+    program: string,
+    args: readonly string[],
+    { cwd, env, channel = false }: { cwd: string; env: Record<string, string>; channel?: boolean },
+  ) {
+    const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'pipe', ...(channel ? ['pipe' as const] : [])]
+    try {
+      this.process = spawn(program, args, { cwd, env, stdio, detached: true })
+      this.exited = this.#watch(this.process)
+    } catch (error) {
+      // An argument with a NUL, or a list of arguments longer than the system takes.
+      this.process = null
+      this.#running = false
+      this.exited = Promise.resolve({ started: false, error: error as NodeJS.ErrnoException })
+    }
+  }
+
+  get pid(): number | undefined {
+    return this.process?.pid
+  }
+
+  get running(): boolean {
+    return this.#running
+  }
+
+  /** Asks its group to end, and kills its whole family after `graceMs`; at once when that is 0. */
+  end(graceMs: number): void {
+    if (!this.#running || this.pid === undefined) return
+    clearTimeout(this.#ending)
+    if (graceMs === 0) {
+      killFamily(this.pid)
+      return
+    }
+    signalGroup(this.pid, 'SIGTERM')
+    this.#ending = setTimeout(() => this.end(0), graceMs)
+  }
+
+  async #watch(child: ChildProcess): Promise<Exit> {
+    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
+    const exit = await new Promise<Exit>((resolve) => {
+      child.once('error', (error) => child.pid === undefined && resolve({ started: false, error }))
+      child.once('exit', (code, signal) => resolve({ started: true, code, signal }))
+    })
+    this.#running = false
+    clearTimeout(this.#ending)
+    if (!exit.started) return exit
+    signalGroup(child.pid!, 'SIGKILL')
+    child.stdout?.resume()
+    child.stderr?.resume()
+    const enough = new AbortController()
+    await Promise.race([closed, sleep(lastWordsMs, enough.signal)])
+    enough.abort()
+    return exit
+  }
+}
+
+/** Reads a stream of a child, and pauses while the log outbox is full: then the writer's pipe fills, and it has to wait too. */
+export const readInto = (stream: Readable, write: (chunk: Buffer) => void, logs: LogOutbox): void => {
+  stream.on('data', (chunk: Buffer) => {
+    write(chunk)
+    if (!logs.full) return
+    stream.pause()
+    logs.onRoom(() => stream.resume())
+  })
+  stream.on('error', () => {}) // it ends with its process, and that is told by `exited`
+}

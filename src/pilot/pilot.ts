@@ -1,0 +1,263 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import type { Client } from '../contract/client.ts'
+import { type FaultCode, fault } from '../contract/faults.ts'
+import { type Clock, sleep, systemClock } from '../lib/clock.ts'
+import { messageOf } from '../lib/fault.ts'
+import { type Log, silentLog } from '../lib/log.ts'
+import { Attempts, cancelGraceMs } from './attempts.ts'
+import { BlobCache } from './blobCache.ts'
+import { Bundles } from './bundles.ts'
+import { Claims } from './claims.ts'
+import { type Environment, payloadEnvironment } from './environment.ts'
+import { clearLeftovers } from './leftovers.ts'
+import { type LogChunk, LogOutbox } from './logOutbox.ts'
+import { Registration } from './registration.ts'
+import { ReportOutbox } from './reportOutbox.ts'
+import { runCommand } from './runCommand.ts'
+import { runFunction } from './runFunction.ts'
+import { RunnerPool } from './runnerPool.ts'
+import { SecondThread } from './secondThread.ts'
+import type { FromSecond } from './thread/messages.ts'
+import { Values } from './values.ts'
+
+export type PilotOptions = {
+  client: Client
+  /** The token of `client`, which the second thread needs for its own connection. */
+  token: string | null
+  /** Survives restarts: see `pilotName`. */
+  name: string
+  queue: string
+  /** Cores it may use at once. */
+  slots: number
+  /** Memory that the limits of jobs running at once may add up to, MB; any when left out. */
+  memoryMb?: number
+  /** A folder of its own, on a local disk: caches, and working directories of jobs. */
+  folder: string
+  host: string
+  version: string
+  /** The environment that a part of is given to payloads; none of it when left out. */
+  environment?: Environment
+  /** The folder that holds the Python package `culm`. */
+  pythonPath: string
+  /** The built `runner/node.ts`, one file. */
+  nodeRunner: string
+  /** The built `thread/thread.ts`, one file. */
+  secondThread: string
+  log?: Log
+  clock?: Clock
+  /** Its end is the request to end: no more is claimed, and what runs has `graceSeconds`. */
+  signal: AbortSignal
+  /** Its end is the request to end at once. */
+  killSignal?: AbortSignal
+  /** How long running jobs may go on after `signal`, s. Thirty is what most batch systems leave between their first signal and the last. */
+  graceSeconds?: number
+  /** How long a runner without work is kept, s. */
+  idleSeconds?: number
+  /** How long the server may hold a claim open, s. */
+  waitSeconds?: number
+  /** How much of each output stream of an attempt is kept, bytes. */
+  maxLogBytes?: number
+  onRegistered?: (pilotId: string) => void
+}
+
+/**
+ * Runs a pilot: claims jobs of its queue, runs them, and reports, until `signal` ends. The server may be away at any time and for any time: jobs go on, and
+ * reports wait. Throws the fault `pilot_replaced` when a newer start of this pilot has taken over; its jobs have been ended then.
+ */
+export const runPilot = async (options: PilotOptions): Promise<void> => {
+  const { signal, log = silentLog } = options
+  const folder = resolve(options.folder)
+  await mkdir(folder, { recursive: true, mode: 0o700 })
+  const left = await clearLeftovers(folder)
+  if (left > 0) log.warn({ groups: left }, 'ended what an earlier self of this pilot had left running')
+  const pilot = assemble({ ...options, folder })
+  try {
+    await Promise.race([registered(pilot, signal), pilot.trouble])
+    await Promise.race([pilot.claims.run(), ended(signal), pilot.trouble])
+    if (pilot.registration.done) await drain(pilot, options)
+  } catch (error) {
+    log.error({ error: messageOf(error) }, 'the pilot ends')
+    throw error
+  } finally {
+    await takeApart(pilot, folder)
+  }
+}
+
+/** Registers, unless the end comes first. */
+const registered = async ({ registration, claims }: Pilot, signal: AbortSignal): Promise<void> => {
+  try {
+    await registration.register(signal)
+  } catch (error) {
+    if (!signal.aborted) throw error
+    claims.stop()
+  }
+}
+
+type Pilot = ReturnType<typeof assemble>
+
+/** The parts of a pilot, and who calls whom. */
+const assemble = (options: PilotOptions) => {
+  const {
+    client,
+    token,
+    name,
+    queue,
+    slots,
+    memoryMb,
+    folder,
+    host,
+    version,
+    environment = {},
+    pythonPath,
+    nodeRunner,
+    clock = systemClock,
+    log = silentLog,
+  } = options
+  const { idleSeconds = 300, waitSeconds = 20, maxLogBytes = 10_000_000 } = options
+  const over = new AbortController()
+  let fail = (_error: unknown) => {}
+  const trouble = new Promise<never>((_, reject) => {
+    fail = reject
+  })
+  trouble.catch(() => {}) // it may come when nobody waits for it any more
+
+  const second = new SecondThread({
+    file: options.secondThread,
+    data: { url: client.url, token },
+    onMessage: (message) => hear(message),
+    onError: fail,
+  })
+  const registration = new Registration({
+    client,
+    as: { name, queue, slots, memoryMb, host, version, pid: process.pid },
+    log,
+    onRegistered: ({ pilotId, epoch, renewSeconds }) => {
+      second.tell({ t: 'serve', pilotId, epoch, renewSeconds })
+      options.onRegistered?.(pilotId)
+    },
+  })
+  const reports = new ReportOutbox({ client, registration, log, signal: over.signal, onReplaced: fail })
+  const logs = new LogOutbox({ log, send: (chunks) => sendLogs({ client, registration, signal: over.signal }, chunks) })
+
+  const env = payloadEnvironment(environment, folder)
+  const jobsFolder = join(folder, 'jobs')
+  const maxIdle = 2 * slots + 2
+  const hosts = { jobsFolder, serverUrl: client.url, env, nodeRunner, pythonPath }
+  const runners = new RunnerPool({ ...hosts, idleSeconds, maxIdle, logs, log })
+  const blobs = new BlobCache({ folder: join(folder, 'blobs'), client })
+  const bundles = new Bundles({ folder: join(folder, 'bundles'), blobs, inUse: () => runners.bundlesInUse() })
+  const values = new Values({ client, blobs })
+  const attempts: Attempts = new Attempts({
+    slots,
+    memoryMb,
+    maxLogBytes,
+    clock,
+    log,
+    logs,
+    run: (attempt) => {
+      const { payload } = attempt.task
+      if (payload.kind === 'command') return runCommand(attempt, payload, { values, logs, env, host, jobsFolder })
+      return runFunction(attempt, payload, { bundles, values, runners })
+    },
+    report: (report) => reports.report(report),
+    watch: (key, pid, limitMb) => second.tell({ t: 'watch', key, pid, limitMb }),
+    unwatch: (key) => second.tell({ t: 'unwatch', key }),
+    onFree: () => claims.coresFreed(),
+  })
+  const claims = new Claims({ client, registration, attempts, log, waitSeconds })
+
+  const hear = (message: FromSecond): void => {
+    if (message.t === 'whatIsHeld') second.tell({ t: 'held', list: attempts.list() })
+    else if (message.t === 'measured') attempts.measured(message.key, message.rssMb, message.cpuSeconds)
+    else if (message.t === 'over') attempts.overMemory(message.key, message.usedMb)
+    else if (message.t === 'refused')
+      registration.mend(fault(message.code as FaultCode, message.message), message.epoch).catch(fail)
+    else {
+      for (const held of message.drop) attempts.stop(held, { why: 'dropped', graceMs: 0 })
+      for (const held of message.cancel) attempts.stop(held, { why: 'cancelled', graceMs: cancelGraceMs })
+    }
+  }
+  return { registration, claims, attempts, reports, logs, runners, second, over, trouble, client }
+}
+
+/** Repeated until the server has it: a chunk that comes twice is known by its offset. */
+const sendLogs = async (
+  { client, registration, signal }: { client: Client; registration: Registration; signal: AbortSignal },
+  chunks: LogChunk[],
+): Promise<void> => {
+  for (;;) {
+    const { pilotId, epoch } = registration.current
+    try {
+      const body = { epoch, chunks: chunks as (LogChunk & { jobId: `j${number}` })[] }
+      await client.call('sendLogs', {
+        params: { id: pilotId },
+        body,
+        repeat: true,
+        retrySeconds: Number.POSITIVE_INFINITY,
+        signal,
+      })
+      return
+    } catch (error) {
+      if (signal.aborted) return
+      await registration.mend(error, epoch)
+    }
+  }
+}
+
+/** How long the last reports may take to be delivered, ms; the server gives back what it was not told of when the lease ends. */
+const deliveryMs = 10_000
+const hurriedMs = 1000
+
+/** How long a killed process may take to be gone, ms: the system does not let go of one that waits for a disk. */
+const dyingMs = 10_000
+
+/**
+ * The orderly end: no more claims; what does not compute now goes back at once; what runs has until `graceSeconds`, then goes back too, its attempt not
+ * counted; then the reports are delivered, and the server is told.
+ */
+const drain = async ({ claims, attempts, reports, logs, registration, client }: Pilot, options: PilotOptions) => {
+  const { graceSeconds = 30, killSignal = new AbortController().signal, log = silentLog } = options
+  claims.stop()
+  log.info({ jobs: attempts.list().length, graceSeconds }, 'draining')
+  const hurried = ended(killSignal)
+  void hurried.then(() => attempts.stopAll({ why: 'returned', graceMs: 0 }))
+  attempts.returnIdle()
+  if (!(await within(graceSeconds * 1000, attempts.quiet()))) {
+    attempts.stopAll({ why: 'returned', graceMs: cancelGraceMs })
+    await within(cancelGraceMs + dyingMs, attempts.quiet())
+  }
+  const delivered = Promise.all([reports.empty(), logs.flushed()])
+  await within(deliveryMs, Promise.race([delivered, hurried.then(() => sleep(hurriedMs))]))
+  if (reports.size > 0)
+    log.warn({ reports: reports.size }, 'reports were not delivered: their jobs go back with the lease')
+  const { pilotId, epoch } = registration.current
+  await client
+    .call('leavePilot', { params: { id: pilotId }, body: { epoch }, repeat: true, retrySeconds: 1 })
+    .catch((error) => log.warn({ error: messageOf(error) }, 'the server was not told that this pilot ends'))
+}
+
+/** After a drain there is little left; after a fault everything that still runs is killed, unreported. */
+const takeApart = async ({ claims, attempts, runners, second, over }: Pilot, folder: string): Promise<void> => {
+  claims.stop()
+  attempts.stopAll({ why: 'dropped', graceMs: 0 })
+  await within(dyingMs, attempts.quiet())
+  over.abort()
+  attempts.close()
+  await within(dyingMs, runners.close())
+  await second.close()
+  await rm(join(folder, 'jobs'), { recursive: true, force: true, maxRetries: 3 }).catch(() => {}) // the next start clears it
+}
+
+const ended = (signal: AbortSignal): Promise<void> =>
+  signal.aborted
+    ? Promise.resolve()
+    : new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+
+/** Whether `work` came to its end in time. */
+const within = async (ms: number, work: Promise<unknown>): Promise<boolean> => {
+  const enough = new AbortController()
+  const inTime = await Promise.race([work.then(() => true), sleep(ms, enough.signal).then(() => false)])
+  enough.abort()
+  return inTime
+}

@@ -1,0 +1,108 @@
+import { mkdirSync, statSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Value } from '../contract/base.ts'
+import type { Arguments } from '../contract/runner.ts'
+import type { Payload } from '../contract/tasks.ts'
+import { decodeValue, encodeValue } from '../contract/values.ts'
+import type { Attempt } from './attempt.ts'
+import { Child, type Exit, readInto } from './child.ts'
+import { Failure, failed, type Outcome } from './failure.ts'
+import { lastWords } from './jobOutput.ts'
+import type { LogOutbox } from './logOutbox.ts'
+import { unlessStopped } from './unlessStopped.ts'
+import type { Values } from './values.ts'
+import { removeFolder } from './workFolder.ts'
+
+export type CommandTools = {
+  values: Values
+  logs: LogOutbox
+  env: Record<string, string>
+  host: string
+  jobsFolder: string
+}
+type CommandPayload = Extract<Payload, { kind: 'command' }>
+
+/** Runs a program to its end, in a process group of its own and in a fresh folder or the one that was named. Its value is null; what it says is its output. */
+export const runCommand = async (
+  attempt: Attempt,
+  payload: CommandPayload,
+  { values, logs, env, host, jobsFolder }: CommandTools,
+): Promise<Outcome> => {
+  const { workflowId, common } = attempt.task
+  const given = [common, attempt.job.args].filter((value) => value !== null)
+  const added = await unlessStopped(attempt, Promise.all(given.map((value) => argumentsIn(value, workflowId, values))))
+  const [program, ...args] = [...payload.command, ...added.flat()]
+
+  const fresh = join(jobsFolder, `${attempt.job.jobId}.${attempt.job.attempt}`)
+  if (!payload.folder) mkdirSync(fresh, { mode: 0o700 })
+  const cwd = payload.folder ?? fresh
+  if (!isFolder(cwd)) throw new Failure('user', 'FolderMissing', `there is no folder ${cwd} on ${host}`)
+  const child = new Child(program!, args, { cwd, env: { ...env, ...jobEnvironment(attempt) } })
+  attempt.started(child.pid, { stop: ({ graceMs }) => child.end(graceMs), resume: () => {} })
+  if (child.process) {
+    readInto(child.process.stdout!, (chunk) => attempt.output.stdout.write(chunk), logs)
+    readInto(child.process.stderr!, (chunk) => attempt.output.stderr.write(chunk), logs)
+  }
+  const exit = await child.exited
+  if (!payload.folder) removeFolder(fresh)
+  return outcomeOf(attempt, program!, host, exit)
+}
+
+const jobEnvironment = ({ job, task }: Attempt): Record<string, string> => ({
+  CULM_JOB: job.jobId,
+  CULM_TASK: job.taskId,
+  CULM_WORKFLOW: task.workflowId,
+  CULM_INDEX: String(job.index),
+  CULM_ATTEMPT: String(job.attempt),
+})
+
+const outcomeOf = (attempt: Attempt, program: string, host: string, exit: Exit): Outcome => {
+  if (!exit.started) return notStarted(program, host, exit.error)
+  if (attempt.stop) return { what: 'returned' } // why it was stopped is what is told
+  if (exit.code === 0) return { what: 'finished', value: { text: 'null' } }
+  if (exit.signal)
+    return {
+      ...failed('runner', 'Signal', `${program} was killed by ${exit.signal}${lastWords(attempt.output)}`),
+      signal: exit.signal,
+    }
+  return {
+    ...failed('user', 'ExitCode', `exit code ${exit.code}`, attempt.output.stderr.lastLines()),
+    exitCode: exit.code!,
+  }
+}
+
+/** A program that cannot be run is the user's to mend; a system without room for another process is not. */
+const notStarted = (program: string, host: string, error: NodeJS.ErrnoException): Outcome => {
+  if (error.code === 'ENOENT')
+    return failed(
+      'user',
+      'CommandNotFound',
+      `there is no program "${program}" on ${host}: name its full path, or see that PATH has its folder`,
+    )
+  if (error.code === 'EACCES')
+    return failed(
+      'user',
+      'CommandNotExecutable',
+      `"${program}" on ${host} may not be executed: is it a program, and has it the permission (chmod +x)?`,
+    )
+  if (['E2BIG', 'ERR_INVALID_ARG_VALUE', 'ENOEXEC'].includes(error.code ?? ''))
+    return failed('user', 'CommandInvalid', `"${program}": ${error.message}`)
+  return failed('site', error.code ?? 'Error', `"${program}" cannot be started on ${host}: ${error.message}`)
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+
+/** Positional arguments as further words of the command: text as it is, anything else as its JSON text. */
+const argumentsIn = async (value: Value, workflowId: string, values: Values): Promise<string[]> => {
+  const brought = await values.bring(value, workflowId)
+  const text = 'text' in brought ? brought.text : await readFile(brought.file, 'utf8')
+  const { a = [], k = {} } = (decodeValue(text) ?? {}) as Arguments
+  if (Object.keys(k).length > 0)
+    throw new Failure(
+      'user',
+      'ArgumentsNamed',
+      `a command takes positional arguments only, not ${Object.keys(k).join(', ')}`,
+    )
+  return a.map((item) => (typeof item === 'string' ? item : encodeValue(item)))
+}

@@ -1,0 +1,114 @@
+import { join } from 'node:path'
+import type { Log } from '../lib/log.ts'
+import type { LogOutbox } from './logOutbox.ts'
+import { Runner } from './runner.ts'
+
+/** What makes two jobs fit for the same runner. Never shared between owners: what one leaves in memory or in modules is not for another. */
+export type RunnerKind = {
+  ownerId: string
+  bundle: string
+  language: 'node' | 'python'
+  interpreter: string | undefined
+}
+
+export type RunnerPoolOptions = {
+  jobsFolder: string
+  serverUrl: string
+  env: Record<string, string>
+  /** The built runner for Node. */
+  nodeRunner: string
+  /** The folder that holds the Python package `culm`. */
+  pythonPath: string
+  idleSeconds: number
+  /** So many idle runners at most. */
+  maxIdle: number
+  logs: LogOutbox
+  log: Log
+}
+
+type Idle = { kind: string; runner: Runner; timer: NodeJS.Timeout }
+
+/** Keeps runners warm between jobs: the ones used last are taken first, and the one used longest ago goes when there are too many. */
+export class RunnerPool {
+  readonly #options: RunnerPoolOptions
+  /** All that live, with their bundles. */
+  readonly #bundles = new Map<Runner, string>()
+  #idle: Idle[] = []
+  #count = 0
+
+  constructor(options: RunnerPoolOptions) {
+    this.#options = options
+  }
+
+  /** A runner of this kind: a warm one, or a new one that takes its first job as soon as it is up. */
+  take(kind: RunnerKind, bundleFolder: string): Runner {
+    const text = textOf(kind)
+    const warm = this.#idle.findLast((idle) => idle.kind === text && idle.runner.usable)
+    if (!warm) return this.#start(kind, bundleFolder)
+    this.#forget(warm.runner)
+    return warm.runner
+  }
+
+  /** Takes a runner back after its job. `keep` = false: it is not to be trusted with another. */
+  giveBack(kind: RunnerKind, runner: Runner, keep: boolean): void {
+    if (!runner.usable) return
+    if (!keep) {
+      void runner.dismiss()
+      return
+    }
+    runner.tidy()
+    const timer = setTimeout(() => this.#evict(runner), this.#options.idleSeconds * 1000).unref()
+    this.#idle.push({ kind: textOf(kind), runner, timer })
+    if (this.#idle.length > this.#options.maxIdle) this.#evict(this.#idle[0]!.runner)
+  }
+
+  /** Bundles that some runner may still read from. */
+  bundlesInUse(): Set<string> {
+    return new Set(this.#bundles.values())
+  }
+
+  /** Ends all runners; what still runs is killed. */
+  async close(): Promise<void> {
+    for (const { timer } of this.#idle.splice(0)) clearTimeout(timer)
+    await Promise.all([...this.#bundles.keys()].map((runner) => runner.dismiss()))
+  }
+
+  #start(kind: RunnerKind, bundleFolder: string): Runner {
+    const { jobsFolder, serverUrl, env, logs, log } = this.#options
+    const { program, args, added } = this.#commandOf(kind)
+    const work = join(jobsFolder, `r${++this.#count}`)
+    const hello = { bundleFolder, serverUrl }
+    const runner = new Runner({ program, args, work, env: { ...env, ...added }, hello, logs })
+    log.debug({ pid: runner.pid, program, bundle: kind.bundle, ownerId: kind.ownerId }, 'a runner starts')
+    this.#bundles.set(runner, kind.bundle)
+    void runner.exited().then(() => {
+      this.#bundles.delete(runner)
+      this.#forget(runner)
+    })
+    return runner
+  }
+
+  #commandOf({ language, interpreter }: RunnerKind): {
+    program: string
+    args: string[]
+    added: Record<string, string>
+  } {
+    const { nodeRunner, pythonPath } = this.#options
+    return language === 'node'
+      ? { program: interpreter ?? process.execPath, args: [nodeRunner], added: {} }
+      : { program: interpreter ?? 'python3', args: ['-m', 'culm._runner'], added: { PYTHONPATH: pythonPath } }
+  }
+
+  #evict(runner: Runner): void {
+    this.#forget(runner)
+    void runner.dismiss()
+  }
+
+  #forget(runner: Runner): void {
+    for (const idle of this.#idle) if (idle.runner === runner) clearTimeout(idle.timer)
+    this.#idle = this.#idle.filter((idle) => idle.runner !== runner)
+  }
+}
+
+const textOf = ({ ownerId, bundle, language, interpreter }: RunnerKind): string =>
+  JSON.stringify([ownerId, bundle, language, interpreter ?? null])

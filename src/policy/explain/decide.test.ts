@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest'
+import { explainJob } from './decide.ts'
+import type { JobFacts } from './facts.ts'
+
+const now = new Date(1e12)
+const queue = { name: 'local', state: 'online', pilots: 1, slots: 2, largestSlots: 2, running: 2, waitingBefore: 7 }
+const pilot = { id: 'p1', state: 'online', host: 'here', seenAt: now }
+const job = (rest: Partial<JobFacts>): JobFacts => ({
+  id: 'j1', state: 'activated', attempt: 1, unmet: 0, heldBy: null, cancelAsked: false, cause: null, error: null, exitCode: null, signal: null, maxRssMb: null,
+  wallSeconds: null, cores: 1, memoryMb: null, wallSecondsLimit: null, waitsFor: [], retryAt: null, retryWhy: null, pilot: null, earlierCauses: [], queues: [queue], ...rest,
+})
+
+test.each([
+  ['no_pilot', { queues: [{ ...queue, pilots: 0 }] }],
+  ['slots_busy', {}],
+  ['does_not_fit', { cores: 8 }],
+  ['queue_offline', { queues: [{ ...queue, state: 'offline' }] }],
+  ['waits_for_inputs', { state: 'pending', unmet: 2 }],
+  ['back_off', { heldBy: 'timer', retryAt: new Date(1e12 + 4000), earlierCauses: ['site'] }],
+  ['running', { state: 'running', pilot }],
+  ['pilot_silent', { state: 'running', pilot: { ...pilot, state: 'suspect' } }],
+  ['cancel_asked', { state: 'running', pilot, cancelAsked: true }],
+  ['over_memory', { state: 'failed', cause: 'memory', memoryMb: 100, maxRssMb: 180.5 }],
+  ['over_walltime', { state: 'failed', cause: 'walltime', wallSecondsLimit: 5 }],
+  ['lost', { state: 'failed', cause: 'lost' }],
+  ['user_error', { state: 'failed', cause: 'user', error: { type: 'ValueError', message: 'no' } }],
+  ['parent_failed', { state: 'cancelled', cause: 'parent' }],
+  ['finished', { state: 'finished' }],
+] as const)('%s', (cause, facts) => {
+  expect(explainJob(job(facts as unknown as Partial<JobFacts>), now).cause).toBe(cause)
+})
+
+test('what it says of a failure is what a person would look for', () => {
+  const { evidence, remedy } = explainJob(job({ state: 'failed', cause: 'memory', memoryMb: 100, maxRssMb: 180.5, signal: 'SIGKILL' }), now)
+  expect(evidence).toEqual(['signal SIGKILL', 'peak memory 181 MB'])
+  expect(remedy).toBe('ask for more memory: its peak was 181 MB')
+})

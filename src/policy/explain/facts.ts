@@ -1,0 +1,34 @@
+import type { AttemptCause, HeldBy } from '../../domain/job/causes.ts'
+import type { JobState } from '../../domain/job/states.ts'
+
+/** What is known of a job that someone asks about. */
+export type JobFacts = {
+  id: string
+  state: JobState
+  attempt: number
+  unmet: number
+  heldBy: HeldBy | null
+  cancelAsked: boolean
+  /** How it ended, if it did. */
+  cause: AttemptCause | null
+  error: { type: string; message: string } | null
+  exitCode: number | null
+  signal: string | null
+  maxRssMb: number | null
+  wallSeconds: number | null
+  /** What it asks for. */
+  cores: number
+  memoryMb: number | null
+  wallSecondsLimit: number | null
+  /** Its parents that have not finished. */
+  waitsFor: { id: string; state: string }[]
+  /** When its back-off ends. */
+  retryAt: Date | null
+  retryWhy: string | null
+  /** The pilot that has it. */
+  pilot: { id: string; state: string; host: string; seenAt: Date } | null
+  earlierCauses: AttemptCause[]
+  queues: QueueFacts[]
+}
+
+export type QueueFacts = { name: string; state: string; pilots: number; slots: number; largestSlots: number; running: number; waitingBefore: number }

@@ -1,0 +1,27 @@
+import { expect, test } from 'vitest'
+import { decideRetry } from './decide.ts'
+
+const limits = { user: 1, site: 3, lost: 5 }
+
+test.each([
+  ['user', { user: 1 }, 'giveUp'],
+  ['memory', { memory: 1 }, 'giveUp'],
+  ['site', { site: 1 }, 'retry'],
+  ['storage', { site: 1, storage: 1 }, 'retry'],
+  ['site', { site: 2, storage: 1 }, 'giveUp'],
+  ['lost', { lost: 4 }, 'retry'],
+  ['lost', { lost: 5 }, 'giveUp'],
+  ['lost', { lost: 1, site: 2, user: 0 }, 'retry'],
+  ['parent', {}, 'giveUp'],
+] as const)('after %s with %o: %s', (cause, soFar, kind) => {
+  expect(decideRetry({ cause, soFar, limits }).kind).toBe(kind)
+})
+
+test('a loss is repeated at once, a broken place waits longer each time', () => {
+  const wait = (soFar: object, cause: 'lost' | 'site') => {
+    const decision = decideRetry({ cause, soFar, limits: { user: 1, site: 9, lost: 9 } })
+    return decision.kind === 'retry' ? decision.waitSeconds : undefined
+  }
+  expect(wait({ lost: 3 }, 'lost')).toBe(0)
+  expect([1, 2, 3, 4, 5, 6].map((site) => wait({ site }, 'site'))).toEqual([1, 4, 16, 64, 256, 300])
+})

@@ -1,0 +1,39 @@
+import type { z } from 'zod'
+import type { needs } from '../contract/tasks.ts'
+import type { CallSite } from './bundle/callSite.ts'
+
+/** A function of any shape. */
+export type AnyFunction = (...args: never[]) => unknown
+
+/** What a work is: the function, where it was defined, and what its author asked for. One object per `work(…)`, shared by all of its `with(…)`. */
+export type Definition = { fn: AnyFunction; site: CallSite; options: WorkOptions }
+
+type Need<K extends keyof typeof needs> = z.input<(typeof needs)[K]>
+
+export type WorkOptions = {
+  /** What people see it called; the name of its export when left out. */
+  name?: string
+  /** Name of the queue to run in; the broker chooses when left out. */
+  queue?: Need<'queue'>
+  /** 1 when left out. */
+  cores?: Need<'cores'>
+  /** Limit over the whole process group, MB (10^6 bytes). */
+  memoryMb?: Need<'memoryMb'>
+  /** Limit of one attempt, s. */
+  wallSeconds?: Need<'wallSeconds'>
+  /** 0 to 10 000; 1000 when left out. */
+  priority?: Need<'priority'>
+  /** How many attempts a job may have by the cause of their failure: `{ user: 1, site: 3, lost: 5 }` when left out. */
+  attempts?: Need<'attempts'>
+  /** How long a pilot may be silent before its jobs go to others, s. */
+  lostAfterSeconds?: Need<'lostAfterSeconds'>
+  /** Labels to filter and report by. */
+  labels?: Record<string, string>
+}
+
+export type UseOptions = WorkOptions & {
+  /** Calls and maps (or ids of tasks) that must be done before this runs; when one of them fails, this is cancelled. */
+  after?: readonly After[]
+}
+
+export type After = string | { readonly taskId: PromiseLike<string> }

@@ -1,0 +1,60 @@
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { fault } from '../contract/faults.ts'
+
+export type Server = { url: string; token: string | null }
+
+/**
+ * The server that this user's programs speak to: `CULM_SERVER` with `CULM_TOKEN`, else the one that runs in `CULM_HOME` (`~/.culm`).
+ * This is the one place of the SDK that reads the environment.
+ * @throws `server_unknown` with the command that starts one.
+ */
+export const discoverServer = async (env: NodeJS.ProcessEnv = process.env): Promise<Server> => {
+  const home = homeOf(env)
+  const local = await localServer(home)
+  if (env.CULM_SERVER)
+    return { url: env.CULM_SERVER, token: env.CULM_TOKEN || (await tokenFor(env.CULM_SERVER, home, local)) }
+  if (!local) throw noServer(`there is no server in ${home}`)
+  if (!isAlive(local.pid)) throw noServer(`the server of ${home} does not run any more`)
+  return { url: local.url, token: env.CULM_TOKEN || (await tokenFor(local.url, home, local)) }
+}
+
+const noServer = (why: string) =>
+  fault('server_unknown', `${why}: start one with \`npx culm up\`, or set CULM_SERVER and CULM_TOKEN`)
+
+/** As `culm up` finds it: a leading `~/`, which files of variables keep as it is, means HOME. */
+const homeOf = (env: NodeJS.ProcessEnv): string => {
+  const userHome = env.HOME || homedir()
+  return resolve((env.CULM_HOME || join(userHome, '.culm')).replace(/^~(?=\/|$)/, userHome))
+}
+
+type LocalServer = { url: string; pid: number | undefined }
+
+const localServer = async (home: string): Promise<LocalServer | undefined> => {
+  try {
+    const { url, pid } = JSON.parse(await readFile(join(home, 'server.json'), 'utf8'))
+    return typeof url === 'string' ? { url, pid } : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The token of a home is for the server of that home, and is shown to no other. */
+const tokenFor = async (url: string, home: string, local: LocalServer | undefined): Promise<string | null> => {
+  if (!local || new URL(local.url).origin !== new URL(url).origin) return null
+  return readFile(join(home, 'token'), 'utf8').then(
+    (text) => text.trim(),
+    () => null,
+  )
+}
+
+/** EPERM is an answer of somebody: the process of another user. */
+const isAlive = (pid: number | undefined): boolean => {
+  if (pid === undefined) return true
+  try {
+    return process.kill(pid, 0)
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

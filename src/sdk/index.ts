@@ -1,0 +1,10 @@
+/** The TypeScript SDK: mark functions with `work`, call them, and gather them in a `workflow`. */
+export { Fault } from '../lib/fault.ts'
+export type { Outcome } from './arrivals.ts'
+export type { Call } from './call.ts'
+export { Client, type ClientOptions, type CommandOptions, type SubmittedCommand } from './client.ts'
+export type { After, UseOptions, WorkOptions } from './definition.ts'
+export type { MapCall } from './mapCall.ts'
+export { type FailureKind, RemoteError } from './remoteError.ts'
+export { type Work, work } from './work.ts'
+export { type Workflow, type WorkflowOptions, workflow } from './workflow.ts'

@@ -1,0 +1,80 @@
+import type { Outcome } from './arrivals.ts'
+import { argumentsText, type Called, type Started, startUse, waitFor } from './use.ts'
+
+/**
+ * A work that was called for each item of a list. Await it for all values in the order of the list (it rejects at the first failure); iterate it for each
+ * as it comes; `settle()` it for what became of every one, failed ones too.
+ */
+export class MapCall<T> implements Promise<T[]>, AsyncIterable<{ index: number; value: T }> {
+  readonly [Symbol.toStringTag] = 'MapCall'
+  /** Id of the task that has all the jobs, once the server has it. */
+  readonly taskId: Promise<string>
+  /** How many jobs there are. */
+  readonly size: number
+  /** Asks the server to cancel what has not ended. */
+  readonly cancel: () => Promise<void>
+  readonly #started: Started<T>
+  #values: Promise<T[]> | undefined
+
+  constructor({
+    definition,
+    options,
+    items,
+    common,
+    below,
+  }: Called & { items: (readonly unknown[])[]; common: readonly unknown[] }) {
+    const commonText = common.length > 0 ? argumentsText(common) : undefined
+    const started = startUse<T>(
+      { definition, options, kind: 'map', jobs: items.map(argumentsText), common: commonText },
+      below,
+    )
+    this.#started = started
+    this.taskId = started.taskId
+    this.size = items.length
+    this.cancel = async () => (await started.scope).cancel(await started.taskId)
+  }
+
+  /** What became of every job, in the order of the list. Rejects only when the map could not be submitted or the server is lost. */
+  async settle(): Promise<Outcome<T>[]> {
+    const { arrivals } = this.#started
+    await waitFor(this.#started, () => arrivals.complete)
+    return arrivals.came.toSorted((a, b) => a.index - b.index)
+  }
+
+  /** Values in the order in which they come; throws at a failed one. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<{ index: number; value: T }, void, undefined> {
+    const { arrivals } = this.#started
+    for (let n = 0; n < this.size; n++) {
+      await waitFor(this.#started, () => arrivals.came.length > n)
+      const outcome = arrivals.came[n]!
+      if (outcome.state !== 'finished') throw outcome.error
+      yield { index: outcome.index, value: outcome.value }
+    }
+  }
+
+  // biome-ignore lint/suspicious/noThenProperty: a map is awaited like any promise
+  then<A = T[], B = never>(
+    onValues?: ((values: T[]) => A | PromiseLike<A>) | null,
+    onError?: ((error: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#values ??= this.#collect()
+    return this.#values.then(onValues, onError)
+  }
+
+  catch<B = never>(onError?: ((error: unknown) => B | PromiseLike<B>) | null): Promise<T[] | B> {
+    return this.then(undefined, onError)
+  }
+
+  finally(onEnd?: (() => void) | null): Promise<T[]> {
+    return this.then().finally(onEnd)
+  }
+
+  async #collect(): Promise<T[]> {
+    const { arrivals } = this.#started
+    await waitFor(this.#started, () => arrivals.complete || arrivals.firstFailure !== undefined)
+    if (arrivals.firstFailure) throw arrivals.firstFailure
+    const values = new Array<T>(this.size)
+    for (const outcome of arrivals.came) if (outcome.state === 'finished') values[outcome.index] = outcome.value
+    return values
+  }
+}

@@ -1,0 +1,415 @@
+import { fileURLToPath } from 'node:url'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import type { NewTask } from '../contract/tasks.ts'
+import { type Ended, type FakeServer, type FakeServerOptions, startFakeServer } from './testing/fakeServer.ts'
+import { installSdk } from './testing/installSdk.ts'
+import { runProgram } from './testing/runProgram.ts'
+
+/** Whole programs that use the installed package, run by plain Node and by tsx: how modules are loaded is part of what is tested. */
+
+let sdk: Awaited<ReturnType<typeof installSdk>>
+let server: FakeServer
+beforeAll(async () => {
+  sdk = await installSdk()
+})
+afterAll(() => sdk.remove())
+afterEach(() => server.close())
+
+const tsx = fileURLToPath(new URL('../../node_modules/tsx/dist/cli.mjs', import.meta.url))
+
+const run = async (program: string, options: FakeServerOptions = {}) => {
+  server = await startFakeServer(options)
+  return again(program)
+}
+
+const again = (program: string) => {
+  const command = program.endsWith('ts') ? [process.execPath, tsx, program] : [process.execPath, program]
+  return runProgram(command, { cwd: sdk.folder, env: { CULM_SERVER: server.url, CULM_TOKEN: 'secret' } })
+}
+
+/** Runs jobs in this process, by the name of their export: for what the bundle has no part in. */
+const functions: Record<string, (...args: never[]) => unknown> = {
+  square: (x: number) => x * x,
+  add: (a: number, b: number) => a + b,
+  size: (text: string) => text.length,
+  text: (length: number) => 'x'.repeat(length),
+  picky: (x: number) => {
+    if (x % 2 === 1) throw new TypeError(`${x} is odd`)
+    return x
+  },
+}
+const inThisProcess: FakeServerOptions = {
+  slots: 100,
+  run: async ({ task, argsText }): Promise<Ended> => {
+    const common = task.common && 'text' in task.common ? JSON.parse(task.common.text).a : []
+    try {
+      const { payload } = task
+      return {
+        text: JSON.stringify(
+          functions[payload.kind === 'function' ? payload.export : '']!(
+            ...([...common, ...JSON.parse(argsText).a] as never[]),
+          ),
+        ),
+      }
+    } catch (error) {
+      return { error: { type: 'TypeError', message: (error as Error).message, stack: (error as Error).stack } }
+    }
+  },
+}
+const works = Object.keys(functions).map((name) => `export const ${name} = work((x) => x)`)
+const workFile = `import { work } from 'culm'\n${works.join('\n')}\n`
+
+test('works are found by module and export in ES modules, also those of a script that calls them from its top level', async () => {
+  await sdk.write({
+    'esm/lib.mjs': `
+      import { work } from 'culm'
+      const inner = work((x) => x + 1)
+      export { inner as renamed }
+      export const square = work((x) => x * x)
+      export const heavy = square.with({ memoryMb: 500 })
+      export default work((x) => -x)`,
+    'esm/main.mjs': `
+      import { work } from 'culm'
+      import minus, { heavy, renamed, square } from './lib.mjs'
+      export const cube = work((x) => x ** 3)
+      if (process.argv[1] === import.meta.filename) {
+        console.log(await Promise.all([square(3), renamed(3), minus(3), heavy(3), cube(3)]))
+      }`,
+  })
+  const { code, out, err } = await run('esm/main.mjs')
+  expect(err).toBe('')
+  expect(out).toBe('[ 9, 4, -3, 9, 27 ]\n')
+  expect(code).toBe(0)
+  expect(server.runs.map((ran) => ran.export).sort()).toEqual(['cube', 'default', 'renamed', 'square', 'square'])
+  expect([...server.tasks.values()].map(({ memoryMb }) => memoryMb).filter(Boolean)).toEqual([500])
+})
+
+test('works are found in CommonJS modules, also in the main one', async () => {
+  await sdk.write({
+    'cjs/lib.cjs': `const { work } = require('culm'); exports.square = work((x) => x * x)`,
+    'cjs/main.cjs': `
+      const { work } = require('culm')
+      const { square } = require('./lib.cjs')
+      const cube = work((x) => x ** 3)
+      module.exports = { cube }
+      if (require.main === module) Promise.all([square(3), cube(3)]).then(console.log)`,
+  })
+  const { code, out, err } = await run('cjs/main.cjs')
+  expect(err).toBe('')
+  expect(out).toBe('[ 9, 27 ]\n')
+  expect(code).toBe(0)
+})
+
+test.for(['module', 'commonjs'])(
+  'works are found in TypeScript that tsx runs (type: %s), and their traces have its lines',
+  async (type) => {
+    await sdk.write({
+      [`${type}/package.json`]: JSON.stringify({ type }),
+      [`${type}/lib.ts`]: `import { work } from 'culm'\n\ninterface Point { x: number }\n\nexport const square = work((p: Point): number => {\n  if (p.x < 0) throw new RangeError('negative')\n  return p.x * p.x\n})\n`,
+      [`${type}/main.ts`]: `
+      import { square } from './lib.ts'
+      const main = async (): Promise<void> => {
+        console.log(await square({ x: 3 }))
+        await square({ x: -1 }).catch((error) => console.log(error.remoteType, error.kind, error.remoteStack))
+      }
+      void main()`,
+    })
+    const { out, err, code } = await run(`${type}/main.ts`)
+    expect(err).toBe('')
+    expect(out).toContain(`9\nRangeError user RangeError: negative\n    at Object.fn (${sdk.folder}/${type}/lib.ts:6:`)
+    expect(code).toBe(0)
+  },
+)
+
+test('a work that is not exported is refused with the place of its definition', async () => {
+  await sdk.write({
+    'refused/package.json': '{"type":"module"}',
+    'refused/main.ts': `import { work } from 'culm'\n\ntype Number = number\n\nconst hidden = work((x: Number) => x)\nconst main = async () => console.log(await hidden(1))\nvoid main()\n`,
+  })
+  const { code, err } = await run('refused/main.ts', inThisProcess)
+  expect(code).toBe(1)
+  expect(err).toMatch(/work_not_exported/)
+  expect(err).toMatch(/refused\/main\.ts:5:16 .*export const name = work/)
+  expect(server.askedFor('submitTask')).toEqual([])
+})
+
+test('works that call works finish on one slot, three levels deep, and share their modules', async () => {
+  await sdk.write({
+    'nested/shapes.mjs': `
+      export class Leaf { constructor(n) { this.n = n } }
+      export const seen = []`,
+    'nested/leaf.mjs': `
+      import { work } from 'culm'
+      import { Leaf, seen } from './shapes.mjs'
+      export const leaf = work((n) => { seen.push(n); return new Leaf(n).n * 2 })`,
+    'nested/tree.mjs': `
+      import { work } from 'culm'
+      import { leaf } from './leaf.mjs'
+      import { Leaf, seen } from './shapes.mjs'
+      export const branch = work(async (n) => {
+        seen.push('branch')
+        const [a, b] = await Promise.all([leaf(n), leaf(n + 1)])
+        // The plain function runs here: its module is the one of this job, not a copy.
+        leaf.local(7)
+        return a + b + (seen.join() === 'branch,7' ? 0 : 1000)
+      })
+      export const tree = work(async (n) => {
+        let sum = 0
+        for await (const { value } of branch.map([n, n + 10])) sum += value
+        return sum
+      })`,
+    'nested/main.mjs': `
+      import { tree } from './tree.mjs'
+      console.log(await tree(1))`,
+  })
+  const { out, err, code } = await run('nested/main.mjs', { slots: 1 })
+  expect(err).toBe('')
+  expect(out).toBe(`${2 * (1 + 2) + 2 * (11 + 12)}\n`)
+  expect(code).toBe(0)
+  expect(server.runs.map((ran) => ran.export).sort()).toEqual([
+    'branch',
+    'branch',
+    'leaf',
+    'leaf',
+    'leaf',
+    'leaf',
+    'tree',
+  ])
+  const [top, ...inner] = server.askedFor('submitTask').map(({ body, token }) => ({ ...(body as NewTask), token }))
+  expect(top).toMatchObject({ token: 'Bearer secret', call: { epoch: 1 } })
+  for (const task of inner) {
+    expect(task.token).toMatch(/^Bearer token-of-j/)
+    expect(task.workflowId).toBe(top!.workflowId)
+    expect(task.payload).toMatchObject({ bundle: (top!.payload as { bundle: string }).bundle })
+  }
+})
+
+test('a call at the top level of a module fails in the job that imports it, and says what to do', async () => {
+  await sdk.write({
+    'toplevel.mjs': `import { work } from 'culm'\nexport const square = work((x) => x * x)\nconsole.log(await square(3))\n`,
+  })
+  const { code, err } = await run('toplevel.mjs')
+  expect(code).toBe(1)
+  expect(err).toMatch(/RemoteError: a work was called at the top level of its module/)
+})
+
+test('a workflow function gives its calls to one workflow, which ends with its value or its error', async () => {
+  await sdk.write({
+    'flow/works.mjs': workFile,
+    'flow/main.mjs': `
+      import { workflow } from 'culm'
+      import { picky, square } from './works.mjs'
+      export const sum = workflow(async (n) => {
+        const parts = await Promise.all([square(n), square.map([1, 2])])
+        return parts.flat().reduce((a, b) => a + b)
+      })
+      export const fails = workflow(async () => picky(3), { name: 'will fail' })
+      console.log(await sum(3))
+      await fails().catch((error) => console.log(error.message))
+      console.log(await square(5))`,
+  })
+  const { out, err, code } = await run('flow/main.mjs', inThisProcess)
+  expect(err).toBe('')
+  expect(out).toBe('14\n3 is odd\n25\n')
+  expect(code).toBe(0)
+  const workflows = [...server.workflows.values()]
+  expect(workflows).toEqual([
+    expect.objectContaining({
+      name: 'sum',
+      kind: 'function',
+      state: 'done',
+      ended: expect.objectContaining({ value: { text: '14' } }),
+    }),
+    expect.objectContaining({
+      name: 'will fail',
+      state: 'failed',
+      ended: expect.objectContaining({
+        error: expect.objectContaining({
+          type: 'RemoteError',
+          message: '3 is odd',
+          stack: expect.stringMatching(/main\.mjs.*TypeError/s),
+        }),
+      }),
+    }),
+    expect.objectContaining({ name: 'main.mjs', kind: 'session', state: 'done' }),
+  ])
+  const [w1, w2, w3] = [...server.workflows.keys()]
+  expect([...server.tasks.values()].map((task) => task.workflowId)).toEqual([w1, w1, w2, w3])
+})
+
+test('maps give values in order, as they come, with common arguments, and settled', async () => {
+  await sdk.write({
+    'maps/works.mjs': workFile,
+    'maps/main.mjs': `
+      import { add, picky, square } from './works.mjs'
+      const big = await square.map(Array.from({ length: 2500 }, (_, i) => i))
+      console.log(big.length, big[2499])
+      console.log(await square.map([]))
+      console.log(await add.starmap([[1, 2], [3, 4]]), await add.map([1, 2], { common: [10] }))
+      const came = []
+      for await (const { index, value } of square.map([1, 2, 3])) came[index] = value
+      console.log(came)
+      const settled = await picky.map([1, 2]).settle()
+      console.log(settled.map(({ state, value, error }) => value ?? state + ' ' + error.kind + ': ' + error.message))
+      await picky.map([2, 3, 5]).catch((error) => console.log(error.message))`,
+  })
+  const { out, err, code } = await run('maps/main.mjs', inThisProcess)
+  expect(err).toBe('')
+  expect(out).toBe("2500 6245001\n[]\n[ 3, 7 ] [ 11, 12 ]\n[ 1, 4, 9 ]\n[ 'failed user: 1 is odd', 2 ]\n3 is odd\n")
+  expect(code).toBe(0)
+  expect(server.askedFor('addJobs').map(({ body }) => body)).toEqual([
+    expect.objectContaining({ firstIndex: 1000, close: false }),
+    expect.objectContaining({ firstIndex: 2000, close: true }),
+  ])
+})
+
+test('large arguments and results go by their hash', async () => {
+  await sdk.write({
+    'large/works.mjs': workFile,
+    'large/main.mjs': `
+      import { size, text } from './works.mjs'
+      console.log(await size('é'.repeat(700_000)), (await text(3_000_000)).length)`,
+  })
+  const { out, code } = await run('large/main.mjs', inThisProcess)
+  expect(out).toBe('700000 3000000\n')
+  expect(code).toBe(0)
+  expect(server.askedFor('createBlob')).toHaveLength(1)
+  expect(server.askedFor('getBlob')).toHaveLength(1)
+})
+
+test('uses may follow others, have options of their own, and be cancelled', async () => {
+  await sdk.write({
+    'uses/works.mjs': workFile,
+    'uses/main.mjs': `
+      import { square, size } from './works.mjs'
+      const first = square(2)
+      const map = square.map([1])
+      const second = square.with({ after: [first, map], queue: 'cern', attempts: { user: 3 } })(3)
+      console.log(await second, (await second.jobId)[0])
+      const stuck = size('stuck')
+      await stuck.cancel()
+      await stuck.catch(({ kind, name }) => console.log(name, kind))`,
+  })
+  const { run: real } = inThisProcess
+  const { out, err, code } = await run('uses/main.mjs', {
+    slots: 100,
+    run: (job) => (job.argsText.includes('stuck') ? new Promise(() => {}) : real!(job)),
+  })
+  expect(err).toBe('')
+  expect(out).toBe('9 j\nRemoteError cancelled\n')
+  expect(code).toBe(0)
+  const [first, map, second] = [...server.tasks.values()]
+  expect(second).toMatchObject({
+    after: [first!.taskId, map!.taskId],
+    queue: 'cern',
+    attempts: { user: 3, site: 3, lost: 5 },
+    name: 'square',
+  })
+})
+
+test('a program that runs again asks under the same keys', async () => {
+  await sdk.write({
+    'again/package.json': '{"name":"again"}',
+    'again/works.mjs': workFile,
+    'again/main.mjs': `
+      import { workflow } from 'culm'
+      import { square, add } from './works.mjs'
+      export const main = workflow(async () => {
+        await Promise.all([square(1), add(1, 2), square(1), square(2), square.map([1, 2])])
+        return square(1)
+      })
+      await main()`,
+  })
+  await run('again/main.mjs', inThisProcess)
+  await again('again/main.mjs')
+  const keys = server.askedFor('submitTask').map(({ body }) => (body as NewTask).call!.key)
+  expect(keys).toHaveLength(12)
+  expect(keys.slice(0, 6).sort()).toEqual(keys.slice(6).sort())
+  const [, hash] = keys[0]!.split(':')
+  expect(
+    keys
+      .filter((key) => key.includes(hash!))
+      .sort()
+      .slice(0, 3),
+  ).toEqual([0, 0, 1].map((n) => `again/works.mjs#square:${hash}:${n}`))
+  expect(new Set(server.askedFor('submitTask').map(({ key }) => key)).size).toBe(12)
+})
+
+test('a program ends by itself soon after its last line, also when nobody awaited a call', async () => {
+  await sdk.write({
+    'ends/works.mjs': workFile,
+    'ends/main.mjs': `
+      import { square } from './works.mjs'
+      console.log(await square(3))
+      square(4)
+      const last = performance.now()
+      process.on('exit', () => console.log(performance.now() - last < 1000))`,
+  })
+  const { out, err, code } = await run('ends/main.mjs', inThisProcess)
+  expect(err).toBe('')
+  expect(out).toBe('9\ntrue\n')
+  expect(code).toBe(0)
+  expect([...server.tasks.values()].flatMap(({ outcomes }) => outcomes)).toHaveLength(2)
+  expect([...server.workflows.values()]).toEqual([expect.objectContaining({ state: 'done' })])
+})
+
+test('a call that never reached the server is not lost in silence, one whose job failed is on record there', async () => {
+  await sdk.write({
+    'silent/works.mjs': workFile,
+    'silent/main.mjs': `
+      import { work } from 'culm'
+      import { picky, square } from './works.mjs'
+      picky(1)
+      console.log(await square(3))
+      const hidden = work(() => 1)
+      hidden()`,
+  })
+  const { out, err, code } = await run('silent/main.mjs', inThisProcess)
+  expect(out).toBe('9\n')
+  expect(err).toMatch(/work_not_exported/)
+  expect(code).toBe(1)
+})
+
+test('what cannot be sent is refused where it is called', async () => {
+  await sdk.write({
+    'unsendable/works.mjs': workFile,
+    'unsendable/main.mjs': `
+      import { square } from './works.mjs'
+      for (const bad of [square(2), { deep: [square(2)] }, () => 1]) {
+        try { square(bad) } catch (error) { console.log(error.code, error.message) }
+      }`,
+  })
+  const { out } = await run('unsendable/main.mjs', inThisProcess)
+  expect(out.split('\n').filter(Boolean)).toEqual([
+    expect.stringMatching(/^value_unsupported argument 1 is a promise or a call: await it first/),
+    expect.stringMatching(/^value_unsupported .*cancel is a function/),
+    expect.stringMatching(/^value_unsupported .* is a function/),
+  ])
+})
+
+test('a file is compiled, imported and driven in one process, as `culm run` does', async () => {
+  await sdk.write({
+    'driven/hello.ts': `import { work, workflow } from 'culm'\nimport { square } from './square'\nexport const cube = work(async (x: number) => x * (await square(x)))\nexport const main = workflow(async (n: number) => (await cube(n)) + (await square(n)))\n`,
+    'driven/square.ts': `import { work } from 'culm'\nexport const square = work((x: number): number => x * x)\n`,
+    'driven/run.mjs': `
+      import { loadBundled } from 'culm/loadBundled'
+      const { exports, remove } = await loadBundled('driven/hello.ts')
+      console.log(await exports.main(3))
+      await remove()`,
+  })
+  const { out, err, code } = await run('driven/run.mjs', { slots: 1 })
+  expect(err).toBe('')
+  expect(out).toBe('36\n')
+  expect(code).toBe(0)
+  expect(server.runs.map((ran) => ran.export)).toEqual(['cube', 'square', 'square'])
+  expect(server.askedFor('createBundle')).toHaveLength(2)
+})
+
+test('a job loads little of the SDK, and none of what makes calls', async () => {
+  await sdk.write({
+    'light/works.mjs': `import { work } from 'culm'\nexport const loaded = work(() => process.report.getReport().sharedObjects && globalThis[Symbol.for('undici.globalDispatcher.1')] === undefined)\n`,
+    'light/main.mjs': `import { loaded } from './works.mjs'\nconsole.log(await loaded())\n`,
+  })
+  const { out } = await run('light/main.mjs')
+  expect(out).toBe('true\n')
+})

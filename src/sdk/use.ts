@@ -1,0 +1,79 @@
+import { fault } from '../contract/faults.ts'
+import { encodeValue } from '../contract/values.ts'
+import { Arrivals } from './arrivals.ts'
+import { currentScope } from './context.ts'
+import type { AnyFunction, Definition, UseOptions } from './definition.ts'
+import type { Scope } from './scope/scope.ts'
+
+/** One use of a work: a call, or a map with one job per item. Its arguments are already text, so that what happens to them later changes nothing. */
+export type Use<T = unknown> = {
+  definition: Definition
+  options: UseOptions
+  kind: 'call' | 'map'
+  jobs: string[]
+  common: string | undefined
+  arrivals: Arrivals<T>
+  /** Made where the work was called: its stack leads there. */
+  callSite: Error
+}
+
+/** What calls and maps are made of; `below` is what the user called, so that stacks begin at the user's own line. */
+export type Called = { definition: Definition; options: UseOptions; below: AnyFunction }
+
+export type Started<T> = {
+  arrivals: Arrivals<T>
+  scope: Promise<Scope>
+  taskId: Promise<string>
+  firstJobId: Promise<string>
+}
+
+/** Begins a use in the scope of its caller: a workflow function, a job, or the session of this process. */
+export const startUse = <T>(wanted: Omit<Use<T>, 'arrivals' | 'callSite'>, below: AnyFunction): Started<T> => {
+  const use: Use<T> = { ...wanted, arrivals: new Arrivals<T>(wanted.jobs.length), callSite: errorAt(below) }
+  const scope = currentScope()
+  const submitted = scope.then((opened) => opened.submit(use))
+  submitted.catch((error) => {
+    use.arrivals.fail(error)
+    // An unhandled rejection: a call that never reached the server is not lost in silence. (One that did is on record there, and stays quiet.)
+    if (!use.arrivals.watched) void Promise.reject(error)
+  })
+  return {
+    arrivals: use.arrivals,
+    scope,
+    taskId: quiet(submitted.then((task) => task.taskId)),
+    firstJobId: quiet(submitted.then((task) => task.firstJobId ?? '')),
+  }
+}
+
+/** Waits as the user's code does: in a job this may give its slot away until `until` holds. */
+export const waitFor = async (
+  { arrivals, scope }: Pick<Started<unknown>, 'arrivals' | 'scope'>,
+  until: () => boolean,
+): Promise<void> => {
+  const arrived = quiet(arrivals.when(until))
+  await (await scope).wait(arrived)
+}
+
+/** The text of the arguments of one job, as the contract has it. */
+export const argumentsText = (args: readonly unknown[]): string => {
+  const promise = args.findIndex((arg) => typeof (arg as PromiseLike<unknown> | null)?.then === 'function')
+  if (promise >= 0) {
+    throw fault(
+      'value_unsupported',
+      `argument ${promise + 1} is a promise or a call: await it first, or give it in \`with({ after: [call] })\``,
+    )
+  }
+  return `{"a":${encodeValue(args)}}`
+}
+
+const errorAt = (below: AnyFunction): Error => {
+  const error = new Error()
+  Error.captureStackTrace(error, below)
+  return error
+}
+
+/** For promises that nobody need look at: the same failure reaches the caller another way. */
+const quiet = <T>(promise: Promise<T>): Promise<T> => {
+  promise.catch(() => {})
+  return promise
+}

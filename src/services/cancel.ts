@@ -1,0 +1,95 @@
+import { fault } from '../contract/faults.ts'
+import { jobTable } from '../domain/job/states.ts'
+import { taskHasEnded, taskTable } from '../domain/task/states.ts'
+import { showId } from '../lib/ids.ts'
+import { statesLeftBy, step } from '../lib/machine.ts'
+import type { Db } from '../store/db.ts'
+import * as jobs from '../store/jobs.ts'
+import { heldOf } from '../store/pilots.ts'
+import { touchTaskCount } from '../store/counters.ts'
+import * as tasks from '../store/tasks.ts'
+import type { Principal } from './authenticate.ts'
+import type { Effects } from './effects.ts'
+import { type Engine, transact } from './engine.ts'
+import { cancelledResult, moveJobs } from './moveJobs.ts'
+import { demand } from './rights.ts'
+
+export type Cancelled = { cancelled: number; asked: number }
+
+/** So many jobs in one transaction: it stays well below a second. */
+const page = 2000
+
+/** What can still be cancelled: a job at rest has nothing to cancel. */
+const cancellable = [...new Set([...statesLeftBy(jobTable, 'cancelAsked'), ...statesLeftBy(jobTable, 'cancelConfirmed')])]
+
+export const cancelTask = async (engine: Engine, principal: Principal, id: number, why: string): Promise<Cancelled> => {
+  const facts = (await engine.tasks.get([id])).get(id)
+  demand(principal, 'write', facts, 'task_unknown')
+  const aborting = await abortTask(engine, id, why)
+  if (!aborting) throw fault('not_cancellable', `${showId('t', id)} has ended`)
+  return cancelJobsOf(engine, id, why)
+}
+
+export const cancelJob = async (engine: Engine, principal: Principal, id: number, why: string): Promise<Cancelled> => {
+  const taskId = await jobs.taskOfJob(engine.db, id)
+  const facts = taskId === undefined ? undefined : (await engine.tasks.get([taskId])).get(taskId)
+  demand(principal, 'write', facts, 'job_unknown')
+  const result = await transact(engine, (tx, effects) => cancelLocked(engine, tx, effects, [id], why))
+  if (result.cancelled + result.asked === 0) throw fault('not_cancellable', `${showId('j', id)} has ended`)
+  return result
+}
+
+/** Everything of a workflow that is under way, task by task. */
+export const cancelTasksOf = async (engine: Engine, workflowId: number, why: string): Promise<Cancelled> => {
+  const sum = { cancelled: 0, asked: 0 }
+  for (let after = 0; ; ) {
+    const some = await tasks.tasksOfWorkflow(engine.db, workflowId, after, 200)
+    for (const { id, state } of some) {
+      if (taskHasEnded(state) || !(await abortTask(engine, id, why))) continue
+      const { cancelled, asked } = await cancelJobsOf(engine, id, why)
+      sum.cancelled += cancelled
+      sum.asked += asked
+    }
+    if (some.length < 200) return sum
+    after = some[some.length - 1]!.id
+  }
+}
+
+/** First the task, so that no job comes after; false when it has ended. */
+const abortTask = (engine: Engine, id: number, why: string): Promise<boolean> =>
+  transact(engine, async (tx, effects) => {
+    const [task] = await tasks.lockTasks(tx, [id])
+    if (task!.state === 'aborting') return true
+    const stepped = step(taskTable, task!.state, 'cancelAsked')
+    if (stepped.kind === 'stale') return false
+    await tasks.moveTasks(tx, [{ id, workflowId: task!.workflowId, from: stepped.from, to: stepped.to, trigger: 'cancelAsked', why, ended: false }], engine.clock())
+    await touchTaskCount(tx, id)
+    effects.ring('agent:fold')
+    return true
+  })
+
+const cancelJobsOf = async (engine: Engine, taskId: number, why: string): Promise<Cancelled> => {
+  const sum = { cancelled: 0, asked: 0 }
+  for (let after = -1; ; ) {
+    const some = await jobs.jobsOfTask(engine.db, taskId, cancellable, after, page)
+    if (some.length > 0) {
+      const { cancelled, asked } = await transact(engine, (tx, effects) => cancelLocked(engine, tx, effects, some.map((j) => j.id), why))
+      sum.cancelled += cancelled
+      sum.asked += asked
+    }
+    if (some.length < page) return sum
+    after = some[some.length - 1]!.index
+  }
+}
+
+/** What a pilot holds is asked for, and keeps its state until the pilot confirms or its lease ends; the rest is cancelled now. */
+const cancelLocked = async (engine: Engine, tx: Db, effects: Effects, ids: number[], why: string): Promise<Cancelled> => {
+  const locked = await jobs.lockJobs(tx, ids)
+  const holds = await heldOf(tx, ids)
+  const isHeld = new Set(holds.map((h) => h.jobId))
+  const toAsk = locked.filter((job) => isHeld.has(job.id) && cancellable.includes(job.state) && !job.cancelAsked)
+  if (toAsk.length > 0) await jobs.askCancel(tx, toAsk.map((job) => job.id))
+  for (const pilotId of new Set(holds.map((h) => h.pilotId))) effects.ring(`pilot:${pilotId}`)
+  const moved = await moveJobs(engine, tx, effects, locked.filter((job) => !isHeld.has(job.id)).map((job) => ({ job, trigger: 'cancelAsked', why, result: cancelledResult(why) })))
+  return { cancelled: moved.length, asked: toAsk.length }
+}

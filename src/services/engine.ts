@@ -1,0 +1,153 @@
+import type { Clock } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import { Bell } from '../lib/wake.ts'
+import type { Storage } from '../ports/storage.ts'
+import type { Database, Db } from '../store/db.ts'
+import { secretKey } from '../store/people.ts'
+import { taskFacts, type TaskFacts } from '../store/tasks.ts'
+import { workflowOwner, type WorkflowOwner } from '../store/workflows.ts'
+import { Effects } from './effects.ts'
+import { Hub } from './hub.ts'
+import { Lanes } from './lanes.ts'
+
+/** What rings: a lane has work, a pilot has a word waiting, an agent has something to do, the history grew, a job printed. */
+export type BellKey = `lane:${number}` | `pilot:${number}` | `log:${number}` | `agent:${string}` | 'lanes'
+
+/** Everything the services share within one process: the database, and what is kept in memory of it, all of which may be lost at any moment. */
+export type Engine = {
+  db: Database
+  clock: Clock
+  log: Log
+  storage: Storage
+  bell: Bell<BellKey>
+  /** Rings here and, soon after, in every other process on this database. */
+  ring: (keys: readonly BellKey[]) => void
+  /** Tells others what a transaction has done, once it has committed. */
+  tell: (effects: Effects) => void
+  hub: Hub
+  lanes: Lanes
+  /** Pilots for whom a word waits (a job to cancel): their next claim looks. */
+  rungPilots: Set<number>
+  tasks: TaskCache
+  workflows: WorkflowCache
+  keys: { jobs: Buffer; content: Buffer }
+  limits: Limits
+}
+
+export type Limits = { maxBlobBytes: number; leaseSeconds: number; renewSeconds: number; driverSeconds: number }
+
+/**
+ * Leases: renewed every 15 s, suspect after 45 s of silence (DESIGN §5; Kubernetes: 40 s). A value or file has at most 1 GB.
+ * A driver that is silent for 60 s pauses its workflow.
+ */
+export const defaultLimits: Limits = { maxBlobBytes: 1_000_000_000, leaseSeconds: 45, renewSeconds: 15, driverSeconds: 60 }
+
+export const makeEngine = async ({
+  db,
+  clock,
+  log,
+  storage,
+  randomBytes,
+  ringOthers,
+  limits = defaultLimits,
+}: {
+  db: Database
+  clock: Clock
+  log: Log
+  storage: Storage
+  randomBytes: (n: number) => Buffer
+  /** Rings in the other processes on this database. */
+  ringOthers: (keys: readonly BellKey[]) => void
+  limits?: Limits
+}): Promise<Engine> => {
+  const bell = new Bell<BellKey>()
+  const engine: Engine = {
+    db,
+    clock,
+    log,
+    storage,
+    bell,
+    rungPilots: new Set(),
+    ring: (keys) => {
+      hearRing(engine, keys)
+      ringOthers(keys)
+    },
+    tell: (effects) => effects.tellTo(engine),
+    hub: new Hub(),
+    lanes: new Lanes(db, bell),
+    tasks: new TaskCache(db),
+    workflows: new WorkflowCache(db),
+    keys: { jobs: await secretKey(db, 'jobs', randomBytes(32)), content: await secretKey(db, 'content', randomBytes(32)) },
+    limits,
+  }
+  return engine
+}
+
+/** A ring, from here or from another process. Work in a lane may lie below what the hints say, so a ring from elsewhere also resets them. */
+export const hearRing = (engine: Engine, keys: readonly BellKey[], fromElsewhere = false): void => {
+  for (const key of keys) {
+    if (key.startsWith('pilot:')) engine.rungPilots.add(Number(key.slice(6)))
+    if (fromElsewhere && key.startsWith('lane:')) engine.lanes.enqueued(Number(key.slice(5)), 0)
+    else engine.bell.ring(key)
+  }
+}
+
+/** All of `act` or nothing of it; what others should hear of it is told after the commit. */
+export const transact = async <T>(engine: Engine, act: (tx: Db, effects: Effects) => Promise<T>): Promise<T> => {
+  const { effects, value } = await engine.db.begin(async (tx) => {
+    const effects = new Effects()
+    return { effects, value: await act(tx, effects) }
+  })
+  engine.tell(effects)
+  return value
+}
+
+/** What never changes of tasks, the most recently used of them. */
+export class TaskCache {
+  #db: Db
+  #known = new Map<number, TaskFacts>()
+  #max = 50_000
+
+  constructor(db: Db) {
+    this.#db = db
+  }
+
+  async get(ids: Iterable<number>, db: Db = this.#db): Promise<Map<number, TaskFacts>> {
+    const found = new Map<number, TaskFacts>()
+    const missing = new Set<number>()
+    for (const id of ids) {
+      const known = this.#known.get(id)
+      if (known) found.set(id, known)
+      else missing.add(id)
+    }
+    if (missing.size > 0)
+      for (const facts of await taskFacts(db, [...missing])) {
+        this.#keep(facts)
+        found.set(facts.id, facts)
+      }
+    return found
+  }
+
+  #keep(facts: TaskFacts) {
+    if (this.#known.size >= this.#max) this.#known.delete(this.#known.keys().next().value!)
+    this.#known.set(facts.id, facts)
+  }
+}
+
+/** Whose a workflow is, which never changes. */
+export class WorkflowCache {
+  #db: Db
+  #known = new Map<number, WorkflowOwner>()
+
+  constructor(db: Db) {
+    this.#db = db
+  }
+
+  async get(id: number): Promise<WorkflowOwner | undefined> {
+    const known = this.#known.get(id)
+    if (known) return known
+    const found = await workflowOwner(this.#db, id)
+    if (found && this.#known.size < 100_000) this.#known.set(id, found)
+    return found
+  }
+}

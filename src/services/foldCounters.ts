@@ -1,0 +1,114 @@
+import { type TaskTrigger, taskHasEnded, taskTable } from '../domain/task/states.ts'
+import { workflowHasEnded } from '../domain/workflow/states.ts'
+import { showId } from '../lib/ids.ts'
+import { step } from '../lib/machine.ts'
+import { taskTriggerOf } from '../policy/advance/ends.ts'
+import type { Db } from '../store/db.ts'
+import { type FoldedTask, foldTaskDeltas, takeFoldLock } from '../store/counters.ts'
+import { decrementUnmet, pendingJobsOf, releaseTaskEdge, taskChildren } from '../store/edges.ts'
+import { lockJobs } from '../store/jobs.ts'
+import * as store from '../store/tasks.ts'
+import { addWorkflowCounts, workflowStates } from '../store/workflows.ts'
+import { cancelTasksOf } from './cancel.ts'
+import type { Effects } from './effects.ts'
+import { type Engine, transact } from './engine.ts'
+import { moveJobs } from './moveJobs.ts'
+import { cancelForParent } from './submitTask.ts'
+import { endIfOver } from './workflows.ts'
+
+const page = 2000
+
+/**
+ * Folds a page of appended deltas into the counters, and lets what they say follow: tasks start and end, tasks that waited for them are released, workflows
+ * without a driver end. Returns how many deltas' tasks it saw; 0 when there was nothing, or another process folds.
+ */
+export const foldCounters = async (engine: Engine): Promise<number> => {
+  const { seen, orphaned } = await transact(engine, async (tx, effects) => {
+    if (!(await takeFoldLock(tx))) return { seen: 0, orphaned: [] }
+    const folded = await foldTaskDeltas(tx, page)
+    if (folded.length === 0) return { seen: 0, orphaned: [] }
+    const ended = await moveFolded(engine, tx, effects, folded)
+    await countTasks(tx, folded, ended)
+    for (const task of ended) await tellTaskChildren(engine, tx, effects, task)
+    for (const workflowId of new Set(ended.map((t) => t.workflowId))) await endIfOver(engine, tx, effects, workflowId)
+    for (const { workflowId, taskId } of folded) effects.progress(workflowId, taskId)
+    return { seen: folded.length, orphaned: await inEndedWorkflows(tx, folded) }
+  })
+  for (const workflowId of orphaned) await cancelTasksOf(engine, workflowId, 'its workflow has ended')
+  return seen
+}
+
+type EndedTask = { id: number; workflowId: number; trigger: TaskTrigger }
+
+const moveFolded = async (engine: Engine, tx: Db, effects: Effects, folded: FoldedTask[]): Promise<EndedTask[]> => {
+  const stirred = folded.filter((task) => taskTriggerOf(task) !== null).map((task) => task.taskId)
+  if (stirred.length === 0) return []
+  // Under the lock the state and `jobs` are the newest; the counters are ours alone.
+  const fresh = new Map((await store.lockTasks(tx, stirred)).map((row) => [row.id, row]))
+  const now = engine.clock()
+  const moves: store.TaskMove[] = []
+  for (const task of folded) {
+    const row = fresh.get(task.taskId)
+    if (!row) continue
+    const trigger = taskTriggerOf({ ...task, state: row.state, isClosed: row.closed, jobs: row.jobs })
+    const stepped = trigger && step(taskTable, row.state, trigger)
+    if (!trigger || !stepped || stepped.kind === 'stale') continue
+    moves.push({ id: row.id, workflowId: row.workflowId, from: stepped.from, to: stepped.to, trigger, why: whyOf(task, trigger), ended: taskHasEnded(stepped.to) })
+  }
+  if (moves.length > 0) await store.moveTasks(tx, moves, now)
+  for (const m of moves)
+    effects.moves.push({ workflowId: m.workflowId, move: { noun: 'task', id: showId('t', m.id), from: m.from, to: m.to, trigger: m.trigger, why: m.why, at: now.toISOString() } })
+  return moves.filter((m) => m.ended).map((m) => ({ id: m.id, workflowId: m.workflowId, trigger: m.trigger as TaskTrigger }))
+}
+
+const whyOf = ({ finished, failed, cancelled, jobs }: FoldedTask, trigger: TaskTrigger): string | null =>
+  trigger === 'someFinished' || trigger === 'noneFinished' ? `finished ${finished}/${jobs}, ${failed} failed, ${cancelled} cancelled` : null
+
+/** A task is counted as come when its first delta is folded, which its submission wrote. */
+const countTasks = async (tx: Db, folded: FoldedTask[], ended: EndedTask[]) => {
+  const byWorkflow = new Map<number, { workflowId: number; total: number; ended: number; failed: number }>()
+  const of = (workflowId: number) => {
+    const counts = byWorkflow.get(workflowId) ?? { workflowId, total: 0, ended: 0, failed: 0 }
+    byWorkflow.set(workflowId, counts)
+    return counts
+  }
+  for (const task of folded) if (task.isNew) of(task.workflowId).total++
+  for (const { workflowId, trigger } of ended) {
+    of(workflowId).ended++
+    if (trigger !== 'allFinished') of(workflowId).failed++
+  }
+  if (byWorkflow.size > 0) await addWorkflowCounts(tx, [...byWorkflow.values()].sort((a, b) => a.workflowId - b.workflowId))
+}
+
+/** Tasks that waited for this one: released when it is done, cancelled when it ended otherwise. Jobs are locked before tasks, as everywhere. */
+const tellTaskChildren = async (engine: Engine, tx: Db, effects: Effects, parent: EndedTask) => {
+  for (const child of await taskChildren(tx, parent.id)) {
+    const pending = (await pendingJobsOf(tx, child.id, 0, 1_000_000)).map((row) => row.id)
+    if (parent.trigger !== 'allFinished') {
+      await cancelForParent(engine, tx, effects, pending, `${showId('t', parent.id)} did not end well`)
+      continue
+    }
+    const locked = await lockJobs(tx, pending)
+    const left = await releaseTaskEdge(tx, parent.id, child.id)
+    if (left?.unmet !== 0) continue
+    await moveTask(engine, tx, effects, child.id, 'parentsReleased')
+    const free = new Set((await decrementUnmet(tx, locked.map((job) => ({ jobId: job.id, n: 1 })))).map((row) => row.id))
+    await moveJobs(engine, tx, effects, locked.filter((job) => free.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })))
+  }
+}
+
+const moveTask = async (engine: Engine, tx: Db, effects: Effects, id: number, trigger: TaskTrigger) => {
+  const [row] = await store.lockTasks(tx, [id])
+  const stepped = step(taskTable, row!.state, trigger)
+  if (stepped.kind === 'stale') return
+  const now = engine.clock()
+  await store.moveTasks(tx, [{ id, workflowId: row!.workflowId, from: stepped.from, to: stepped.to, trigger, why: null, ended: taskHasEnded(stepped.to) }], now)
+  effects.moves.push({ workflowId: row!.workflowId, move: { noun: 'task', id: showId('t', id), from: stepped.from, to: stepped.to, trigger, why: null, at: now.toISOString() } })
+}
+
+/** A task may have slipped into a workflow while that ended: it is cancelled, as the others were. */
+const inEndedWorkflows = async (tx: Db, folded: FoldedTask[]): Promise<number[]> => {
+  const active = folded.filter((task) => !taskHasEnded(task.state) && task.state !== 'aborting').map((task) => task.workflowId)
+  if (active.length === 0) return []
+  return (await workflowStates(tx, [...new Set(active)])).filter((w) => workflowHasEnded(w.state)).map((w) => w.id)
+}

@@ -1,0 +1,69 @@
+import { fault } from '../../contract/faults.ts'
+import type { AttemptView, Job } from '../../contract/jobs.ts'
+import { showId } from '../../lib/ids.ts'
+import { storyOf } from '../../store/history.ts'
+import { taskOfJob } from '../../store/jobs.ts'
+import * as store from '../../store/views.ts'
+import type { Principal } from '../authenticate.ts'
+import { valueOf } from '../claimJobs.ts'
+import type { Engine } from '../engine.ts'
+import { demand } from '../rights.ts'
+import { moveOf } from '../tailHistory.ts'
+import { pageOf, readAfter } from './pages.ts'
+import { showLine } from './tasks.ts'
+
+export const seeJob = async (engine: Engine, principal: Principal, id: number) => {
+  const taskId = await taskOfJob(engine.db, id)
+  const facts = taskId === undefined ? undefined : (await engine.tasks.get([taskId])).get(taskId)
+  return demand(principal, 'read', facts, 'job_unknown')
+}
+
+export const getJob = async (engine: Engine, principal: Principal, id: number): Promise<Job> => {
+  const task = await seeJob(engine, principal, id)
+  const [line, spec, result, attempts, owner] = await Promise.all([
+    store.jobLineById(engine.db, id),
+    store.specOf(engine.db, id),
+    store.resultOf(engine.db, id),
+    store.attemptsOf(engine.db, id),
+    store.personName(engine.db, task.ownerId),
+  ])
+  if (!line || !spec) throw fault('job_unknown')
+  return {
+    ...showLine(line),
+    workflowId: showId('w', task.workflowId),
+    name: task.name,
+    owner: owner?.name ?? '',
+    cancelAsked: line.cancelAsked,
+    args: valueOf(spec.args, spec.blob, spec.bytes)!,
+    value: result ? valueOf(result.value, result.blob, result.bytes) : null,
+    error: result?.error ? JSON.parse(result.error) : null,
+    attempts: attempts.map(showAttempt),
+  }
+}
+
+export const jobHistory = async (engine: Engine, principal: Principal, id: number, q: { after?: string; limit: number }) => {
+  const { workflowId } = await seeJob(engine, principal, id)
+  const rows = await storyOf(engine.db, workflowId, 'job', id, readAfter(q.after, 0), q.limit + 1)
+  return pageOf(rows, q.limit, (row) => row.seq, moveOf)
+}
+
+const showAttempt = (a: store.AttemptViewRow): AttemptView => ({
+  attempt: a.attempt,
+  end: a.ending,
+  pilotId: showId('p', a.pilotId),
+  host: a.host,
+  sentAt: a.sentAt.toISOString(),
+  startedAt: a.startedAt?.toISOString() ?? null,
+  endedAt: a.endedAt?.toISOString() ?? null,
+  cause: a.cause,
+  error: a.error ? JSON.parse(a.error) : null,
+  exitCode: a.exitCode,
+  signal: a.signal,
+  usage: a.wallSeconds === null && a.maxRssMb === null ? null : usageOf(a),
+})
+
+const usageOf = ({ wallSeconds, cpuSeconds, maxRssMb }: store.AttemptViewRow) => ({
+  ...(wallSeconds !== null ? { wallSeconds } : {}),
+  ...(cpuSeconds !== null ? { cpuSeconds } : {}),
+  ...(maxRssMb !== null ? { maxRssMb } : {}),
+})

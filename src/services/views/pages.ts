@@ -1,0 +1,17 @@
+import { fault } from '../../contract/faults.ts'
+
+/** Cursors are the key of the last item, in base64url so that nobody reads more into them. */
+export const showNext = (key: number | undefined): string | null => (key === undefined ? null : Buffer.from(String(key)).toString('base64url'))
+
+export const readAfter = (after: string | undefined, first: number): number => {
+  if (after === undefined) return first
+  const text = Buffer.from(after, 'base64url').toString()
+  if (!/^\d{1,15}$/.test(text)) throw fault('invalid_cursor', `"${after.slice(0, 40)}" is not a cursor of this list`)
+  return Number(text)
+}
+
+/** A page of `limit` from rows of which one more was asked for: so it is known whether there is more. */
+export const pageOf = <Row, Item>(rows: Row[], limit: number, keyOf: (row: Row) => number, show: (row: Row) => Item): { items: Item[]; next: string | null } => {
+  const items = rows.slice(0, limit)
+  return { items: items.map(show), next: rows.length > limit ? showNext(keyOf(items[items.length - 1]!)) : null }
+}

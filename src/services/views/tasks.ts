@@ -1,0 +1,73 @@
+import type { z } from 'zod'
+import { fault } from '../../contract/faults.ts'
+import type { jobQuery } from '../../contract/jobs.ts'
+import type { Task, taskQuery } from '../../contract/tasks.ts'
+import { readId, showId } from '../../lib/ids.ts'
+import * as store from '../../store/views.ts'
+import type { Principal } from '../authenticate.ts'
+import type { Engine } from '../engine.ts'
+import { outcomeOf } from '../moveJobs.ts'
+import { demand, experimentOf } from '../rights.ts'
+import { pageOf, readAfter } from './pages.ts'
+import { showCounts } from './workflows.ts'
+
+export const listTasks = async (engine: Engine, principal: Principal, q: z.output<typeof taskQuery>) => {
+  const asked = q.workflowId ? readId('w', q.workflowId)! : null
+  if (principal.kind === 'job' && asked !== null && asked !== principal.workflowId) throw fault('workflow_unknown')
+  const rows = await store.taskViews(engine.db, {
+    experimentId: experimentOf(principal),
+    workflowId: principal.kind === 'job' ? principal.workflowId : asked,
+    id: null,
+    state: q.state ?? null,
+    below: readAfter(q.after, Number.MAX_SAFE_INTEGER),
+    limit: q.limit + 1,
+  })
+  return pageOf(rows, q.limit, (row) => row.id, showTask)
+}
+
+export const seeTask = async (engine: Engine, principal: Principal, id: number) =>
+  demand(principal, 'read', (await engine.tasks.get([id])).get(id), 'task_unknown')
+
+export const getTask = async (engine: Engine, principal: Principal, id: number): Promise<Task> => {
+  const { experimentId } = await seeTask(engine, principal, id)
+  const [row] = await store.taskViews(engine.db, { experimentId, workflowId: null, id, state: null, below: id + 1, limit: 1 })
+  return showTask(row!)
+}
+
+export const listJobs = async (engine: Engine, principal: Principal, id: number, q: z.output<typeof jobQuery>) => {
+  await seeTask(engine, principal, id)
+  const rows = await store.jobLines(engine.db, id, q.state ?? null, readAfter(q.after, -1), q.limit + 1)
+  return pageOf(rows, q.limit, (row) => row.index, showLine)
+}
+
+export const listOutcomes = async (engine: Engine, principal: Principal, id: number, q: { after?: string; limit: number }) => {
+  await seeTask(engine, principal, id)
+  const rows = await store.outcomesOfTask(engine.db, id, readAfter(q.after, -1), q.limit + 1)
+  return pageOf(rows, q.limit, (row) => row.index, (row) => outcomeOf(row, row))
+}
+
+export const showLine = (row: store.JobLineRow) => ({
+  id: showId('j', row.id),
+  taskId: showId('t', row.taskId),
+  index: row.index,
+  state: row.state,
+  attempt: row.attempt,
+  heldBy: row.heldBy,
+  unmet: row.unmet,
+  cause: row.cause,
+})
+
+const showTask = (row: store.TaskViewRow): Task => ({
+  id: showId('t', row.id),
+  workflowId: showId('w', row.workflowId),
+  parentJobId: row.parentJobId === null ? null : showId('j', row.parentJobId),
+  name: row.name,
+  owner: row.owner,
+  state: row.state,
+  payload: JSON.parse(row.payload),
+  queue: row.queues.join(',') || null,
+  counts: showCounts(row, row.total),
+  createdAt: row.createdAt.toISOString(),
+  endedAt: row.endedAt?.toISOString() ?? null,
+  labels: row.labels,
+})

@@ -1,0 +1,74 @@
+import type { z } from 'zod'
+import { fault } from '../../contract/faults.ts'
+import type { jobCounts } from '../../contract/tasks.ts'
+import type { Workflow, workflowQuery } from '../../contract/workflows.ts'
+import { jobStates } from '../../domain/job/states.ts'
+import { readId, showId } from '../../lib/ids.ts'
+import { storyOfWorkflow } from '../../store/history.ts'
+import * as store from '../../store/views.ts'
+import type { Principal } from '../authenticate.ts'
+import { valueOf } from '../claimJobs.ts'
+import type { Engine } from '../engine.ts'
+import { demand, experimentOf } from '../rights.ts'
+import { moveOf } from '../tailHistory.ts'
+import { pageOf, readAfter } from './pages.ts'
+
+export const listWorkflows = async (engine: Engine, principal: Principal, q: z.output<typeof workflowQuery>) => {
+  const rows = await store.workflowViews(engine.db, {
+    experimentId: experimentOf(principal),
+    id: null,
+    onlyWorkflowId: principal.kind === 'job' ? principal.workflowId : null,
+    state: q.state ?? null,
+    owner: q.owner ?? null,
+    below: readAfter(q.after, Number.MAX_SAFE_INTEGER),
+    limit: q.limit + 1,
+  })
+  return pageOf(rows, q.limit, (row) => row.id, showWorkflow)
+}
+
+export const getWorkflow = async (engine: Engine, principal: Principal, id: number): Promise<Workflow> => {
+  demand(principal, 'read', await engine.workflows.get(id), 'workflow_unknown')
+  return workflowView(engine, id)
+}
+
+export const workflowView = async (engine: Engine, id: number): Promise<Workflow> => {
+  const row = await store.workflowViewById(engine.db, id)
+  if (!row) throw fault('workflow_unknown', `no ${showId('w', id)}`)
+  return showWorkflow(row)
+}
+
+export const workflowHistory = async (engine: Engine, principal: Principal, id: number, q: { after?: string; limit: number }) => {
+  demand(principal, 'read', await engine.workflows.get(id), 'workflow_unknown')
+  const rows = await storyOfWorkflow(engine.db, id, readAfter(q.after, 0), q.limit + 1)
+  return pageOf(rows, q.limit, (row) => row.seq, moveOf)
+}
+
+const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
+  id: showId('w', row.id),
+  name: row.name,
+  kind: row.kind,
+  owner: row.owner,
+  group: row.team,
+  state: row.state,
+  tasks: { total: row.tasksTotal, ended: row.tasksEnded, failed: row.tasksFailed },
+  jobs: showCounts(row),
+  createdAt: row.createdAt.toISOString(),
+  endedAt: row.endedAt?.toISOString() ?? null,
+  driverSeenAt: row.driverSeenAt?.toISOString() ?? null,
+  value: valueOf(row.value, row.valueBlob, row.valueBytes),
+  error: row.error ? JSON.parse(row.error) : null,
+  why: row.why,
+  labels: row.labels,
+})
+
+/** States without jobs are left out, so that a page is short and a terminal too. */
+export const showCounts = (counts: store.Counts, total?: number): z.infer<typeof jobCounts> => {
+  const some = jobStates.filter((state) => counts[state] > 0).map((state) => [state, counts[state]] as const)
+  return { total: total ?? some.reduce((sum, [, n]) => sum + n, 0), ...Object.fromEntries(some) }
+}
+
+export const mayListen = async (engine: Engine, principal: Principal, id: string): Promise<number> => {
+  const workflowId = readId('w', id)!
+  demand(principal, 'read', await engine.workflows.get(workflowId), 'workflow_unknown')
+  return workflowId
+}

@@ -1,0 +1,130 @@
+import type { z } from 'zod'
+import { fault } from '../contract/faults.ts'
+import type { endWorkflow as endBody, NewWorkflow, Workflow } from '../contract/workflows.ts'
+import { type WorkflowTrigger, workflowHasEnded, workflowTable } from '../domain/workflow/states.ts'
+import { showId } from '../lib/ids.ts'
+import { step } from '../lib/machine.ts'
+import type { Db } from '../store/db.ts'
+import { workflowTriggerOf } from '../policy/advance/ends.ts'
+import { dropTimers, setTimers } from '../store/timers.ts'
+import * as store from '../store/workflows.ts'
+import type { Principal } from './authenticate.ts'
+import { cancelTasksOf } from './cancel.ts'
+import type { Effects } from './effects.ts'
+import { type Engine, transact } from './engine.ts'
+import { demand } from './rights.ts'
+import { workflowView } from './views/workflows.ts'
+
+/** Starts a workflow. Those with a driver are watched from here on: it renews, or the workflow is paused. */
+export const createWorkflow = async (engine: Engine, principal: Principal, { name, kind, labels }: NewWorkflow) => {
+  if (principal.kind !== 'user') throw fault('forbidden', 'only a user starts a workflow')
+  const { experimentId, personId: ownerId, teams } = principal
+  if (!teams[0]) throw fault('forbidden', 'you are in no group')
+  const teamId = teams[0].id
+  const driverEpoch = kind === 'tasks' ? 0 : 1
+  return transact(engine, async (tx, effects) => {
+    const { id } = (await store.insertWorkflow(tx, { experimentId, ownerId, teamId, name, kind, labels, driverEpoch, now: engine.clock() }))!
+    if (driverEpoch > 0) await watchDriver(engine, tx, effects, id)
+    return { workflowId: showId('w', id), epoch: driverEpoch, renewSeconds: engine.limits.renewSeconds }
+  })
+}
+
+const watchDriver = async (engine: Engine, tx: Db, effects: Effects, id: number) => {
+  const at = new Date(engine.clock().getTime() + engine.limits.driverSeconds * 1000)
+  await setTimers(tx, [{ kind: 'driver', id, at, why: 'its driver should have been heard' }])
+  effects.ring('agent:timers')
+}
+
+/** Steps a locked workflow; false when the trigger was stale. */
+export const moveWorkflow = async (engine: Engine, tx: Db, effects: Effects, row: store.WorkflowRow, trigger: WorkflowTrigger, why: string | null): Promise<boolean> => {
+  const stepped = step(workflowTable, row.state, trigger)
+  if (stepped.kind === 'stale') return false
+  const now = engine.clock()
+  const ended = workflowHasEnded(stepped.to)
+  await store.moveWorkflow(tx, { id: row.id, from: stepped.from, to: stepped.to, trigger, why, ended, now })
+  if (ended) await dropTimers(tx, 'driver', [row.id])
+  effects.moves.push({
+    workflowId: row.id,
+    move: { noun: 'workflow', id: showId('w', row.id), from: stepped.from, to: stepped.to, trigger, why, at: now.toISOString() },
+  })
+  return true
+}
+
+const ownWorkflow = async (engine: Engine, principal: Principal, id: number) =>
+  demand(principal, 'write', await engine.workflows.get(id), 'workflow_unknown')
+
+/** The driver lives. A paused workflow whose driver is heard again goes on. */
+export const renewDriver = async (engine: Engine, principal: Principal, id: number, epoch: number): Promise<{ state: string }> => {
+  await ownWorkflow(engine, principal, id)
+  return transact(engine, async (tx, effects) => {
+    const row = (await store.lockWorkflow(tx, id))!
+    mustBeNewest(row, epoch)
+    if (workflowHasEnded(row.state)) return { state: row.state }
+    await store.seeDriver(tx, id, engine.clock())
+    await watchDriver(engine, tx, effects, id)
+    if (row.state === 'paused') await moveWorkflow(engine, tx, effects, row, 'driverBack', 'its driver was heard again')
+    return { state: 'running' }
+  })
+}
+
+const mustBeNewest = (row: store.WorkflowRow, epoch: number) => {
+  if (row.driverEpoch !== epoch) throw fault('driver_replaced', `driver ${row.driverEpoch} of ${showId('w', row.id)} is the newest, not ${epoch}`)
+}
+
+/** The driver says how it ended. Repeated, it changes nothing; what it left running is cancelled. */
+export const endWorkflow = async (engine: Engine, principal: Principal, id: number, body: z.infer<typeof endBody>): Promise<Workflow> => {
+  await ownWorkflow(engine, principal, id)
+  await transact(engine, async (tx, effects) => {
+    const row = (await store.lockWorkflow(tx, id))!
+    mustBeNewest(row, body.epoch)
+    const moved = await moveWorkflow(engine, tx, effects, row, body.state === 'done' ? 'succeeded' : 'failed', body.error?.message.slice(0, 500) ?? null)
+    if (!moved) return
+    const { value, error } = body
+    await store.setWorkflowResult(tx, {
+      id,
+      value: value && 'text' in value ? value.text : null,
+      blob: value && 'blob' in value ? value.blob : null,
+      bytes: value && 'blob' in value ? value.bytes : null,
+      error: error ? JSON.stringify(error) : null,
+    })
+  })
+  await cancelTasksOf(engine, id, 'its workflow has ended')
+  return workflowView(engine, id)
+}
+
+/** No more tasks will come: the workflow ends with its last one. */
+export const closeWorkflow = async (engine: Engine, principal: Principal, id: number): Promise<Workflow> => {
+  await ownWorkflow(engine, principal, id)
+  await transact(engine, async (tx, effects) => {
+    await store.closeWorkflow(tx, id)
+    await endIfOver(engine, tx, effects, id)
+  })
+  return workflowView(engine, id)
+}
+
+/** Ends a workflow without a driver when it is closed and its last task has ended. */
+export const endIfOver = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<void> => {
+  const left = await store.leftOfWorkflow(tx, id)
+  if (!left || left.kind !== 'tasks') return
+  const trigger = workflowTriggerOf(left)
+  if (!trigger) return
+  const row = await store.lockWorkflow(tx, id)
+  if (row) await moveWorkflow(engine, tx, effects, row, trigger, left.tasksFailed > 0 ? `${left.tasksFailed} of ${left.tasksTotal} tasks did not finish` : null)
+}
+
+/** Its timer ran out: the driver has not been heard for too long. */
+export const pauseSilentDriver = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<void> => {
+  const row = await store.lockWorkflow(tx, id)
+  await dropTimers(tx, 'driver', [id])
+  if (row?.state === 'running') await moveWorkflow(engine, tx, effects, row, 'driverLost', `its driver was silent for ${engine.limits.driverSeconds} s`)
+}
+
+export const cancelWorkflow = async (engine: Engine, principal: Principal, id: number, why: string) => {
+  await ownWorkflow(engine, principal, id)
+  await transact(engine, async (tx, effects) => {
+    const row = (await store.lockWorkflow(tx, id))!
+    const moved = await moveWorkflow(engine, tx, effects, row, 'cancelAsked', why)
+    if (!moved) throw fault('not_cancellable', `${showId('w', id)} is ${row.state}`)
+  })
+  return cancelTasksOf(engine, id, why)
+}

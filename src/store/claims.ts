@@ -1,0 +1,75 @@
+import type { JobState } from '../domain/job/states.ts'
+import { type Db, sql } from './db.ts'
+
+export type LanePlan = { laneId: number; low: number; n: number }
+
+export type ClaimedRow = { jobId: number; taskId: number; index: number; attempt: number; args: string | null; blob: string | null; bytes: number | null }
+
+/**
+ * Takes ready rows of the planned lanes by skip locked, then their jobs by id by skip locked; what it could not lock stays. Rows whose job may no longer be
+ * claimed (cancelled meanwhile) are dropped here, so that nobody else need delete from `ready`. Every table is reached by key. A claim that
+ * was answered before gets nothing here (`part` > 0: a further statement of the same claim). (The figures: bench/, and
+ * docs/decisions/0003-claim.md.)
+ */
+export const claimReady = async (
+  db: Db,
+  c: { plan: LanePlan[]; limit: number; from: JobState[]; pilotId: number; epoch: number; claimSeq: number; part: number; now: Date },
+): Promise<{ picked: number; rows: ClaimedRow[] }> => {
+  const rows = await db.rows<ClaimedRow & { picked: number }>(sql`
+    with pick as materialized (
+      select r.* from unnest(${c.plan.map((p) => p.laneId)}::int[], ${c.plan.map((p) => p.low)}::bigint[], ${c.plan.map((p) => p.n)}::int[]) p(lane_id, low, n)
+      cross join lateral (
+        select ctid as tid, lane_id, rank, job_id from ready r where r.lane_id = p.lane_id and r.rank > p.low order by r.rank limit p.n for update skip locked) r
+      where ${c.part}::int > 0 or not exists (select from held where pilot_id = ${c.pilotId} and epoch = ${c.epoch} and claim_seq = ${c.claimSeq}::bigint)
+      limit ${c.limit}),
+    locked as materialized (
+      select id, task_id, index, state, attempt from job where id = any(array(select job_id from pick)) order by id for no key update skip locked),
+    gone as (delete from ready where ctid = any(array(
+      select p.tid from pick p where p.job_id = any(array(select id from locked))))),
+    ok as materialized (select id, task_id from locked where state = any(${c.from}::text[])),
+    u as (
+      update job set state = 'sent', attempt = attempt + 1, held_by = null where id = any(array(select id from ok))
+      returning id, task_id, index, attempt),
+    hd as (
+      insert into held (job_id, pilot_id, epoch, attempt, claim_seq, sent_at)
+      select id, ${c.pilotId}, ${c.epoch}, attempt, ${c.claimSeq}::bigint, ${c.now} from u),
+    d as (
+      insert into task_delta (task_id, activated, sent) select task_id, -count(*), count(*) from u group by task_id),
+    hi as (
+      insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
+      select ${c.now}, 'job', u.id, t.workflow_id, 'activated', 'sent', 'claimed' from u cross join lateral (select workflow_id from task where id = u.task_id) t)
+    select n.picked, x.* from (select count(*)::int as picked from pick) n
+    left join (
+      select u.id as "jobId", u.task_id as "taskId", u.index, u.attempt, s.args, s.args_blob as blob, s.args_bytes as bytes
+      from u cross join lateral (select args, args_blob, args_bytes from spec where job_id = u.id) s) x on true
+    order by x."jobId"`)
+  return { picked: rows[0]?.picked ?? 0, rows: rows.filter((row) => row.jobId !== null) }
+}
+
+/** What this claim got when it was first asked: the answer to a repeated one. */
+export const claimedBefore = (db: Db, pilotId: number, epoch: number, claimSeq: number) =>
+  db.rows<ClaimedRow>(sql`
+    select h.job_id as "jobId", j.task_id as "taskId", j.index, h.attempt, s.args, s.args_blob as blob, s.args_bytes as bytes
+    from held h join job j on j.id = h.job_id join spec s on s.job_id = h.job_id
+    where h.pilot_id = ${pilotId} and h.epoch = ${epoch} and h.claim_seq = ${claimSeq} and j.state in ('sent', 'starting', 'running')
+    order by h.job_id`)
+
+/** Gives awaiting jobs their slot back: from the pilot's resume lane to `running`, the attempt unchanged. */
+export const claimResumes = (db: Db, c: { laneId: number; limit: number; pilotId: number; epoch: number; now: Date }) =>
+  db.rows<{ jobId: number; attempt: number }>(sql`
+    with pick as materialized (
+      select ctid as tid, job_id from ready where lane_id = ${c.laneId} order by rank limit ${c.limit} for update skip locked),
+    locked as materialized (
+      select id, task_id, state, attempt from job where id = any(array(select job_id from pick)) order by id for no key update skip locked),
+    gone as (delete from ready where ctid = any(array(select p.tid from pick p where p.job_id = any(array(select id from locked))))),
+    u as (
+      update job set state = 'running', held_by = null
+      where id = any(array(
+        select l.id from locked l where l.state = 'activated'
+          and exists (select from held h where h.job_id = l.id and h.pilot_id = ${c.pilotId} and h.epoch = ${c.epoch} and h.attempt = l.attempt)))
+      returning id, task_id, attempt),
+    d as (insert into task_delta (task_id, activated, running) select task_id, -count(*), count(*) from u group by task_id),
+    hi as (
+      insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
+      select ${c.now}, 'job', u.id, t.workflow_id, 'activated', 'running', 'resumed' from u cross join lateral (select workflow_id from task where id = u.task_id) t)
+    select id as "jobId", attempt from u order by id`)

@@ -1,0 +1,51 @@
+import type { JobState } from '../domain/job/states.ts'
+import type { TaskState } from '../domain/task/states.ts'
+import { type Db, sql } from './db.ts'
+
+/** Locks the parents, in order of id, and marks that they have children, so that whoever finishes them looks for these. */
+export const lockParents = (db: Db, ids: number[]) =>
+  db.rows<{ id: number; state: JobState; released: boolean; ownerId: number }>(sql`
+    with l as materialized (select id, task_id, state, released from job where id = any(${ids}::bigint[]) order by id for no key update),
+    u as (update job set has_children = true where id = any(array(select id from l)))
+    select l.id, l.state, l.released, t.owner_id as "ownerId" from l cross join lateral (select owner_id from task where id = l.task_id) t`)
+
+export const insertEdges = (db: Db, edges: { parentId: number; childId: number }[]) =>
+  db.run(sql`
+    insert into edge (parent_id, child_id)
+    select * from unnest(${edges.map((e) => e.parentId)}::bigint[], ${edges.map((e) => e.childId)}::bigint[]) on conflict do nothing`)
+
+export const insertTaskEdges = (db: Db, childId: number, parents: { id: number; released: boolean }[]) =>
+  db.run(sql`
+    insert into task_edge (parent_id, child_id, released)
+    select u.id, ${childId}, u.released from unnest(${parents.map((p) => p.id)}::bigint[], ${parents.map((p) => p.released)}::bool[]) u(id, released)
+    on conflict do nothing`)
+
+/** Jobs that wait for any of these; to be locked by the caller, in order of id. */
+export const childrenOf = (db: Db, parentIds: number[]) =>
+  db.rows<{ childId: number; n: number }>(sql`
+    select child_id as "childId", count(*)::int as n from edge where parent_id = any(${parentIds}::bigint[]) group by child_id order by child_id`)
+
+/** Takes `n` off what each of these waits for (locks held); returns those that wait for nothing more. */
+export const decrementUnmet = (db: Db, rows: { jobId: number; n: number }[]) =>
+  db.rows<{ id: number; taskId: number; state: JobState }>(sql`
+    with u as (
+      update job j set unmet = j.unmet - u.n
+      from unnest(${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.n)}::int[]) u(id, n)
+      where j.id = u.id and j.state = 'pending' returning j.id, j.task_id, j.state, j.unmet)
+    select id, task_id as "taskId", state from u where unmet <= 0 order by id`)
+
+/** Tasks that wait for the end of this one. */
+export const taskChildren = (db: Db, parentId: number) =>
+  db.rows<{ id: number; state: TaskState; workflowId: number }>(sql`
+    select t.id, t.state, t.workflow_id as "workflowId" from task_edge e join task t on t.id = e.child_id
+    where e.parent_id = ${parentId} and not e.released order by t.id`)
+
+/** Marks the edge released and takes one off what the child waits for; what is left, or undefined when that was done before. */
+export const releaseTaskEdge = (db: Db, parentId: number, childId: number) =>
+  db.row<{ unmet: number }>(sql`
+    with e as (update task_edge set released = true where parent_id = ${parentId} and child_id = ${childId} and not released returning child_id)
+    update task set unmet = unmet - 1 where id = any(array(select child_id from e)) returning unmet`)
+
+export const pendingJobsOf = (db: Db, taskId: number, afterId: number, limit: number) =>
+  db.rows<{ id: number }>(sql`
+    select id from job where task_id = ${taskId} and state = 'pending' and id > ${afterId} order by id limit ${limit}`)

@@ -1,0 +1,39 @@
+import { type Db, sql } from './db.ts'
+
+export type HistoryRow = { xid: string; seq: number; at: Date; noun: 'workflow' | 'task' | 'job' | 'pilot'; id: number; workflowId: number; from: string | null; to: string; trigger: string; why: string | null }
+
+/** A place in the history before which nothing can appear any more, and after which nothing has been read. */
+export type Horizon = { xid: string; seq: number }
+
+/** The safe horizon: all transactions below this one have ended. */
+export const readHorizon = async (db: Db): Promise<Horizon> => ({
+  xid: (await db.row<{ xid: string }>(sql`select pg_snapshot_xmin(pg_current_snapshot())::text as xid`))!.xid,
+  seq: 0,
+})
+
+/** What was written from `from` on, up to the oldest transaction that is still under way. */
+export const historySince = (db: Db, from: Horizon, limit: number) =>
+  db.rows<HistoryRow>(sql`
+    select xid::text as xid, seq, at, noun, id, workflow_id as "workflowId", from_state as "from", to_state as "to", trigger, why
+    from history
+    where (xid, seq) > (${from.xid}::text::xid8, ${from.seq}::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
+    order by xid, seq limit ${limit}`)
+
+/** The same for one workflow: where a stream resumes. */
+export const historyOfWorkflowSince = (db: Db, workflowId: number, from: Horizon, limit: number) =>
+  db.rows<HistoryRow>(sql`
+    select xid::text as xid, seq, at, noun, id, workflow_id as "workflowId", from_state as "from", to_state as "to", trigger, why
+    from history
+    where workflow_id = ${workflowId} and (xid, seq) > (${from.xid}::text::xid8, ${from.seq}::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
+    order by xid, seq limit ${limit}`)
+
+/** The story of one thing, oldest first. */
+export const storyOf = (db: Db, workflowId: number, noun: string, id: number, afterSeq: number, limit: number) =>
+  db.rows<HistoryRow>(sql`
+    select xid::text as xid, seq, at, noun, id, workflow_id as "workflowId", from_state as "from", to_state as "to", trigger, why
+    from history where workflow_id = ${workflowId} and noun = ${noun} and id = ${id} and seq > ${afterSeq} order by seq limit ${limit}`)
+
+export const storyOfWorkflow = (db: Db, workflowId: number, afterSeq: number, limit: number) =>
+  db.rows<HistoryRow>(sql`
+    select xid::text as xid, seq, at, noun, id, workflow_id as "workflowId", from_state as "from", to_state as "to", trigger, why
+    from history where workflow_id = ${workflowId} and noun = any(array['workflow', 'task']) and seq > ${afterSeq} order by seq limit ${limit}`)

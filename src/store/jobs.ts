@@ -1,0 +1,174 @@
+import type { AttemptCause, AttemptEnd, HeldBy } from '../domain/job/causes.ts'
+import type { JobState } from '../domain/job/states.ts'
+import { type Db, sql } from './db.ts'
+import { maxPriority } from './tasks.ts'
+
+export type LockedJob = {
+  id: number
+  taskId: number
+  index: number
+  state: JobState
+  attempt: number
+  unmet: number
+  hasChildren: boolean
+  cancelAsked: boolean
+  heldBy: HeldBy | null
+  laneId: number
+}
+
+/** Locks in order of id, the one order in which jobs are locked everywhere. */
+export const lockJobs = (db: Db, ids: number[]) =>
+  db.rows<LockedJob>(sql`
+    select id, task_id as "taskId", index, state, attempt, unmet, has_children as "hasChildren", cancel_asked as "cancelAsked",
+           held_by as "heldBy", lane_id as "laneId"
+    from job where id = any(${ids}::bigint[]) order by id for no key update`)
+
+export const jobsOfTask = (db: Db, taskId: number, states: JobState[], afterIndex: number, limit: number) =>
+  db.rows<{ id: number; index: number }>(sql`
+    select id, index from job where task_id = ${taskId} and index > ${afterIndex} and state = any(${states}::text[]) order by index limit ${limit}`)
+
+export const taskOfJob = async (db: Db, id: number): Promise<number | undefined> =>
+  (await db.row<{ taskId: number }>(sql`select task_id as "taskId" from job where id = ${id}`))?.taskId
+
+export const jobIdsFrom = (db: Db, taskId: number, firstIndex: number) =>
+  db.rows<{ id: number; index: number }>(sql`select id, index from job where task_id = ${taskId} and index >= ${firstIndex} order by index`)
+
+export type JobMove = {
+  id: number
+  taskId: number
+  workflowId: number
+  from: JobState
+  to: JobState
+  trigger: string
+  why: string | null
+  heldBy?: HeldBy | null
+}
+
+/** Moves jobs whose locks are held: their state, their line of history, and the deltas of their tasks. */
+export const moveJobs = (db: Db, moves: JobMove[], now: Date) =>
+  db.run(sql`
+    with m as materialized (
+      select * from unnest(${moves.map((m) => m.id)}::bigint[], ${moves.map((m) => m.taskId)}::bigint[], ${moves.map((m) => m.workflowId)}::bigint[],
+                           ${moves.map((m) => m.from)}::text[], ${moves.map((m) => m.to)}::text[], ${moves.map((m) => m.trigger)}::text[],
+                           ${moves.map((m) => m.why)}::text[], ${moves.map((m) => m.heldBy ?? null)}::text[])
+                    u(id, task_id, workflow_id, from_state, to_state, trigger, why, held_by)),
+    u as (
+      update job j set state = m.to_state, held_by = m.held_by, released = m.to_state = 'finished',
+                       cancel_asked = j.cancel_asked and m.to_state not in ('cancelled', 'finished', 'failed')
+      from m where j.id = m.id),
+    d as (
+      insert into task_delta (task_id, pending, activated, sent, starting, running, awaiting, holding, transferring, merging, finished, failed, cancelled, closed)
+      select task_id, sum(n) filter (where s = 'pending'), sum(n) filter (where s = 'activated'), sum(n) filter (where s = 'sent'),
+             sum(n) filter (where s = 'starting'), sum(n) filter (where s = 'running'), sum(n) filter (where s = 'awaiting'),
+             sum(n) filter (where s = 'holding'), sum(n) filter (where s = 'transferring'), sum(n) filter (where s = 'merging'),
+             sum(n) filter (where s = 'finished'), sum(n) filter (where s = 'failed'), sum(n) filter (where s = 'cancelled'), sum(n) filter (where s = 'closed')
+      from (select task_id, to_state as s, 1 as n from m union all select task_id, from_state, -1 from m) x group by task_id)
+    insert into history (at, noun, id, workflow_id, from_state, to_state, trigger, why)
+    select ${now}, 'job', m.id, m.workflow_id, m.from_state, m.to_state, m.trigger, m.why from m`)
+
+/** Puts activated jobs where they can be claimed; one that lies there already (a late drop of the claim) stays as it is. */
+export const insertReady = (db: Db, jobIds: number[]) =>
+  db.rows<{ laneId: number }>(sql`
+    with r as (
+      insert into ready (lane_id, rank, job_id)
+      select j.lane_id, ((${maxPriority} - t.priority)::bigint << 40) | j.id, j.id
+      from unnest(${jobIds}::bigint[]) i(id), lateral (select id, lane_id, task_id from job where id = i.id) j, lateral (select priority from task where id = j.task_id) t
+      on conflict do nothing returning lane_id)
+    select distinct lane_id as "laneId" from r`)
+
+/** Puts a job into its pilot's resume lane. */
+export const insertResume = (db: Db, rows: { laneId: number; jobId: number }[]) =>
+  db.run(sql`
+    insert into ready (lane_id, rank, job_id)
+    select * from unnest(${rows.map((r) => r.laneId)}::int[], ${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.jobId)}::bigint[])
+    on conflict do nothing`)
+
+export const clearHeldBy = (db: Db, ids: number[]) => db.run(sql`update job set held_by = null where id = any(${ids}::bigint[])`)
+
+export const askCancel = (db: Db, ids: number[]) => db.run(sql`update job set cancel_asked = true where id = any(${ids}::bigint[])`)
+
+export type ResultRow = { jobId: number; value: string | null; blob: string | null; bytes: number | null; cause: AttemptCause | null; error: string | null }
+
+/** A retried job's earlier failure makes way for how it ended at last. */
+export const insertResults = (db: Db, rows: ResultRow[]) =>
+  db.run(sql`
+    insert into result (job_id, value, value_blob, value_bytes, cause, error)
+    select * from unnest(${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.value)}::text[], ${rows.map((r) => r.blob)}::text[],
+                         ${rows.map((r) => r.bytes)}::bigint[], ${rows.map((r) => r.cause)}::text[], ${rows.map((r) => r.error)}::text[])
+    on conflict (job_id) do update set value = excluded.value, value_blob = excluded.value_blob, value_bytes = excluded.value_bytes,
+                                       cause = excluded.cause, error = excluded.error`)
+
+export type AttemptRow = {
+  jobId: number
+  attempt: number
+  ending: AttemptEnd
+  pilotId: number
+  sentAt: Date
+  startedAt: Date | null
+  endedAt: Date
+  cause: AttemptCause | null
+  error: string | null
+  exitCode: number | null
+  signal: string | null
+  wallSeconds: number | null
+  cpuSeconds: number | null
+  maxRssMb: number | null
+}
+
+/** An attempt ends once: a second end of the same attempt changes nothing. */
+export const insertAttempts = (db: Db, rows: AttemptRow[]) =>
+  db.run(sql`
+    insert into attempt (job_id, attempt, ending, pilot_id, sent_at, started_at, ended_at, cause, error, exit_code, signal, wall_seconds, cpu_seconds, max_rss_mb)
+    select * from unnest(
+      ${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.attempt)}::int[], ${rows.map((r) => r.ending)}::text[], ${rows.map((r) => r.pilotId)}::int[],
+      ${rows.map((r) => r.sentAt)}::timestamptz[], ${rows.map((r) => r.startedAt)}::timestamptz[], ${rows.map((r) => r.endedAt)}::timestamptz[],
+      ${rows.map((r) => r.cause)}::text[], ${rows.map((r) => r.error)}::text[], ${rows.map((r) => r.exitCode)}::int[], ${rows.map((r) => r.signal)}::text[],
+      ${rows.map((r) => r.wallSeconds)}::real[], ${rows.map((r) => r.cpuSeconds)}::real[], ${rows.map((r) => r.maxRssMb)}::real[])
+    on conflict do nothing`)
+
+/** How many attempts of these jobs have ended for each cause: what the rules of retry count. */
+export const causesSoFar = (db: Db, jobIds: number[]) =>
+  db.rows<{ jobId: number; cause: AttemptCause; n: number }>(sql`
+    select job_id as "jobId", cause, count(*)::int as n
+    from attempt where job_id = any(${jobIds}::bigint[]) and ending in ('failed', 'lost') and cause is not null group by job_id, cause`)
+
+export type FinishedRow = { jobId: number; attempt: number; value: string | null; blob: string | null; bytes: number | null; startedAt: Date | null; endedAt: Date; wallSeconds: number | null; cpuSeconds: number | null; maxRssMb: number | null }
+
+export type FinishedJob = { id: number; taskId: number; index: number; workflowId: number }
+
+/**
+ * The hot way of a report: jobs that finished well and that nobody waits for. One statement, so one trip and one commit: registers the result, ends the
+ * attempt, frees the holder, moves the job by compare-and-set, and counts. Rows must come in order of job id, which is the order of its locks.
+ * What does not come back was stale, is not this pilot's, or has children: the caller looks which.
+ */
+export const finishJobs = (db: Db, { rows, from, pilotId, epoch, now }: { rows: FinishedRow[]; from: JobState[]; pilotId: number; epoch: number; now: Date }) =>
+  db.rows<FinishedJob>(sql`
+    with ok as materialized (
+      select i.*, j.task_id, j.index, j.state, h.sent_at, t.workflow_id
+      from unnest(
+             ${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.attempt)}::int[], ${rows.map((r) => r.value)}::text[], ${rows.map((r) => r.blob)}::text[],
+             ${rows.map((r) => r.bytes)}::bigint[], ${rows.map((r) => r.startedAt)}::timestamptz[], ${rows.map((r) => r.endedAt)}::timestamptz[],
+             ${rows.map((r) => r.wallSeconds)}::real[], ${rows.map((r) => r.cpuSeconds)}::real[], ${rows.map((r) => r.maxRssMb)}::real[])
+             i(job_id, attempt, value, blob, bytes, started_at, ended_at, wall, cpu, rss)
+      cross join lateral (
+        select task_id, index, state, has_children from job where id = i.job_id and attempt = i.attempt for no key update) j
+      cross join lateral (
+        select sent_at from held where job_id = i.job_id and member = 0 and attempt = i.attempt and pilot_id = ${pilotId} and epoch = ${epoch}) h
+      cross join lateral (select workflow_id from task where id = j.task_id) t
+      where j.state = any(${from}::text[]) and not j.has_children),
+    u as (update job set state = 'finished', released = true, held_by = null, cancel_asked = false where id = any(array(select job_id from ok))),
+    g as (delete from held where job_id = any(array(select job_id from ok)) and member = 0),
+    a as (
+      insert into attempt (job_id, attempt, ending, pilot_id, sent_at, started_at, ended_at, wall_seconds, cpu_seconds, max_rss_mb)
+      select job_id, attempt, 'finished', ${pilotId}, sent_at, started_at, ended_at, wall, cpu, rss from ok on conflict do nothing),
+    r as (insert into result (job_id, value, value_blob, value_bytes) select job_id, value, blob, bytes from ok
+          on conflict (job_id) do update set value = excluded.value, value_blob = excluded.value_blob, value_bytes = excluded.value_bytes, cause = null, error = null),
+    d as (
+      insert into task_delta (task_id, activated, sent, starting, running, awaiting, finished)
+      select task_id, -count(*) filter (where state = 'activated'), -count(*) filter (where state = 'sent'), -count(*) filter (where state = 'starting'),
+             -count(*) filter (where state = 'running'), -count(*) filter (where state = 'awaiting'), count(*)
+      from ok group by task_id),
+    e as (
+      insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
+      select ${now}, 'job', job_id, workflow_id, state, 'finished', 'succeeded' from ok)
+    select job_id as id, task_id as "taskId", index, workflow_id as "workflowId" from ok`)

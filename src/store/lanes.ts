@@ -1,0 +1,35 @@
+import { type Db, sql } from './db.ts'
+
+export type LaneRow = { id: number; purpose: 'work' | 'driver' | 'resume'; queueIds: number[]; shareId: number; cores: number; memoryMb: number; pilotId: number }
+
+export const allLanes = (db: Db) =>
+  db.rows<LaneRow>(sql`
+    select l.id, l.purpose, l.queue_ids as "queueIds", l.share_id as "shareId", c.cores, c.memory_mb as "memoryMb", l.pilot_id as "pilotId"
+    from lane l join class c on c.id = l.class_id`)
+
+/** The lane of that kind, made when there is none. */
+export const ensureLane = async (
+  db: Db,
+  l: { purpose: LaneRow['purpose']; queueIds: number[]; shareId: number; cores: number; memoryMb: number; pilotId: number },
+): Promise<LaneRow> => {
+  await db.run(sql`insert into class (cores, memory_mb) values (${l.cores}, ${l.memoryMb}) on conflict do nothing`)
+  await db.run(sql`
+    insert into lane (purpose, queue_ids, share_id, class_id, pilot_id)
+    select ${l.purpose}, ${l.queueIds}::int[], ${l.shareId}, c.id, ${l.pilotId} from class c where c.cores = ${l.cores} and c.memory_mb = ${l.memoryMb}
+    on conflict do nothing`)
+  const row = await db.row<{ id: number }>(sql`
+    select l.id from lane l join class c on c.id = l.class_id
+    where l.purpose = ${l.purpose} and l.queue_ids = ${l.queueIds}::int[] and l.share_id = ${l.shareId} and l.pilot_id = ${l.pilotId}
+      and c.cores = ${l.cores} and c.memory_mb = ${l.memoryMb}`)
+  return { id: row!.id, ...l }
+}
+
+/** Which of these lanes have anything to claim: one index probe each. */
+export const lanesWithWork = (db: Db, laneIds: number[]) =>
+  db.rows<{ id: number }>(sql`
+    select l.id from unnest(${laneIds}::int[]) l(id)
+    where exists (select from ready r where r.lane_id = l.id)`)
+
+export type QueueRow = { id: number; name: string; state: string }
+
+export const allQueues = (db: Db) => db.rows<QueueRow>(sql`select id, name, state from queue order by id`)

@@ -1,0 +1,77 @@
+import type pg from 'pg'
+import { sleep } from '../lib/clock.ts'
+import type { Database } from './db.ts'
+
+/** PostgreSQL takes up to 8,000 bytes in one notification. */
+const maxPayload = 7_900
+
+export type Wire = { send: (keys: readonly string[]) => void; close: () => Promise<void> }
+
+/**
+ * Carries the rings of a bell between the processes on one database. One connection listens and sends. What is rung within `restMs` goes in one notification
+ * after the commits it speaks of: NOTIFY takes a lock over all commits, and so must be rare. Nothing depends on it: who waits looks for itself once
+ * a second. `hear` gets what other processes rang; `lost` is called when some of it may have been missed.
+ */
+export const openWire = (db: Database, { self, hear, lost, restMs = 5 }: { self: string; hear: (keys: string[]) => void; lost: () => void; restMs?: number }): Wire => {
+  const pending = new Set<string>()
+  let client: pg.Client | undefined
+  let closed = false
+  let sending: Promise<void> | undefined
+
+  const connect = async (): Promise<void> => {
+    for (let n = 0; !closed; n++) {
+      try {
+        const fresh = await db.connect()
+        fresh.on('error', () => {})
+        fresh.on('end', () => {
+          if (client === fresh) client = undefined
+          if (!closed) void connect()
+        })
+        fresh.on('notification', ({ payload = '' }) => {
+          const [from, ...keys] = payload.split(' ')
+          if (from !== self) hear(keys)
+        })
+        await fresh.query('listen culm')
+        // Nothing of value is written by a notification: not waiting for the disk makes it cheap.
+        await fresh.query('set synchronous_commit = off')
+        client = fresh
+        if (n > 0) lost()
+        return
+      } catch {
+        await sleep(Math.min(2000, 50 * 2 ** n))
+      }
+    }
+  }
+
+  const flush = async (): Promise<void> => {
+    while (pending.size > 0 && client) {
+      const keys: string[] = []
+      for (let length = self.length; pending.size > 0; ) {
+        const key = pending.values().next().value!
+        length += key.length + 1
+        if (length > maxPayload) break
+        keys.push(key)
+        pending.delete(key)
+      }
+      await client.query('select pg_notify($1, $2)', ['culm', `${self} ${keys.join(' ')}`]).catch(() => {})
+      await sleep(restMs)
+    }
+  }
+
+  const opening = connect()
+  return {
+    send: (keys) => {
+      for (const key of keys) pending.add(key)
+      // While the wire is down its rings are worthless later: whoever reconnects looks for itself.
+      if (!client) return pending.clear()
+      sending ??= flush().finally(() => {
+        sending = undefined
+      })
+    },
+    close: async () => {
+      closed = true
+      await opening
+      await client?.end()
+    },
+  }
+}

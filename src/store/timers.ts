@@ -1,0 +1,22 @@
+import { type Db, sql } from './db.ts'
+
+/** `backOff`: a job may be claimed again. `driver`: the driver of a workflow should have been heard. */
+export type TimerKind = 'backOff' | 'driver'
+
+export type TimerRow = { kind: TimerKind; id: number; at: Date; why: string }
+
+export const setTimers = (db: Db, rows: TimerRow[]) =>
+  db.run(sql`
+    insert into timer (kind, id, at, why)
+    select * from unnest(${rows.map((r) => r.kind)}::text[], ${rows.map((r) => r.id)}::bigint[], ${rows.map((r) => r.at)}::timestamptz[], ${rows.map((r) => r.why)}::text[])
+    on conflict (kind, id) do update set at = excluded.at, why = excluded.why`)
+
+/** Due timers, each locked by the agent that looks at it. */
+export const lockDueTimers = (db: Db, now: Date, limit: number) =>
+  db.rows<TimerRow>(sql`select kind, id, at, why from timer where at <= ${now} order by at limit ${limit} for update skip locked`)
+
+export const dropTimers = (db: Db, kind: TimerKind, ids: number[]) => db.run(sql`delete from timer where kind = ${kind} and id = any(${ids}::bigint[])`)
+
+export const timerOf = (db: Db, kind: TimerKind, id: number) => db.row<TimerRow>(sql`select kind, id, at, why from timer where kind = ${kind} and id = ${id}`)
+
+export const nextTimerAt = async (db: Db): Promise<Date | null> => (await db.row<{ at: Date | null }>(sql`select min(at) as at from timer`))?.at ?? null

@@ -1,0 +1,177 @@
+import type { AttemptCause, AttemptEnd, HeldBy } from '../domain/job/causes.ts'
+import type { JobEnd, JobState } from '../domain/job/states.ts'
+import type { TaskState } from '../domain/task/states.ts'
+import type { WorkflowState } from '../domain/workflow/states.ts'
+import { type Db, sql } from './db.ts'
+
+/** What lists and pages read: one statement each, by key, a page at a time; counters are read, never counted. */
+
+export type Counts = Record<JobState, number>
+
+export type WorkflowViewRow = {
+  id: number
+  experimentId: number
+  name: string
+  kind: 'function' | 'session' | 'tasks'
+  owner: string
+  team: string
+  state: WorkflowState
+  createdAt: Date
+  endedAt: Date | null
+  driverSeenAt: Date | null
+  value: string | null
+  valueBlob: string | null
+  valueBytes: number | null
+  error: string | null
+  why: string | null
+  labels: Record<string, string>
+  tasksTotal: number
+  tasksEnded: number
+  tasksFailed: number
+} & Counts
+
+export const workflowViews = (
+  db: Db,
+  f: { experimentId: number; id: number | null; onlyWorkflowId: number | null; state: string | null; owner: string | null; below: number; limit: number },
+) =>
+  db.rows<WorkflowViewRow>(sql`
+    select w.id, w.experiment_id as "experimentId", w.name, w.kind, p.name as owner, t.name as team, w.state, w.created_at as "createdAt", w.ended_at as "endedAt",
+           w.driver_seen_at as "driverSeenAt", w.value, w.value_blob as "valueBlob", w.value_bytes as "valueBytes", w.error, w.why, w.labels,
+           c.tasks_total as "tasksTotal", c.tasks_ended as "tasksEnded", c.tasks_failed as "tasksFailed",
+           c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
+    from workflow w join person p on p.id = w.owner_id join team t on t.id = w.team_id join workflow_count c on c.workflow_id = w.id
+    where w.experiment_id = ${f.experimentId} and w.id < ${f.below}
+      and (${f.id}::bigint is null or w.id = ${f.id}::bigint) and (${f.onlyWorkflowId}::bigint is null or w.id = ${f.onlyWorkflowId}::bigint)
+      and (${f.state}::text is null or w.state = ${f.state}::text) and (${f.owner}::text is null or p.name = ${f.owner}::text)
+    order by w.id desc limit ${f.limit}`)
+
+export const workflowViewById = (db: Db, id: number) =>
+  db.row<WorkflowViewRow>(sql`
+    select w.id, w.experiment_id as "experimentId", w.name, w.kind, p.name as owner, t.name as team, w.state, w.created_at as "createdAt", w.ended_at as "endedAt",
+           w.driver_seen_at as "driverSeenAt", w.value, w.value_blob as "valueBlob", w.value_bytes as "valueBytes", w.error, w.why, w.labels,
+           c.tasks_total as "tasksTotal", c.tasks_ended as "tasksEnded", c.tasks_failed as "tasksFailed",
+           c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
+    from workflow w join person p on p.id = w.owner_id join team t on t.id = w.team_id join workflow_count c on c.workflow_id = w.id
+    where w.id = ${id}`)
+
+export type TaskViewRow = {
+  id: number
+  workflowId: number
+  experimentId: number
+  parentJobId: number | null
+  name: string
+  owner: string
+  state: TaskState
+  payload: string
+  queues: string[]
+  total: number
+  createdAt: Date
+  endedAt: Date | null
+  labels: Record<string, string>
+} & Counts
+
+export const taskViews = (
+  db: Db,
+  f: { experimentId: number; workflowId: number | null; id: number | null; state: string | null; below: number; limit: number },
+) =>
+  db.rows<TaskViewRow>(sql`
+    select t.id, t.workflow_id as "workflowId", t.experiment_id as "experimentId", t.parent_job_id as "parentJobId", t.name, p.name as owner, t.state, t.payload,
+           array(select q.name from queue q join lane l on l.id = t.lane_id where q.id = any(l.queue_ids) order by q.id) as queues, t.jobs as total,
+           t.created_at as "createdAt", t.ended_at as "endedAt", t.labels,
+           c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
+    from task t join person p on p.id = t.owner_id join task_count c on c.task_id = t.id
+    where t.experiment_id = ${f.experimentId} and t.id < ${f.below}
+      and (${f.workflowId}::bigint is null or t.workflow_id = ${f.workflowId}::bigint) and (${f.id}::bigint is null or t.id = ${f.id}::bigint)
+      and (${f.state}::text is null or t.state = ${f.state}::text)
+    order by t.id desc limit ${f.limit}`)
+
+export const taskProgress = (db: Db, ids: number[]) =>
+  db.rows<{ id: number; name: string; state: TaskState; total: number } & Counts>(sql`
+    select t.id, t.name, t.state, t.jobs as total,
+           c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
+    from task t join task_count c on c.task_id = t.id where t.id = any(${ids}::bigint[])`)
+
+export type JobLineRow = { id: number; taskId: number; index: number; state: JobState; attempt: number; heldBy: HeldBy | null; unmet: number; cancelAsked: boolean; cause: AttemptCause | null }
+
+export const jobLines = (db: Db, taskId: number, state: string | null, afterIndex: number, limit: number) =>
+  db.rows<JobLineRow>(sql`
+    select j.id, j.task_id as "taskId", j.index, j.state, j.attempt, j.held_by as "heldBy", j.unmet, j.cancel_asked as "cancelAsked", r.cause
+    from job j left join result r on r.job_id = j.id
+    where j.task_id = ${taskId} and j.index > ${afterIndex} and (${state}::text is null or j.state = ${state}::text)
+    order by j.index limit ${limit}`)
+
+export const jobLineById = (db: Db, id: number) =>
+  db.row<JobLineRow>(sql`
+    select j.id, j.task_id as "taskId", j.index, j.state, j.attempt, j.held_by as "heldBy", j.unmet, j.cancel_asked as "cancelAsked", r.cause
+    from job j left join result r on r.job_id = j.id where j.id = ${id}`)
+
+export type OutcomeRow = { id: number; taskId: number; index: number; attempt: number; state: JobEnd; value: string | null; blob: string | null; bytes: number | null; cause: AttemptCause | null; error: string | null }
+
+export const outcomesByIds = (db: Db, ids: number[]) =>
+  db.rows<OutcomeRow>(sql`
+    select j.id, j.task_id as "taskId", j.index, j.attempt, j.state, r.value, r.value_blob as blob, r.value_bytes as bytes, r.cause, r.error
+    from job j join result r on r.job_id = j.id
+    where j.id = any(${ids}::bigint[]) and j.state in ('finished', 'failed', 'cancelled', 'closed')`)
+
+export const outcomesOfTask = (db: Db, taskId: number, afterIndex: number, limit: number) =>
+  db.rows<OutcomeRow>(sql`
+    select j.id, j.task_id as "taskId", j.index, j.attempt, j.state, r.value, r.value_blob as blob, r.value_bytes as bytes, r.cause, r.error
+    from job j join result r on r.job_id = j.id
+    where j.task_id = ${taskId} and j.index > ${afterIndex} and j.state in ('finished', 'failed', 'cancelled', 'closed')
+    order by j.index limit ${limit}`)
+
+export const specOf = (db: Db, jobId: number) =>
+  db.row<{ args: string | null; blob: string | null; bytes: number | null }>(sql`
+    select args, args_blob as blob, args_bytes as bytes from spec where job_id = ${jobId}`)
+
+export const resultOf = (db: Db, jobId: number) =>
+  db.row<{ value: string | null; blob: string | null; bytes: number | null; cause: AttemptCause | null; error: string | null }>(sql`
+    select value, value_blob as blob, value_bytes as bytes, cause, error from result where job_id = ${jobId}`)
+
+export type AttemptViewRow = {
+  attempt: number
+  ending: AttemptEnd | null
+  pilotId: number
+  host: string
+  sentAt: Date
+  startedAt: Date | null
+  endedAt: Date | null
+  cause: AttemptCause | null
+  error: string | null
+  exitCode: number | null
+  signal: string | null
+  wallSeconds: number | null
+  cpuSeconds: number | null
+  maxRssMb: number | null
+}
+
+export const attemptsOf = (db: Db, jobId: number) =>
+  db.rows<AttemptViewRow>(sql`
+    select a.attempt, a.ending, a.pilot_id as "pilotId", p.host, a.sent_at as "sentAt", a.started_at as "startedAt", a.ended_at as "endedAt", a.cause, a.error,
+           a.exit_code as "exitCode", a.signal, a.wall_seconds as "wallSeconds", a.cpu_seconds as "cpuSeconds", a.max_rss_mb as "maxRssMb"
+    from attempt a join pilot p on p.id = a.pilot_id where a.job_id = ${jobId}
+    union all
+    select h.attempt, null, h.pilot_id, p.host, h.sent_at, h.started_at, null, null, null, null, null, null, null, null
+    from held h join pilot p on p.id = h.pilot_id where h.job_id = ${jobId} and h.member = 0
+    order by 1`)
+
+export type PilotViewRow = { id: number; name: string; queue: string; host: string; state: 'online' | 'suspect' | 'gone'; epoch: number; slots: number; jobs: number; seenAt: Date; startedAt: Date }
+
+export const pilotViews = (db: Db, below: number, limit: number) =>
+  db.rows<PilotViewRow>(sql`
+    select p.id, p.name, q.name as queue, p.host, p.state, p.epoch, p.slots, (select count(*)::int from held h where h.pilot_id = p.id) as jobs,
+           p.seen_at as "seenAt", p.started_at as "startedAt"
+    from pilot p join queue q on q.id = p.queue_id where p.id < ${below} order by p.id desc limit ${limit}`)
+
+/** `waiting` looks at no more than 1,000 rows of each lane: what people need to know is whether there are many. */
+export const queueViews = (db: Db) =>
+  db.rows<{ name: string; state: string; pilots: number; slots: number; running: number; waiting: number }>(sql`
+    select q.name, q.state,
+      (select count(*)::int from pilot p where p.queue_id = q.id and p.state = 'online') as pilots,
+      (select coalesce(sum(p.slots), 0)::int from pilot p where p.queue_id = q.id and p.state = 'online') as slots,
+      (select count(*)::int from held h join pilot p on p.id = h.pilot_id where p.queue_id = q.id) as running,
+      (select coalesce(sum(n), 0)::int from lane l, lateral (select count(*) as n from (select from ready r where r.lane_id = l.id limit 1000) x) y
+       where q.id = any(l.queue_ids) and l.purpose <> 'resume') as waiting
+    from queue q order by q.id`)
+
+export const personName = (db: Db, id: number) => db.row<{ name: string }>(sql`select name from person where id = ${id}`)

@@ -1,0 +1,85 @@
+import type { WorkflowState } from '../domain/workflow/states.ts'
+import { type Db, sql } from './db.ts'
+
+export type WorkflowRow = {
+  id: number
+  experimentId: number
+  ownerId: number
+  teamId: number
+  kind: 'function' | 'session' | 'tasks'
+  state: WorkflowState
+  closed: boolean
+  driverEpoch: number
+}
+
+export const insertWorkflow = (
+  db: Db,
+  w: { experimentId: number; ownerId: number; teamId: number; name: string; kind: string; labels: object; driverEpoch: number; now: Date },
+) =>
+  db.row<{ id: number }>(sql`
+    with w as (
+      insert into workflow (experiment_id, owner_id, team_id, name, kind, state, driver_epoch, driver_seen_at, created_at, labels)
+      values (${w.experimentId}, ${w.ownerId}, ${w.teamId}, ${w.name}, ${w.kind}, 'running', ${w.driverEpoch},
+              case when ${w.driverEpoch}::int > 0 then ${w.now}::timestamptz end, ${w.now}, ${JSON.stringify(w.labels)})
+      returning id),
+    c as (insert into workflow_count (workflow_id) select id from w),
+    h as (
+      insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
+      select ${w.now}, 'workflow', id, id, 'registered', 'running', 'started' from w)
+    select id from w`)
+
+export type WorkflowOwner = { workflowId: number; experimentId: number; ownerId: number; teamId: number }
+
+export const workflowOwner = (db: Db, id: number) =>
+  db.row<WorkflowOwner>(sql`
+    select id as "workflowId", experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId" from workflow where id = ${id}`)
+
+export const workflowById = (db: Db, id: number) =>
+  db.row<WorkflowRow>(sql`
+    select id, experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind, state, closed, driver_epoch as "driverEpoch"
+    from workflow where id = ${id}`)
+
+export const lockWorkflow = (db: Db, id: number) =>
+  db.row<WorkflowRow>(sql`
+    select id, experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind, state, closed, driver_epoch as "driverEpoch"
+    from workflow where id = ${id} for no key update`)
+
+/** Compare-and-set of the state, with its line of history. 0 when it was no longer in `from`. */
+export const moveWorkflow = (db: Db, m: { id: number; from: WorkflowState; to: WorkflowState; trigger: string; why: string | null; ended: boolean; now: Date }) =>
+  db.run(sql`
+    with u as (
+      update workflow set state = ${m.to}, why = ${m.why}, ended_at = case when ${m.ended}::bool then ${m.now}::timestamptz end
+      where id = ${m.id} and state = ${m.from} returning id)
+    insert into history (at, noun, id, workflow_id, from_state, to_state, trigger, why)
+    select ${m.now}, 'workflow', id, id, ${m.from}, ${m.to}, ${m.trigger}, ${m.why} from u`)
+
+export const setWorkflowResult = (db: Db, r: { id: number; value: string | null; blob: string | null; bytes: number | null; error: string | null }) =>
+  db.run(sql`update workflow set value = ${r.value}, value_blob = ${r.blob}, value_bytes = ${r.bytes}, error = ${r.error} where id = ${r.id}`)
+
+export const closeWorkflow = (db: Db, id: number) => db.run(sql`update workflow set closed = true where id = ${id}`)
+
+export const seeDriver = (db: Db, id: number, now: Date) => db.run(sql`update workflow set driver_seen_at = ${now} where id = ${id}`)
+
+/** Adds the folded changes of one batch: tasks that came and ended, and jobs by state. */
+export const addWorkflowCounts = (
+  db: Db,
+  changes: { workflowId: number; total: number; ended: number; failed: number }[],
+) =>
+  db.run(sql`
+    update workflow_count c set tasks_total = c.tasks_total + u.total, tasks_ended = c.tasks_ended + u.ended, tasks_failed = c.tasks_failed + u.failed
+    from unnest(${changes.map((c) => c.workflowId)}::bigint[], ${changes.map((c) => c.total)}::int[],
+                ${changes.map((c) => c.ended)}::int[], ${changes.map((c) => c.failed)}::int[]) u(id, total, ended, failed)
+    where c.workflow_id = u.id`)
+
+export type LeftOfWorkflow = { tasksLeft: number; tasksTotal: number; tasksFailed: number; finishedJobs: number; closed: boolean; kind: string; state: WorkflowState }
+
+/** A task that was just submitted is not in the counters yet, so when these say that none is left the tasks themselves are asked. */
+export const leftOfWorkflow = (db: Db, id: number) =>
+  db.row<LeftOfWorkflow>(sql`
+    select case when c.tasks_total > c.tasks_ended then c.tasks_total - c.tasks_ended
+                else (select count(*)::int from (select from task t where t.workflow_id = w.id and t.ended_at is null limit 1) x) end as "tasksLeft", c.tasks_total as "tasksTotal", c.tasks_failed as "tasksFailed",
+           c.finished as "finishedJobs", w.closed, w.kind, w.state
+    from workflow w join workflow_count c on c.workflow_id = w.id where w.id = ${id}`)
+
+export const workflowStates = (db: Db, ids: number[]) =>
+  db.rows<{ id: number; state: WorkflowState }>(sql`select id, state from workflow where id = any(${ids}::bigint[])`)
