@@ -6,21 +6,42 @@ import { build as esbuild } from 'esbuild'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const at = (file) => path.join(root, file)
-const base = { bundle: true, platform: 'node', target: 'node20', format: 'esm', sourcemap: true, logLevel: 'warning', absWorkingDir: root }
+const base = {
+  bundle: true,
+  platform: 'node',
+  target: 'node20',
+  format: 'esm',
+  sourcemap: true,
+  logLevel: 'warning',
+  absWorkingDir: root,
+}
 
 /** Programs and the library share chunks and take their packages from node_modules. */
-const parts = { culm: 'src/main/culm.ts', sdk: 'src/sdk/index.ts', pilot: 'src/pilot/index.ts', plugin: 'src/ports/index.ts' }
+const parts = {
+  culm: 'src/main/culm.ts',
+  sdk: 'src/sdk/index.ts',
+  pilot: 'src/pilot/index.ts',
+  plugin: 'src/ports/index.ts',
+}
 
 /** These run where no node_modules lie: in payloads' processes, and in a worker thread. One file each. */
 const alone = { runner: 'src/pilot/runner/node.ts', thread: 'src/pilot/thread/thread.ts' }
 
 /** CommonJS packages inside an ES module ask for `require`. */
-const requireShim = "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);"
+const requireShim =
+  "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);"
 
 export const build = async () => {
   await mkdir(at('dist'), { recursive: true })
   await Promise.all([
-    esbuild({ ...base, entryPoints: parts, outdir: at('dist'), packages: 'external', splitting: true, chunkNames: 'chunks/[name]-[hash]' }),
+    esbuild({
+      ...base,
+      entryPoints: parts,
+      outdir: at('dist'),
+      packages: 'external',
+      splitting: true,
+      chunkNames: 'chunks/[name]-[hash]',
+    }),
     esbuild({ ...base, entryPoints: alone, outdir: at('dist'), banner: { js: requireShim } }),
     copyFile(at('src/api/page.html'), at('dist/page.html')),
   ])

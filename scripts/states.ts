@@ -2,12 +2,12 @@
  * `npm run states`: writes docs/reference/states.md and migrations/states.sql from the state tables. `npm run states -- --check` only compares.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { callStates } from '../src/domain/call/states.ts'
+import { attemptEnds } from '../src/domain/job/causes.ts'
 import { jobSentences, jobTable } from '../src/domain/job/states.ts'
 import { pilotSentences, pilotTable, queueStates } from '../src/domain/queue/states.ts'
 import { taskSentences, taskTable } from '../src/domain/task/states.ts'
 import { workflowSentences, workflowTable } from '../src/domain/workflow/states.ts'
-import { callStates } from '../src/domain/call/states.ts'
-import { attemptEnds } from '../src/domain/job/causes.ts'
 
 type AnyTable = Record<string, Record<string, string>>
 
@@ -30,7 +30,12 @@ const page = (): string => {
     for (const [state, moves] of Object.entries(table)) {
       const exits = Object.entries(moves)
       for (const to of new Set(exits.map(([, target]) => target)))
-        parts.push(`  ${state} --> ${to}: ${exits.filter(([, target]) => target === to).map(([trigger]) => trigger).join(', ')}`)
+        parts.push(
+          `  ${state} --> ${to}: ${exits
+            .filter(([, target]) => target === to)
+            .map(([trigger]) => trigger)
+            .join(', ')}`,
+        )
     }
     parts.push('```', '')
   }

@@ -572,10 +572,10 @@ class FakePilot:
 
     def _claim(self):
         while True:
-            self.slots.acquire()
             job = self.server.ready.get()
             if job is None:
                 return
+            self.slots.acquire()
             threading.Thread(target=self._run, args=(job,), daemon=True).start()
 
     def _run(self, job):

@@ -81,7 +81,7 @@ class Workflows(WorkflowTest):
             ('failed', 'ZeroDivisionError', 'none left'),
         )
         self.assertIn('raise fail', ended['error']['stack'])
-        self.assertNotIn('_workflow.py', ended['error']['stack'])
+        self.assertNotIn('culm/_workflow.py', ended['error']['stack'])
 
     def test_a_value_that_cannot_be_kept_is_still_the_caller_s(self):
         with warnings.catch_warnings(record=True) as caught:

@@ -28,7 +28,10 @@ export const runAgent = async (engine: Engine, agent: Agent, signal: AbortSignal
       if (agent.restMs) await rungOrLater(new Promise(() => {}), agent.restMs, signal)
     } catch (error) {
       failures++
-      engine.log[failures > 3 ? 'error' : 'warn']({ agent: agent.name, failures, error: messageOf(error) }, 'an agent failed; it tries again')
+      engine.log[failures > 3 ? 'error' : 'warn'](
+        { agent: agent.name, failures, error: messageOf(error) },
+        'an agent failed; it tries again',
+      )
       await rungOrLater(new Promise(() => {}), backoffMs(failures, { baseMs: 100, maxMs: 5000 }), signal)
     } finally {
       cancel()

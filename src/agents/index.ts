@@ -1,9 +1,9 @@
-import { forgetReplies } from '../store/people.ts'
-import { nextTimerAt } from '../store/timers.ts'
 import { dueTimers } from '../services/dueTimers.ts'
 import type { Engine } from '../services/engine.ts'
 import { foldCounters } from '../services/foldCounters.ts'
 import { forgiveSilence, silentPilots } from '../services/silentPilots.ts'
+import { forgetReplies } from '../store/people.ts'
+import { nextTimerAt } from '../store/timers.ts'
 import type { Agent } from './agent.ts'
 
 /** Adds up the counters, and lets what they say follow. It rests a little, so that a crowd of small moves is one fold. */

@@ -1,9 +1,9 @@
+import { showId } from '../lib/ids.ts'
 import type { Engine } from '../services/engine.ts'
 import { tailHistory } from '../services/tailHistory.ts'
-import { readHorizon, type Horizon } from '../store/history.ts'
-import { taskProgress } from '../store/views.ts'
-import { showId } from '../lib/ids.ts'
 import { showCounts } from '../services/views/workflows.ts'
+import { type Horizon, readHorizon } from '../store/history.ts'
+import { taskProgress } from '../store/views.ts'
 import type { Agent } from './agent.ts'
 
 /** What every process that serves requests does for itself: it keeps its hints fresh and its listeners informed. */
@@ -41,7 +41,13 @@ const progress = (engine: Engine): Agent => ({
       for (const task of await taskProgress(engine.db, taskIds.slice(-200)))
         engine.hub.send(workflowId, {
           kind: 'progress',
-          data: { taskId: showId('t', task.id), name: task.name, state: task.state, counts: showCounts(task, task.total), at: engine.clock().toISOString() },
+          data: {
+            taskId: showId('t', task.id),
+            name: task.name,
+            state: task.state,
+            counts: showCounts(task, task.total),
+            at: engine.clock().toISOString(),
+          },
         })
     return false
   },

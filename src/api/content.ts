@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fault } from '../contract/faults.ts'
-import { getContent as readContent, putContent as writeContent, readSigned } from '../services/blobs.ts'
+import { getContent as readContent, readSigned, putContent as writeContent } from '../services/blobs.ts'
 import type { Engine } from '../services/engine.ts'
 
 type Query = Record<string, string | undefined>
@@ -24,7 +24,13 @@ export const getContent = async (engine: Engine, request: FastifyRequest, reply:
   const signed = readSigned(engine, 'GET', hashOf(request), request.query as Query)
   const { bytes, content } = await readContent(engine, signed)
   return reply
-    .headers({ 'content-length': String(bytes), 'content-type': 'application/octet-stream', 'x-content-type-options': 'nosniff', 'content-disposition': 'attachment', 'cache-control': 'private, immutable' })
+    .headers({
+      'content-length': String(bytes),
+      'content-type': 'application/octet-stream',
+      'x-content-type-options': 'nosniff',
+      'content-disposition': 'attachment',
+      'cache-control': 'private, immutable',
+    })
     .send(content)
 }
 

@@ -55,25 +55,36 @@ export const handlers: Handlers = {
   renewDriver: ({ engine, principal, params, body }) => renewDriver(engine, principal, num('w', params), body.epoch),
   closeWorkflow: ({ engine, principal, params }) => closeWorkflow(engine, principal, num('w', params)),
   endWorkflow: ({ engine, principal, params, body }) => endWorkflow(engine, principal, num('w', params), body),
-  cancelWorkflow: ({ engine, principal, params, body }) => cancelWorkflow(engine, principal, num('w', params), body.why ?? 'cancelled by a person'),
+  cancelWorkflow: ({ engine, principal, params, body }) =>
+    cancelWorkflow(engine, principal, num('w', params), body.why ?? 'cancelled by a person'),
   explainWorkflow: ({ engine, principal, params }) => explain.explainWorkflow(engine, principal, num('w', params)),
-  workflowHistory: ({ engine, principal, params, query }) => workflows.workflowHistory(engine, principal, num('w', params), query),
+  workflowHistory: ({ engine, principal, params, query }) =>
+    workflows.workflowHistory(engine, principal, num('w', params), query),
 
   submitTask: ({ engine, principal, body }) => submitTask(engine, principal, body),
   listTasks: ({ engine, principal, query }) => tasks.listTasks(engine, principal, query),
   getTask: ({ engine, principal, params }) => tasks.getTask(engine, principal, num('t', params)),
   addJobs: ({ engine, principal, params, body }) => addJobs(engine, principal, num('t', params), body),
   listJobs: ({ engine, principal, params, query }) => tasks.listJobs(engine, principal, num('t', params), query),
-  listOutcomes: ({ engine, principal, params, query }) => tasks.listOutcomes(engine, principal, num('t', params), query),
-  cancelTask: ({ engine, principal, params, body }) => cancelTask(engine, principal, num('t', params), body.why ?? 'cancelled by a person'),
+  listOutcomes: ({ engine, principal, params, query }) =>
+    tasks.listOutcomes(engine, principal, num('t', params), query),
+  cancelTask: ({ engine, principal, params, body }) =>
+    cancelTask(engine, principal, num('t', params), body.why ?? 'cancelled by a person'),
   explainTask: ({ engine, principal, params }) => explain.explainTask(engine, principal, num('t', params)),
 
   getJob: ({ engine, principal, params }) => jobs.getJob(engine, principal, num('j', params)),
-  cancelJob: ({ engine, principal, params, body }) => cancelJob(engine, principal, num('j', params), body.why ?? 'cancelled by a person'),
+  cancelJob: ({ engine, principal, params, body }) =>
+    cancelJob(engine, principal, num('j', params), body.why ?? 'cancelled by a person'),
   jobHistory: ({ engine, principal, params, query }) => jobs.jobHistory(engine, principal, num('j', params), query),
   explainJob: ({ engine, principal, params }) => explain.explainJob(engine, principal, num('j', params)),
   jobLog: ({ engine, principal, params, query, signal }) =>
-    readLog(engine, principal, num('j', params), { after: readLogPlace(query.after), attempt: query.attempt ?? null, waitSeconds: query.waitSeconds }, signal),
+    readLog(
+      engine,
+      principal,
+      num('j', params),
+      { after: readLogPlace(query.after), attempt: query.attempt ?? null, waitSeconds: query.waitSeconds },
+      signal,
+    ),
 
   createBlob: ({ engine, principal, body }) => blobs.createBlob(engine, principal, body),
   getBlob: ({ engine, principal, params }) => blobs.getBlob(engine, principal, params.hash),
@@ -81,10 +92,13 @@ export const handlers: Handlers = {
 
   registerPilot: ({ engine, principal, body }) => pilots.registerPilot(engine, principal, body),
   claim: ({ engine, principal, params, body, signal }) => claimJobs(engine, principal, num('p', params), body, signal),
-  report: ({ engine, principal, params, body }) => reportJobs(engine, principal, num('p', params), body.epoch, body.reports),
+  report: ({ engine, principal, params, body }) =>
+    reportJobs(engine, principal, num('p', params), body.epoch, body.reports),
   renew: ({ engine, principal, params, body }) => pilots.renewPilot(engine, principal, num('p', params), body),
-  sendLogs: ({ engine, principal, params, body }) => keepLogs(engine, principal, num('p', params), body.epoch, body.chunks),
-  leavePilot: ({ engine, principal, params, body }) => pilots.leavePilot(engine, principal, num('p', params), body.epoch),
+  sendLogs: ({ engine, principal, params, body }) =>
+    keepLogs(engine, principal, num('p', params), body.epoch, body.chunks),
+  leavePilot: ({ engine, principal, params, body }) =>
+    pilots.leavePilot(engine, principal, num('p', params), body.epoch),
   listPilots: ({ engine, query }) => places.listPilots(engine, query),
   listQueues: ({ engine }) => places.listQueues(engine),
 
@@ -95,4 +109,5 @@ export const handlers: Handlers = {
   },
 }
 
-const readLogPlace = (after: string | undefined): number => (after === undefined || !/^\d{1,15}$/.test(after) ? readAfter(after, 0) : Number(after))
+const readLogPlace = (after: string | undefined): number =>
+  after === undefined || !/^\d{1,15}$/.test(after) ? readAfter(after, 0) : Number(after)

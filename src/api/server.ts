@@ -16,10 +16,18 @@ const maxBodyBytes = 16_000_000
 
 /** The HTTP side of one process: routes from the contract's table, errors as problem documents, the page at `/`. */
 export const makeServer = (engine: Engine, { version, page }: { version: string; page: string }): FastifyInstance => {
-  const app = Fastify({ logger: false, bodyLimit: maxBodyBytes, forceCloseConnections: true, keepAliveTimeout: 75_000, routerOptions: { maxParamLength: 200 } })
+  const app = Fastify({
+    logger: false,
+    bodyLimit: maxBodyBytes,
+    forceCloseConnections: true,
+    keepAliveTimeout: 75_000,
+    routerOptions: { maxParamLength: 200 },
+  })
   app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload))
   app.setErrorHandler((error, request, reply) => answerError(engine, asFault(error), request, reply))
-  app.setNotFoundHandler((request, reply) => answerError(engine, fault('route_unknown', `${request.method} ${request.url.split('?')[0]}`), request, reply))
+  app.setNotFoundHandler((request, reply) =>
+    answerError(engine, fault('route_unknown', `${request.method} ${request.url.split('?')[0]}`), request, reply),
+  )
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][]) mount(app, engine, name, route, version)
   const document = openapi(version)
   app.get('/openapi.json', async () => document)
@@ -29,7 +37,8 @@ export const makeServer = (engine: Engine, { version, page }: { version: string;
 
 /** The page needs its own inline script and style, and the API of its own server: nothing else. */
 const pageHeaders = {
-  'content-security-policy': "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'content-security-policy':
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'cache-control': 'no-store',
@@ -46,7 +55,8 @@ const mount = (app: FastifyInstance, engine: Engine, name: RouteName, route: Rou
     url: route.path,
     // Before the body is read: who may not come in sends nothing.
     onRequest: async (request) => {
-      if (!route.who.includes('nobody')) request.principal = admitted(route.who, await authenticate(engine, request.headers.authorization))
+      if (!route.who.includes('nobody'))
+        request.principal = admitted(route.who, await authenticate(engine, request.headers.authorization))
     },
     handler: async (request, reply) => {
       checks.params?.(request.params)
@@ -72,17 +82,36 @@ const admitted = (who: readonly Who[], principal: Principal): Principal => {
   return principal
 }
 
-const answerOf = (engine: Engine, name: RouteName, route: Route, request: FastifyRequest, reply: FastifyReply, version: string): Promise<unknown> => {
+const answerOf = (
+  engine: Engine,
+  name: RouteName,
+  route: Route,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  version: string,
+): Promise<unknown> => {
   const gone = new AbortController()
   reply.raw.on('close', () => gone.abort())
-  const ask = { engine, principal: request.principal, params: request.params, query: request.query, body: request.body, version, signal: gone.signal, raw: request.raw }
+  const ask = {
+    engine,
+    principal: request.principal,
+    params: request.params,
+    query: request.query,
+    body: request.body,
+    version,
+    signal: gone.signal,
+    raw: request.raw,
+  }
   const handler = handlers[name as keyof typeof handlers] as (ask: Ask<RouteName>) => Promise<unknown>
   const key = request.headers['idempotency-key']
   // A task with a journal key is safe to repeat by that; keeping its reply as well would double the writes of every call.
   const isJournalled = name === 'submitTask' && (request.body as { call?: unknown }).call !== undefined
   if (!route.keyed || typeof key !== 'string' || isJournalled) return handler(ask as never)
-  if (key.length > 200 || !/^[\x21-\x7e]+$/.test(key)) throw fault('invalid_input', 'Idempotency-Key: 1 to 200 visible ASCII characters')
-  return withKey(engine, request.principal, { route: name, key, body: request.body }, (within) => handler({ ...ask, engine: within } as never))
+  if (key.length > 200 || !/^[\x21-\x7e]+$/.test(key))
+    throw fault('invalid_input', 'Idempotency-Key: 1 to 200 visible ASCII characters')
+  return withKey(engine, request.principal, { route: name, key, body: request.body }, (within) =>
+    handler({ ...ask, engine: within } as never),
+  )
 }
 
 /** What the framework says in its own words, in ours. */
@@ -92,14 +121,25 @@ const asFault = (error: unknown): unknown => {
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return fault('body_too_large', `more than ${maxBodyBytes} bytes`)
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return fault('unsupported_media', message)
   if (code?.startsWith('FST_ERR_CTP') || error instanceof SyntaxError) return fault('malformed_json', message)
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return fault(statusCode === 404 ? 'route_unknown' : 'invalid_input', message)
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500)
+    return fault(statusCode === 404 ? 'route_unknown' : 'invalid_input', message)
   return error
 }
 
 const answerError = (engine: Engine, error: unknown, request: FastifyRequest, reply: FastifyReply) => {
   const problem = problemOf(error)
   if (problem.status >= 500)
-    engine.log.error({ requestId: request.id, route: request.routeOptions.url, code: problem.code, error: messageOf(error), stack: (error as Error).stack, cause: messageOf((error as Error).cause ?? '') }, 'a request failed')
+    engine.log.error(
+      {
+        requestId: request.id,
+        route: request.routeOptions.url,
+        code: problem.code,
+        error: messageOf(error),
+        stack: (error as Error).stack,
+        cause: messageOf((error as Error).cause ?? ''),
+      },
+      'a request failed',
+    )
   if (problem.status === 503) reply.header('retry-after', '1')
   if (problem.status === 401) reply.header('www-authenticate', 'Bearer')
   return reply

@@ -3,7 +3,7 @@ import { fault } from '../contract/faults.ts'
 import { type Notice, type NoticeKind, notices } from '../contract/notices.ts'
 import type { QueryOf } from '../contract/routes.ts'
 import type { Engine } from '../services/engine.ts'
-import { inScope, scopeOf, type Subscriber } from '../services/hub.ts'
+import { inScope, type Subscriber, scopeOf } from '../services/hub.ts'
 import { cursorNow, missedSince } from '../services/tailHistory.ts'
 import { mayListen } from '../services/views/workflows.ts'
 
@@ -44,9 +44,11 @@ export const streamWorkflow = async (engine: Engine, request: FastifyRequest, re
   raw.flushHeaders()
   write(': open\n\n')
   try {
-    if (cursor === undefined) return send({ kind: 'ping', data: { at: engine.clock().toISOString() } }, await cursorNow(engine))
+    if (cursor === undefined)
+      return send({ kind: 'ping', data: { at: engine.clock().toISOString() } }, await cursorNow(engine))
     const missed = await missedSince(engine, workflowId, cursor)
-    for (const { outcome, parentJobId } of missed.outcomes) if (kinds.has('outcome') && inScope(scope, parentJobId)) write(frame({ kind: 'outcome', data: outcome }))
+    for (const { outcome, parentJobId } of missed.outcomes)
+      if (kinds.has('outcome') && inScope(scope, parentJobId)) write(frame({ kind: 'outcome', data: outcome }))
     for (const move of missed.moves) if (kinds.has('move')) write(frame({ kind: 'move', data: move }))
     write(frame({ kind: 'ping', data: { at: engine.clock().toISOString() } }, missed.cursor))
     catchingUp = false
@@ -57,16 +59,19 @@ export const streamWorkflow = async (engine: Engine, request: FastifyRequest, re
   }
 }
 
-const frame = ({ kind, data }: Notice, cursor?: string): string => `${cursor ? `id: ${cursor}\n` : ''}event: ${kind}\ndata: ${JSON.stringify(data)}\n\n`
+const frame = ({ kind, data }: Notice, cursor?: string): string =>
+  `${cursor ? `id: ${cursor}\n` : ''}event: ${kind}\ndata: ${JSON.stringify(data)}\n\n`
 
 const kindsOf = (text: string): Set<NoticeKind> => {
   const kinds = text.split(',').filter((kind) => kind !== '')
-  for (const kind of kinds) if (!(kind in notices)) throw fault('invalid_input', `query.kinds: no kind is called "${kind.slice(0, 40)}"`)
+  for (const kind of kinds)
+    if (!(kind in notices)) throw fault('invalid_input', `query.kinds: no kind is called "${kind.slice(0, 40)}"`)
   return new Set(kinds as NoticeKind[])
 }
 
 const checkedScope = (text: string): Subscriber['scope'] => {
-  if (!/^(all|driver|j[1-9]\d{0,14})$/.test(text)) throw fault('invalid_input', 'query.scope: all, driver, or the id of a job')
+  if (!/^(all|driver|j[1-9]\d{0,14})$/.test(text))
+    throw fault('invalid_input', 'query.scope: all, driver, or the id of a job')
   return scopeOf(text)
 }
 

@@ -11,7 +11,9 @@ const addFormats = addFormatsModule as unknown as typeof addFormatsModule.defaul
  * zod's schemas as compiled JSON Schema: the same schema that the OpenAPI document shows, four times as fast as zod's own run (measured). A body is taken as it is;
  * what comes in a path or a query is text, and is made into what its schema says.
  */
-const bodies = addFormats(new Ajv2020({ useDefaults: true, allErrors: false, strict: false, discriminator: false, unicodeRegExp: true }))
+const bodies = addFormats(
+  new Ajv2020({ useDefaults: true, allErrors: false, strict: false, discriminator: false, unicodeRegExp: true }),
+)
 const texts = addFormats(new Ajv2020({ useDefaults: true, coerceTypes: true, strict: false, unicodeRegExp: true }))
 
 export type Validator = (data: unknown) => void
@@ -22,12 +24,19 @@ export const validator = (schema: z.ZodType, place: 'body' | 'query' | 'params')
     if (check(data)) return
     const errors = (check.errors ?? []).map((error) => ({ field: fieldOf(place, error), problem: problemOf(error) }))
     const said = telling(errors)
-    throw fault(place === 'params' ? 'invalid_id' : 'invalid_input', `${said.field}: ${said.problem}`, { errors: errors.slice(0, 20) })
+    throw fault(place === 'params' ? 'invalid_id' : 'invalid_input', `${said.field}: ${said.problem}`, {
+      errors: errors.slice(0, 20),
+    })
   }
 }
 
 const fieldOf = (place: string, { instancePath, keyword, params }: ErrorObject): string => {
-  const extra = keyword === 'additionalProperties' ? `/${params.additionalProperty}` : keyword === 'required' ? `/${params.missingProperty}` : ''
+  const extra =
+    keyword === 'additionalProperties'
+      ? `/${params.additionalProperty}`
+      : keyword === 'required'
+        ? `/${params.missingProperty}`
+        : ''
   return `${place}${instancePath}${extra}`.replaceAll('/', '.')
 }
 
@@ -48,4 +57,7 @@ const problemOf = ({ keyword, message, params }: ErrorObject): string => {
 
 /** Of the errors of a union the deepest says most. */
 const telling = (errors: { field: string; problem: string }[]) =>
-  errors.reduce((best, e) => (e.field.split('.').length > best.field.split('.').length ? e : best), errors[0] ?? { field: 'body', problem: 'is not valid' })
+  errors.reduce(
+    (best, e) => (e.field.split('.').length > best.field.split('.').length ? e : best),
+    errors[0] ?? { field: 'body', problem: 'is not valid' },
+  )

@@ -5,17 +5,25 @@ export const newBlob = z.strictObject({ hash, bytes: z.int().min(0) })
 
 export const blobTicket = z.object({
   present: z.boolean(),
-  url: z.string().nullable().meta({ description: 'Signed address to PUT the bytes to; null when they are here already' }),
+  url: z
+    .string()
+    .nullable()
+    .meta({ description: 'Signed address to PUT the bytes to; null when they are here already' }),
 })
 
-export const blobPlace = z.object({ bytes: z.int(), url: z.string().meta({ description: 'Signed address to GET the bytes from; it holds for some minutes' }) })
+export const blobPlace = z.object({
+  bytes: z.int(),
+  url: z.string().meta({ description: 'Signed address to GET the bytes from; it holds for some minutes' }),
+})
 
 /** A relative path of a bundle: no way out of its folder, no empty or dotted segments, forward slashes. */
 export const bundlePath = z
   .string()
   .min(1)
   .max(500)
-  .regex(/^(?!.*(^|\/)\.{1,2}(\/|$))[^\u0000-\u001f\u007f\\\ud800-\udfff/]+(\/[^\u0000-\u001f\u007f\\\ud800-\udfff/]+)*$/u)
+  .regex(
+    /^(?!.*(^|\/)\.{1,2}(\/|$))[^\u0000-\u001f\u007f\\\ud800-\udfff/]+(\/[^\u0000-\u001f\u007f\\\ud800-\udfff/]+)*$/u,
+  )
 
 export const manifest = z.strictObject({
   version: z.literal(1),
@@ -29,10 +37,14 @@ export const manifestText = ({ version, language, files }: Manifest): string =>
   JSON.stringify({
     version,
     language,
-    files: [...files].sort((a, b) => (a.path < b.path ? -1 : 1)).map(({ path, hash, bytes }) => ({ path, hash, bytes })),
+    files: [...files]
+      .sort((a, b) => (a.path < b.path ? -1 : 1))
+      .map(({ path, hash, bytes }) => ({ path, hash, bytes })),
   })
 
 export const bundleTicket = z.object({
   bundle: hash,
-  missing: z.array(z.object({ hash, url: z.string() })).meta({ description: 'PUT these, then send the manifest again' }),
+  missing: z
+    .array(z.object({ hash, url: z.string() }))
+    .meta({ description: 'PUT these, then send the manifest again' }),
 })

@@ -27,7 +27,10 @@ export type Client = {
   readonly url: string
   call<N extends RouteName>(name: N, call?: Call<N>): Promise<ReplyOf<N>>
   /** Opens a stream of server-sent events; resolves when the server has answered. */
-  open(name: RouteName, call: { params?: Record<string, string>; query?: Record<string, string>; signal?: AbortSignal; lastId?: string }): Promise<AsyncIterable<ServerSent>>
+  open(
+    name: RouteName,
+    call: { params?: Record<string, string>; query?: Record<string, string>; signal?: AbortSignal; lastId?: string },
+  ): Promise<AsyncIterable<ServerSent>>
   put(url: string, bytes: Uint8Array): Promise<void>
   get(url: string): Promise<Buffer>
   close(): Promise<void>
@@ -35,13 +38,29 @@ export type Client = {
 
 export type ServerSent = { kind: string; id: string | null; data: unknown }
 
-export const makeClient = ({ url, token, retrySeconds = 60 }: { url: string; token: string | null; retrySeconds?: number }): Client => {
+export const makeClient = ({
+  url,
+  token,
+  retrySeconds = 60,
+}: {
+  url: string
+  token: string | null
+  retrySeconds?: number
+}): Client => {
   const base = checkedUrl(url)
   // One connection per open request; HTTP/1.1 pipelining would put a held claim before everything else.
-  const agent = new Agent({ connections: 64, pipelining: 1, keepAliveTimeout: 60_000, headersTimeout: 90_000, bodyTimeout: 0 })
+  const agent = new Agent({
+    connections: 64,
+    pipelining: 1,
+    keepAliveTimeout: 60_000,
+    headersTimeout: 90_000,
+    bodyTimeout: 0,
+  })
   const headers: Record<string, string> = token ? { authorization: `Bearer ${token}` } : {}
 
-  const send = async (options: Dispatcher.RequestOptions): Promise<{ status: number; body: Dispatcher.ResponseData['body'] }> => {
+  const send = async (
+    options: Dispatcher.RequestOptions,
+  ): Promise<{ status: number; body: Dispatcher.ResponseData['body'] }> => {
     const { statusCode, body } = await agent.request({ origin: base, ...options })
     return { status: statusCode, body }
   }
@@ -96,7 +115,13 @@ export const makeClient = ({ url, token, retrySeconds = 60 }: { url: string; tok
   const absolute = (address: string) => new URL(address, base)
   const put: Client['put'] = async (address, bytes) => {
     const to = absolute(address)
-    const { status, body } = await send({ origin: to.origin, path: to.pathname + to.search, method: 'PUT', headers: { 'content-type': 'application/octet-stream' }, body: bytes })
+    const { status, body } = await send({
+      origin: to.origin,
+      path: to.pathname + to.search,
+      method: 'PUT',
+      headers: { 'content-type': 'application/octet-stream' },
+      body: bytes,
+    })
     const text = await body.text()
     if (status >= 400) throw problemIn(status, text)
   }
@@ -114,14 +139,21 @@ export const makeClient = ({ url, token, retrySeconds = 60 }: { url: string; tok
 export const checkedUrl = (url: string): string => {
   const { protocol, hostname, origin } = new URL(url)
   const local = ['127.0.0.1', 'localhost', '[::1]'].includes(hostname)
-  if (protocol !== 'https:' && !(protocol === 'http:' && local)) throw fault('plain_http', `${url} is neither HTTPS nor on this machine`)
+  if (protocol !== 'https:' && !(protocol === 'http:' && local))
+    throw fault('plain_http', `${url} is neither HTTPS nor on this machine`)
   return origin
 }
 
-const pathOf = (name: RouteName, params: Record<string, unknown> | undefined, query: Record<string, unknown> | undefined): string => {
+const pathOf = (
+  name: RouteName,
+  params: Record<string, unknown> | undefined,
+  query: Record<string, unknown> | undefined,
+): string => {
   const path = routes[name].path.replace(/:(\w+)/g, (_, key: string) => encodeURIComponent(String(params?.[key])))
   const given = Object.entries(query ?? {}).filter(([, value]) => value !== undefined)
-  return given.length === 0 ? path : `${path}?${new URLSearchParams(given.map(([key, value]): [string, string] => [key, String(value)]))}`
+  return given.length === 0
+    ? path
+    : `${path}?${new URLSearchParams(given.map(([key, value]): [string, string] => [key, String(value)]))}`
 }
 
 const problemIn = (status: number, text: string): Error => {
@@ -131,7 +163,9 @@ const problemIn = (status: number, text: string): Error => {
   } catch {
     // Not a problem document: some proxy spoke.
   }
-  return status >= 502 ? fault('server_away', `the server's proxy answered ${status}`) : fault('internal', `the server answered ${status}: ${text.slice(0, 200)}`)
+  return status >= 502
+    ? fault('server_away', `the server's proxy answered ${status}`)
+    : fault('internal', `the server answered ${status}: ${text.slice(0, 200)}`)
 }
 
 /** The server or its database is away, or too busy: worth another try. */
@@ -140,12 +174,24 @@ const isPassing = (error: unknown): boolean => {
   return passing.has(code ?? '')
 }
 const passing = new Set([
-  'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'UND_ERR_SOCKET', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT',
-  'server_away', 'database_away', 'overloaded', 'key_in_flight',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'UND_ERR_SOCKET',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'server_away',
+  'database_away',
+  'overloaded',
+  'key_in_flight',
 ])
 
 const awayFault = (url: string, error: unknown): Error =>
-  (error as { code?: string }).code === 'overloaded' ? (error as Error) : fault('server_away', `${url} does not answer (${(error as Error).message})`, undefined, error)
+  (error as { code?: string }).code === 'overloaded'
+    ? (error as Error)
+    : fault('server_away', `${url} does not answer (${(error as Error).message})`, undefined, error)
 
 /** Reads server-sent events as the HTML standard frames them: fields by line, a blank line ends one. */
 async function* serverSent(body: AsyncIterable<Uint8Array>): AsyncGenerator<ServerSent> {

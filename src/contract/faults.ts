@@ -6,20 +6,68 @@ import { Fault } from '../lib/fault.ts'
  */
 export const faults = {
   // What was sent
-  malformed_json: { status: 400, title: 'The body is not JSON', help: 'Send one JSON document as UTF-8; the position of the error is in the detail.' },
-  invalid_input: { status: 400, title: 'A field is missing, unknown or of the wrong form', help: 'See `errors` for each field; /openapi.json has the whole schema.' },
-  invalid_id: { status: 400, title: 'Not an id of this kind', help: 'Ids bear their noun: w12 is a workflow, t34 a task, j56 a job, p7 a pilot.' },
-  invalid_cursor: { status: 400, title: 'Not a cursor of this list', help: 'Pass `next` of the previous page as it came, with the same filters.' },
-  invalid_text: { status: 400, title: 'The text holds a lone surrogate', help: 'Escape it inside the value ("\\ud800" as six characters); the client libraries do.' },
-  value_too_large: { status: 413, title: 'The value is too large to send inline', help: 'Store it first (POST /v1/blobs) and send its hash; the client libraries do so above 1 MB.' },
-  body_too_large: { status: 413, title: 'The request is too large', help: 'Send jobs in parts of at most 16 MB; POST /v1/tasks/{id}/jobs adds to an open task.' },
-  blob_too_large: { status: 413, title: 'Larger than one value or file may be', help: 'Keep it below the limit (1 GB by default), or write it to storage of your own and pass its place.' },
-  blob_mismatch: { status: 422, title: 'What arrived is not what the hash says', help: 'Send the bytes again; the SHA-256 in the address must be theirs.' },
+  malformed_json: {
+    status: 400,
+    title: 'The body is not JSON',
+    help: 'Send one JSON document as UTF-8; the position of the error is in the detail.',
+  },
+  invalid_input: {
+    status: 400,
+    title: 'A field is missing, unknown or of the wrong form',
+    help: 'See `errors` for each field; /openapi.json has the whole schema.',
+  },
+  invalid_id: {
+    status: 400,
+    title: 'Not an id of this kind',
+    help: 'Ids bear their noun: w12 is a workflow, t34 a task, j56 a job, p7 a pilot.',
+  },
+  invalid_cursor: {
+    status: 400,
+    title: 'Not a cursor of this list',
+    help: 'Pass `next` of the previous page as it came, with the same filters.',
+  },
+  invalid_text: {
+    status: 400,
+    title: 'The text holds a lone surrogate',
+    help: 'Escape it inside the value ("\\ud800" as six characters); the client libraries do.',
+  },
+  value_too_large: {
+    status: 413,
+    title: 'The value is too large to send inline',
+    help: 'Store it first (POST /v1/blobs) and send its hash; the client libraries do so above 1 MB.',
+  },
+  body_too_large: {
+    status: 413,
+    title: 'The request is too large',
+    help: 'Send jobs in parts of at most 16 MB; POST /v1/tasks/{id}/jobs adds to an open task.',
+  },
+  blob_too_large: {
+    status: 413,
+    title: 'Larger than one value or file may be',
+    help: 'Keep it below the limit (1 GB by default), or write it to storage of your own and pass its place.',
+  },
+  blob_mismatch: {
+    status: 422,
+    title: 'What arrived is not what the hash says',
+    help: 'Send the bytes again; the SHA-256 in the address must be theirs.',
+  },
   unsupported_media: { status: 415, title: 'Not a media type this address takes', help: 'Send application/json.' },
   // Who asks
-  unauthenticated: { status: 401, title: 'No valid token came with the request', help: 'Send `Authorization: Bearer …`; on this machine the token is in CULM_HOME/token, elsewhere `culm login` gets one.' },
-  forbidden: { status: 403, title: 'You have no right to do this', help: 'Ask its owner, or someone with a role in its group.' },
-  signature_invalid: { status: 403, title: 'The signed address is wrong or has expired', help: 'Ask for a new one: GET /v1/blobs/{hash} or POST /v1/blobs.' },
+  unauthenticated: {
+    status: 401,
+    title: 'No valid token came with the request',
+    help: 'Send `Authorization: Bearer …`; on this machine the token is in CULM_HOME/token, elsewhere `culm login` gets one.',
+  },
+  forbidden: {
+    status: 403,
+    title: 'You have no right to do this',
+    help: 'Ask its owner, or someone with a role in its group.',
+  },
+  signature_invalid: {
+    status: 403,
+    title: 'The signed address is wrong or has expired',
+    help: 'Ask for a new one: GET /v1/blobs/{hash} or POST /v1/blobs.',
+  },
   // What is asked for
   route_unknown: { status: 404, title: 'There is nothing at this address', help: '/openapi.json lists every address.' },
   workflow_unknown: { status: 404, title: 'No such workflow', help: '`culm ls` lists yours.' },
@@ -27,41 +75,157 @@ export const faults = {
   job_unknown: { status: 404, title: 'No such job', help: '`culm show t34` lists the jobs of a task.' },
   queue_unknown: { status: 404, title: 'No such queue', help: '`culm ls queues` lists the queues you may use.' },
   pilot_unknown: { status: 404, title: 'No such pilot', help: 'Register again: POST /v1/pilots.' },
-  blob_unknown: { status: 404, title: 'Nothing is stored under this hash', help: 'Store it first: POST /v1/blobs, then PUT to the address it gives.' },
-  bundle_unknown: { status: 404, title: 'No such bundle', help: 'Send the manifest first: POST /v1/bundles, then the files it asks for.' },
+  blob_unknown: {
+    status: 404,
+    title: 'Nothing is stored under this hash',
+    help: 'Store it first: POST /v1/blobs, then PUT to the address it gives.',
+  },
+  bundle_unknown: {
+    status: 404,
+    title: 'No such bundle',
+    help: 'Send the manifest first: POST /v1/bundles, then the files it asks for.',
+  },
   // What stands in the way
-  bundle_incomplete: { status: 409, title: 'Files of the bundle are missing', help: 'PUT each file of `missing`, then POST /v1/bundles again.' },
-  key_reused: { status: 409, title: 'This idempotency key was used with another body', help: 'Use a new key for a new request.' },
-  key_in_flight: { status: 409, title: 'A request with this key is being answered', help: 'Wait for its answer, or repeat the request in a second.' },
-  workflow_ended: { status: 409, title: 'The workflow has ended', help: 'Start a new one; an ended workflow takes no more tasks.' },
-  task_closed: { status: 409, title: 'The task takes no more jobs', help: 'Only a task submitted with `open: true` takes more, until it is closed.' },
+  bundle_incomplete: {
+    status: 409,
+    title: 'Files of the bundle are missing',
+    help: 'PUT each file of `missing`, then POST /v1/bundles again.',
+  },
+  key_reused: {
+    status: 409,
+    title: 'This idempotency key was used with another body',
+    help: 'Use a new key for a new request.',
+  },
+  key_in_flight: {
+    status: 409,
+    title: 'A request with this key is being answered',
+    help: 'Wait for its answer, or repeat the request in a second.',
+  },
+  workflow_ended: {
+    status: 409,
+    title: 'The workflow has ended',
+    help: 'Start a new one; an ended workflow takes no more tasks.',
+  },
+  task_closed: {
+    status: 409,
+    title: 'The task takes no more jobs',
+    help: 'Only a task submitted with `open: true` takes more, until it is closed.',
+  },
   not_cancellable: { status: 409, title: 'It has ended already', help: '`culm show` says how.' },
-  driver_replaced: { status: 409, title: 'A newer driver runs this workflow', help: 'End this process; the newer one goes on.' },
-  pilot_replaced: { status: 409, title: 'A newer start of this pilot is known', help: 'End this process, or register again for a new epoch.' },
-  parent_unknown: { status: 422, title: 'What it should run after does not exist, or is not yours', help: '`after` takes tasks and jobs that you can see.' },
-  too_large_for_queue: { status: 422, title: 'No queue could ever run this', help: 'Ask for fewer cores or less memory, or name another queue.' },
+  driver_replaced: {
+    status: 409,
+    title: 'A newer driver runs this workflow',
+    help: 'End this process; the newer one goes on.',
+  },
+  pilot_replaced: {
+    status: 409,
+    title: 'A newer start of this pilot is known',
+    help: 'End this process, or register again for a new epoch.',
+  },
+  parent_unknown: {
+    status: 422,
+    title: 'What it should run after does not exist, or is not yours',
+    help: '`after` takes tasks and jobs that you can see.',
+  },
+  too_large_for_queue: {
+    status: 422,
+    title: 'No queue could ever run this',
+    help: 'Ask for fewer cores or less memory, or name another queue.',
+  },
   // What went wrong here
   overloaded: { status: 503, title: 'Too much is waiting', help: 'Try again after the seconds in Retry-After.' },
-  database_away: { status: 503, title: 'The database does not answer', help: 'Try again; nothing that was acknowledged is lost. `culm doctor` looks at it.' },
-  storage_full: { status: 507, title: 'The disk of the storage is full', help: 'Free some space; `culm doctor` shows where it went.' },
-  internal: { status: 500, title: 'A bug in Culm', help: 'Please report it with the id of the request; the log has the rest.' },
+  database_away: {
+    status: 503,
+    title: 'The database does not answer',
+    help: 'Try again; nothing that was acknowledged is lost. `culm doctor` looks at it.',
+  },
+  storage_full: {
+    status: 507,
+    title: 'The disk of the storage is full',
+    help: 'Free some space; `culm doctor` shows where it went.',
+  },
+  internal: {
+    status: 500,
+    title: 'A bug in Culm',
+    help: 'Please report it with the id of the request; the log has the rest.',
+  },
   // On the machine of the user
-  server_unknown: { status: 503, title: 'No Culm server was found', help: 'Start one with `culm up` (or `npx culm up`), or set CULM_SERVER and CULM_TOKEN.' },
+  server_unknown: {
+    status: 503,
+    title: 'No Culm server was found',
+    help: 'Start one with `culm up` (or `npx culm up`), or set CULM_SERVER and CULM_TOKEN.',
+  },
   server_away: { status: 503, title: 'The server does not answer', help: 'Is it running? `culm doctor` looks.' },
-  work_not_exported: { status: 422, title: 'A work must be an export of its module', help: 'Write `export const name = work(…)` at the top level of its file.' },
-  work_during_import: { status: 422, title: 'A work was called while its module was being imported', help: 'Call it inside a function; in a script, below `if (import.meta.main)` or, in Python, `if __name__ == "__main__":`.' },
-  bundle_failed: { status: 422, title: 'The source could not be bundled', help: 'The detail is what the compiler said.' },
-  value_unsupported: { status: 422, title: 'A value of this type cannot be sent', help: 'Send plain data: numbers, text, lists, maps, dates, bytes.' },
-  plain_http: { status: 422, title: 'Plain HTTP is only for this machine', help: 'Use https:// for a server elsewhere.' },
-  home_on_network_fs: { status: 500, title: 'The data folder is on a network file system', help: 'Set CULM_HOME to a folder on a local disk, such as /var/tmp/$USER/culm.' },
-  home_path_too_long: { status: 500, title: 'The path of the data folder is too long for a socket', help: 'Set CULM_HOME to a shorter path.' },
-  home_disk_full: { status: 500, title: 'The disk of the data folder is full', help: 'Free some space, or set CULM_HOME to another disk.' },
-  home_too_old: { status: 500, title: 'The data folder was made by another version', help: 'Use the version that made it, or move the folder away to start anew.' },
-  home_in_use: { status: 500, title: 'Another process uses the data folder', help: 'Attach to it, or set CULM_HOME to another folder.' },
-  home_not_writable: { status: 500, title: 'The data folder cannot be written', help: 'Set CULM_HOME to a folder of your own.' },
-  postgres_missing: { status: 500, title: 'No PostgreSQL for this platform came with the package', help: 'Reinstall with optional dependencies, or set DATABASE_URL to a PostgreSQL of your own.' },
-  postgres_failed: { status: 500, title: 'PostgreSQL did not start', help: 'Its last words are in the detail, and all of them in CULM_HOME/logs.' },
-  migration_failed: { status: 500, title: 'The database could not be brought to this version', help: 'Nothing was changed. Report the detail.' },
+  work_not_exported: {
+    status: 422,
+    title: 'A work must be an export of its module',
+    help: 'Write `export const name = work(…)` at the top level of its file.',
+  },
+  work_during_import: {
+    status: 422,
+    title: 'A work was called while its module was being imported',
+    help: 'Call it inside a function; in a script, below `if (import.meta.main)` or, in Python, `if __name__ == "__main__":`.',
+  },
+  bundle_failed: {
+    status: 422,
+    title: 'The source could not be bundled',
+    help: 'The detail is what the compiler said.',
+  },
+  value_unsupported: {
+    status: 422,
+    title: 'A value of this type cannot be sent',
+    help: 'Send plain data: numbers, text, lists, maps, dates, bytes.',
+  },
+  plain_http: {
+    status: 422,
+    title: 'Plain HTTP is only for this machine',
+    help: 'Use https:// for a server elsewhere.',
+  },
+  home_on_network_fs: {
+    status: 500,
+    title: 'The data folder is on a network file system',
+    help: 'Set CULM_HOME to a folder on a local disk, such as /var/tmp/$USER/culm.',
+  },
+  home_path_too_long: {
+    status: 500,
+    title: 'The path of the data folder is too long for a socket',
+    help: 'Set CULM_HOME to a shorter path.',
+  },
+  home_disk_full: {
+    status: 500,
+    title: 'The disk of the data folder is full',
+    help: 'Free some space, or set CULM_HOME to another disk.',
+  },
+  home_too_old: {
+    status: 500,
+    title: 'The data folder was made by another version',
+    help: 'Use the version that made it, or move the folder away to start anew.',
+  },
+  home_in_use: {
+    status: 500,
+    title: 'Another process uses the data folder',
+    help: 'Attach to it, or set CULM_HOME to another folder.',
+  },
+  home_not_writable: {
+    status: 500,
+    title: 'The data folder cannot be written',
+    help: 'Set CULM_HOME to a folder of your own.',
+  },
+  postgres_missing: {
+    status: 500,
+    title: 'No PostgreSQL for this platform came with the package',
+    help: 'Reinstall with optional dependencies, or set DATABASE_URL to a PostgreSQL of your own.',
+  },
+  postgres_failed: {
+    status: 500,
+    title: 'PostgreSQL did not start',
+    help: 'Its last words are in the detail, and all of them in CULM_HOME/logs.',
+  },
+  migration_failed: {
+    status: 500,
+    title: 'The database could not be brought to this version',
+    help: 'Nothing was changed. Report the detail.',
+  },
 } as const satisfies Record<string, { status: number; title: string; help: string }>
 
 export type FaultCode = keyof typeof faults
@@ -72,7 +236,14 @@ export const faultCodes = Object.keys(faults) as FaultCode[]
 export const fault = (code: FaultCode, detail?: string, data?: Record<string, unknown>, cause?: unknown): Fault =>
   new Fault(code, detail ?? faults[code].title, { data, cause })
 
-export type Problem = { type: string; title: string; status: number; code: FaultCode; detail: string; help: string } & Record<string, unknown>
+export type Problem = {
+  type: string
+  title: string
+  status: number
+  code: FaultCode
+  detail: string
+  help: string
+} & Record<string, unknown>
 
 /** The RFC 9457 document of a fault; what is not in the catalogue is `internal`, and says nothing of its inside. */
 export const problemOf = (error: unknown): Problem => {

@@ -7,7 +7,11 @@ import { at, attempt, jobId, pageQuery, pilotId, taskId, value, workflowId } fro
 export const remoteError = z.object({
   type: z.string().max(200).meta({ description: 'Class of the error: TypeError, ValueError …' }),
   message: z.string().max(10_000),
-  stack: z.string().max(100_000).optional().meta({ description: 'The remote traceback, with the user’s own files and lines' }),
+  stack: z
+    .string()
+    .max(100_000)
+    .optional()
+    .meta({ description: 'The remote traceback, with the user’s own files and lines' }),
 })
 export type RemoteError = z.infer<typeof remoteError>
 
@@ -99,7 +103,9 @@ export const logPage = z.object({ items: z.array(logChunk), next: z.string(), en
 export const explanation = z.object({
   subject: z.string(),
   state: z.string(),
-  cause: z.string().meta({ description: 'A word for programs, such as no_pilot, slots_busy, waits_for_inputs, back_off, user_error' }),
+  cause: z
+    .string()
+    .meta({ description: 'A word for programs, such as no_pilot, slots_busy, waits_for_inputs, back_off, user_error' }),
   sentence: z.string(),
   evidence: z.array(z.string()),
   remedy: z.string().nullable(),

@@ -9,7 +9,9 @@ import { jobCounts } from './tasks.ts'
  */
 export const notices = {
   outcome: outcome.meta({ description: 'A job has ended' }),
-  progress: z.object({ taskId, name: z.string(), state: z.string(), counts: jobCounts, at }).meta({ description: 'A task’s counters changed' }),
+  progress: z
+    .object({ taskId, name: z.string(), state: z.string(), counts: jobCounts, at })
+    .meta({ description: 'A task’s counters changed' }),
   move: move.meta({ description: 'The workflow or a task of it changed its state' }),
   awaiting: z.object({ jobId }).meta({ description: 'A job waits for calls of its own' }),
   log: logChunk.extend({ jobId }),

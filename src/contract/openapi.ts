@@ -10,13 +10,19 @@ export const openapi = (version: string): object => ({
     title: 'Culm',
     version,
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
-    description: 'Workflows, tasks and jobs. Errors are RFC 9457 problems with a `code`; lists page by key; streams are server-sent events that resume.',
+    description:
+      'Workflows, tasks and jobs. Errors are RFC 9457 problems with a `code`; lists page by key; streams are server-sent events that resume.',
   },
   servers: [{ url: '/' }],
   paths: pathsOf(),
   components: {
     securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
-    schemas: { Problem: problemSchema, ...Object.fromEntries(Object.entries(notices).map(([kind, schema]) => [`notice_${kind}`, jsonSchema(schema, 'output')])) },
+    schemas: {
+      Problem: problemSchema,
+      ...Object.fromEntries(
+        Object.entries(notices).map(([kind, schema]) => [`notice_${kind}`, jsonSchema(schema, 'output')]),
+      ),
+    },
   },
 })
 
@@ -53,23 +59,38 @@ const operationOf = (name: string, route: Route): object => ({
   summary: route.summary,
   tags: [route.path.split('/')[2] ?? 'server'],
   ...(route.who.includes('nobody') ? {} : { security: [{ bearer: [] }], 'x-who': route.who }),
-  parameters: [...parametersIn('path', route.params), ...parametersIn('query', route.query), ...(route.keyed ? [keyHeader] : [])],
-  ...(route.body ? { requestBody: { required: true, content: { 'application/json': { schema: jsonSchema(route.body, 'input') } } } } : {}),
+  parameters: [
+    ...parametersIn('path', route.params),
+    ...parametersIn('query', route.query),
+    ...(route.keyed ? [keyHeader] : []),
+  ],
+  ...(route.body
+    ? { requestBody: { required: true, content: { 'application/json': { schema: jsonSchema(route.body, 'input') } } } }
+    : {}),
   responses: {
     [route.status ?? 200]: { description: route.summary, ...contentOf(route) },
-    default: { description: 'A problem', content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } } },
+    default: {
+      description: 'A problem',
+      content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+    },
   },
 })
 
 const contentOf = (route: Route): object => {
   if (route.kind === 'sse') return { content: { 'text/event-stream': { schema: { type: 'string' } } } }
-  if (route.kind === 'bytes') return route.method === 'PUT' ? {} : { content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } }
+  if (route.kind === 'bytes')
+    return route.method === 'PUT'
+      ? {}
+      : { content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } }
   return route.reply ? { content: { 'application/json': { schema: jsonSchema(route.reply, 'output') } } } : {}
 }
 
 const parametersIn = (place: 'path' | 'query', schema: z.ZodObject | undefined): object[] => {
   if (!schema) return []
-  const { properties = {}, required = [] } = jsonSchema(schema, 'input') as { properties?: Record<string, { description?: string }>; required?: string[] }
+  const { properties = {}, required = [] } = jsonSchema(schema, 'input') as {
+    properties?: Record<string, { description?: string }>
+    required?: string[]
+  }
   return Object.entries(properties).map(([key, { description, ...type }]) => ({
     name: key,
     in: place,

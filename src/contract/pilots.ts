@@ -31,7 +31,10 @@ export type RegisteredPilot = z.infer<typeof registeredPilot>
 
 export const claim = z.strictObject({
   epoch: z.int().min(1),
-  claimSeq: z.int().min(1).meta({ description: 'Number of this claim; the same number gets the same answer, so a lost reply loses nothing' }),
+  claimSeq: z
+    .int()
+    .min(1)
+    .meta({ description: 'Number of this claim; the same number gets the same answer, so a lost reply loses nothing' }),
   cores: z.int().min(0).meta({ description: 'Free cores' }),
   memoryMb: z.int().min(0).optional(),
   jobs: z.int().min(0).max(5000).meta({ description: 'At most so many jobs' }),
@@ -59,7 +62,9 @@ export const claimedJob = z.object({
   index: z.int(),
   attempt,
   args: value,
-  token: z.string().meta({ description: 'What the payload may speak to the server with, as long as this attempt is held' }),
+  token: z
+    .string()
+    .meta({ description: 'What the payload may speak to the server with, as long as this attempt is held' }),
 })
 export type ClaimedJob = z.infer<typeof claimedJob>
 
@@ -91,7 +96,9 @@ export type Report = z.infer<typeof report>
 export const reports = z.strictObject({ epoch: z.int().min(1), reports: z.array(report).min(1).max(5000) })
 
 export const reportsReply = z.object({
-  answers: z.array(z.object({ jobId, answer: z.enum(['moved', 'stale', 'unknown']), state: z.enum(jobStates).nullable() })),
+  answers: z.array(
+    z.object({ jobId, answer: z.enum(['moved', 'stale', 'unknown']), state: z.enum(jobStates).nullable() }),
+  ),
 })
 export type ReportsReply = z.infer<typeof reportsReply>
 

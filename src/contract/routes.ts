@@ -38,78 +38,377 @@ const h = z.object({ hash: base.hash })
 
 export const routes = {
   me: {
-    method: 'GET', path: '/v1/me', who: ['user', 'pilot', 'job'], summary: 'Who the token is',
-    reply: z.object({ kind: z.enum(['user', 'pilot', 'job']), name: z.string(), experiment: z.string(), groups: z.array(z.string()), roles: z.array(z.string()), serverVersion: z.string() }),
-  },
-
-  createWorkflow: { method: 'POST', path: '/v1/workflows', who: ['user'], summary: 'Start a workflow', body: workflows.newWorkflow, reply: workflows.startedDriver, status: 201, keyed: true },
-  listWorkflows: { method: 'GET', path: '/v1/workflows', who: people, summary: 'Workflows, newest first', query: workflows.workflowQuery, reply: base.pageOf(workflows.workflow) },
-  getWorkflow: { method: 'GET', path: '/v1/workflows/:id', who: people, summary: 'One workflow', params: w, reply: workflows.workflow },
-  renewDriver: { method: 'POST', path: '/v1/workflows/:id/renew', who: ['user'], summary: 'The driver lives', params: w, body: workflows.driverEpoch, reply: z.object({ state: z.string() }) },
-  closeWorkflow: { method: 'POST', path: '/v1/workflows/:id/close', who: ['user'], summary: 'No more tasks will come: it ends with its last one', params: w, reply: workflows.workflow },
-  endWorkflow: { method: 'POST', path: '/v1/workflows/:id/end', who: ['user'], summary: 'The driver says how it ended', params: w, body: workflows.endWorkflow, reply: workflows.workflow },
-  cancelWorkflow: { method: 'POST', path: '/v1/workflows/:id/cancel', who: ['user'], summary: 'Cancel a workflow and all that is under way of it', params: w, body: workflows.cancelBody, reply: workflows.cancelReply },
-  streamWorkflow: {
-    method: 'GET', path: '/v1/workflows/:id/stream', who: people, summary: 'What happens in a workflow, as it happens', params: w, kind: 'sse',
-    query: z.object({
-      cursor: z.string().max(100).optional().meta({ description: 'Resume after this cursor (or by Last-Event-ID); from now on when left out' }),
-      kinds: z.string().max(100).default('outcome,move').meta({ description: 'Comma-separated: outcome, move, progress' }),
-      scope: z.string().max(20).default('all').meta({ description: '`all`, `driver` (calls of the driver itself) or the id of a job (its calls)' }),
+    method: 'GET',
+    path: '/v1/me',
+    who: ['user', 'pilot', 'job'],
+    summary: 'Who the token is',
+    reply: z.object({
+      kind: z.enum(['user', 'pilot', 'job']),
+      name: z.string(),
+      experiment: z.string(),
+      groups: z.array(z.string()),
+      roles: z.array(z.string()),
+      serverVersion: z.string(),
     }),
   },
-  explainWorkflow: { method: 'GET', path: '/v1/workflows/:id/explain', who: people, summary: 'Why a workflow is as it is', params: w, reply: jobs.explanation },
-  workflowHistory: { method: 'GET', path: '/v1/workflows/:id/history', who: people, summary: 'Moves of the workflow and its tasks', params: w, query: z.object(base.pageQuery), reply: base.pageOf(jobs.move) },
 
-  submitTask: { method: 'POST', path: '/v1/tasks', who: people, summary: 'Submit a task with its jobs', body: tasks.newTask, reply: tasks.submittedTask, status: 201, keyed: true },
-  listTasks: { method: 'GET', path: '/v1/tasks', who: people, summary: 'Tasks, newest first', query: tasks.taskQuery, reply: base.pageOf(tasks.task) },
+  createWorkflow: {
+    method: 'POST',
+    path: '/v1/workflows',
+    who: ['user'],
+    summary: 'Start a workflow',
+    body: workflows.newWorkflow,
+    reply: workflows.startedDriver,
+    status: 201,
+    keyed: true,
+  },
+  listWorkflows: {
+    method: 'GET',
+    path: '/v1/workflows',
+    who: people,
+    summary: 'Workflows, newest first',
+    query: workflows.workflowQuery,
+    reply: base.pageOf(workflows.workflow),
+  },
+  getWorkflow: {
+    method: 'GET',
+    path: '/v1/workflows/:id',
+    who: people,
+    summary: 'One workflow',
+    params: w,
+    reply: workflows.workflow,
+  },
+  renewDriver: {
+    method: 'POST',
+    path: '/v1/workflows/:id/renew',
+    who: ['user'],
+    summary: 'The driver lives',
+    params: w,
+    body: workflows.driverEpoch,
+    reply: z.object({ state: z.string() }),
+  },
+  closeWorkflow: {
+    method: 'POST',
+    path: '/v1/workflows/:id/close',
+    who: ['user'],
+    summary: 'No more tasks will come: it ends with its last one',
+    params: w,
+    reply: workflows.workflow,
+  },
+  endWorkflow: {
+    method: 'POST',
+    path: '/v1/workflows/:id/end',
+    who: ['user'],
+    summary: 'The driver says how it ended',
+    params: w,
+    body: workflows.endWorkflow,
+    reply: workflows.workflow,
+  },
+  cancelWorkflow: {
+    method: 'POST',
+    path: '/v1/workflows/:id/cancel',
+    who: ['user'],
+    summary: 'Cancel a workflow and all that is under way of it',
+    params: w,
+    body: workflows.cancelBody,
+    reply: workflows.cancelReply,
+  },
+  streamWorkflow: {
+    method: 'GET',
+    path: '/v1/workflows/:id/stream',
+    who: people,
+    summary: 'What happens in a workflow, as it happens',
+    params: w,
+    kind: 'sse',
+    query: z.object({
+      cursor: z
+        .string()
+        .max(100)
+        .optional()
+        .meta({ description: 'Resume after this cursor (or by Last-Event-ID); from now on when left out' }),
+      kinds: z
+        .string()
+        .max(100)
+        .default('outcome,move')
+        .meta({ description: 'Comma-separated: outcome, move, progress' }),
+      scope: z
+        .string()
+        .max(20)
+        .default('all')
+        .meta({ description: '`all`, `driver` (calls of the driver itself) or the id of a job (its calls)' }),
+    }),
+  },
+  explainWorkflow: {
+    method: 'GET',
+    path: '/v1/workflows/:id/explain',
+    who: people,
+    summary: 'Why a workflow is as it is',
+    params: w,
+    reply: jobs.explanation,
+  },
+  workflowHistory: {
+    method: 'GET',
+    path: '/v1/workflows/:id/history',
+    who: people,
+    summary: 'Moves of the workflow and its tasks',
+    params: w,
+    query: z.object(base.pageQuery),
+    reply: base.pageOf(jobs.move),
+  },
+
+  submitTask: {
+    method: 'POST',
+    path: '/v1/tasks',
+    who: people,
+    summary: 'Submit a task with its jobs',
+    body: tasks.newTask,
+    reply: tasks.submittedTask,
+    status: 201,
+    keyed: true,
+  },
+  listTasks: {
+    method: 'GET',
+    path: '/v1/tasks',
+    who: people,
+    summary: 'Tasks, newest first',
+    query: tasks.taskQuery,
+    reply: base.pageOf(tasks.task),
+  },
   getTask: { method: 'GET', path: '/v1/tasks/:id', who: people, summary: 'One task', params: t, reply: tasks.task },
-  addJobs: { method: 'POST', path: '/v1/tasks/:id/jobs', who: people, summary: 'Add jobs to an open task', params: t, body: tasks.moreJobs, reply: tasks.submittedTask, status: 201 },
-  listJobs: { method: 'GET', path: '/v1/tasks/:id/jobs', who: people, summary: 'Jobs of a task, in order', params: t, query: jobs.jobQuery, reply: base.pageOf(jobs.jobLine) },
-  listOutcomes: { method: 'GET', path: '/v1/tasks/:id/outcomes', who: people, summary: 'Ended jobs of a task with their values, in order of their index', params: t, query: z.object({ ...base.pageQuery, limit: z.int().min(1).max(1000).default(200) }), reply: base.pageOf(jobs.outcome) },
-  cancelTask: { method: 'POST', path: '/v1/tasks/:id/cancel', who: people, summary: 'Cancel a task', params: t, body: workflows.cancelBody, reply: workflows.cancelReply },
-  explainTask: { method: 'GET', path: '/v1/tasks/:id/explain', who: people, summary: 'Why a task is as it is', params: t, reply: jobs.explanation },
+  addJobs: {
+    method: 'POST',
+    path: '/v1/tasks/:id/jobs',
+    who: people,
+    summary: 'Add jobs to an open task',
+    params: t,
+    body: tasks.moreJobs,
+    reply: tasks.submittedTask,
+    status: 201,
+  },
+  listJobs: {
+    method: 'GET',
+    path: '/v1/tasks/:id/jobs',
+    who: people,
+    summary: 'Jobs of a task, in order',
+    params: t,
+    query: jobs.jobQuery,
+    reply: base.pageOf(jobs.jobLine),
+  },
+  listOutcomes: {
+    method: 'GET',
+    path: '/v1/tasks/:id/outcomes',
+    who: people,
+    summary: 'Ended jobs of a task with their values, in order of their index',
+    params: t,
+    query: z.object({ ...base.pageQuery, limit: z.int().min(1).max(1000).default(200) }),
+    reply: base.pageOf(jobs.outcome),
+  },
+  cancelTask: {
+    method: 'POST',
+    path: '/v1/tasks/:id/cancel',
+    who: people,
+    summary: 'Cancel a task',
+    params: t,
+    body: workflows.cancelBody,
+    reply: workflows.cancelReply,
+  },
+  explainTask: {
+    method: 'GET',
+    path: '/v1/tasks/:id/explain',
+    who: people,
+    summary: 'Why a task is as it is',
+    params: t,
+    reply: jobs.explanation,
+  },
 
-  getJob: { method: 'GET', path: '/v1/jobs/:id', who: people, summary: 'One job with its attempts', params: j, reply: jobs.job },
-  cancelJob: { method: 'POST', path: '/v1/jobs/:id/cancel', who: people, summary: 'Cancel a job', params: j, body: workflows.cancelBody, reply: workflows.cancelReply },
-  jobHistory: { method: 'GET', path: '/v1/jobs/:id/history', who: people, summary: 'Every move of a job', params: j, query: z.object(base.pageQuery), reply: base.pageOf(jobs.move) },
-  explainJob: { method: 'GET', path: '/v1/jobs/:id/explain', who: people, summary: 'Why a job is as it is', params: j, reply: jobs.explanation },
+  getJob: {
+    method: 'GET',
+    path: '/v1/jobs/:id',
+    who: people,
+    summary: 'One job with its attempts',
+    params: j,
+    reply: jobs.job,
+  },
+  cancelJob: {
+    method: 'POST',
+    path: '/v1/jobs/:id/cancel',
+    who: people,
+    summary: 'Cancel a job',
+    params: j,
+    body: workflows.cancelBody,
+    reply: workflows.cancelReply,
+  },
+  jobHistory: {
+    method: 'GET',
+    path: '/v1/jobs/:id/history',
+    who: people,
+    summary: 'Every move of a job',
+    params: j,
+    query: z.object(base.pageQuery),
+    reply: base.pageOf(jobs.move),
+  },
+  explainJob: {
+    method: 'GET',
+    path: '/v1/jobs/:id/explain',
+    who: people,
+    summary: 'Why a job is as it is',
+    params: j,
+    reply: jobs.explanation,
+  },
   jobLog: {
-    method: 'GET', path: '/v1/jobs/:id/log', who: people, summary: 'What a job has printed', params: j,
-    query: z.object({ after: z.string().max(100).optional(), waitSeconds: z.coerce.number().min(0).max(30).default(0).meta({ description: 'Wait so long for more, s' }), attempt: base.attempt.optional() }),
+    method: 'GET',
+    path: '/v1/jobs/:id/log',
+    who: people,
+    summary: 'What a job has printed',
+    params: j,
+    query: z.object({
+      after: z.string().max(100).optional(),
+      waitSeconds: z.coerce.number().min(0).max(30).default(0).meta({ description: 'Wait so long for more, s' }),
+      attempt: base.attempt.optional(),
+    }),
     reply: jobs.logPage,
   },
 
-  createBlob: { method: 'POST', path: '/v1/blobs', who: ['user', 'pilot', 'job'], summary: 'Ask where to store a value or file', body: blobs.newBlob, reply: blobs.blobTicket },
-  getBlob: { method: 'GET', path: '/v1/blobs/:hash', who: ['user', 'pilot', 'job'], summary: 'Ask where to read a value or file', params: h, query: z.object({ workflowId: base.workflowId.optional() }), reply: blobs.blobPlace },
-  putContent: { method: 'PUT', path: '/v1/content/:hash', who: ['nobody'], summary: 'Store bytes at a signed address', params: h, kind: 'bytes', status: 204 },
-  getContent: { method: 'GET', path: '/v1/content/:hash', who: ['nobody'], summary: 'Read bytes from a signed address', params: h, kind: 'bytes' },
-  createBundle: { method: 'POST', path: '/v1/bundles', who: people, summary: 'Announce sources; tells which files are wanted', body: blobs.manifest, reply: blobs.bundleTicket },
+  createBlob: {
+    method: 'POST',
+    path: '/v1/blobs',
+    who: ['user', 'pilot', 'job'],
+    summary: 'Ask where to store a value or file',
+    body: blobs.newBlob,
+    reply: blobs.blobTicket,
+  },
+  getBlob: {
+    method: 'GET',
+    path: '/v1/blobs/:hash',
+    who: ['user', 'pilot', 'job'],
+    summary: 'Ask where to read a value or file',
+    params: h,
+    query: z.object({ workflowId: base.workflowId.optional() }),
+    reply: blobs.blobPlace,
+  },
+  putContent: {
+    method: 'PUT',
+    path: '/v1/content/:hash',
+    who: ['nobody'],
+    summary: 'Store bytes at a signed address',
+    params: h,
+    kind: 'bytes',
+    status: 204,
+  },
+  getContent: {
+    method: 'GET',
+    path: '/v1/content/:hash',
+    who: ['nobody'],
+    summary: 'Read bytes from a signed address',
+    params: h,
+    kind: 'bytes',
+  },
+  createBundle: {
+    method: 'POST',
+    path: '/v1/bundles',
+    who: people,
+    summary: 'Announce sources; tells which files are wanted',
+    body: blobs.manifest,
+    reply: blobs.bundleTicket,
+  },
 
-  registerPilot: { method: 'POST', path: '/v1/pilots', who: ['pilot'], summary: 'A pilot starts', body: pilots.newPilot, reply: pilots.registeredPilot, status: 201 },
-  claim: { method: 'POST', path: '/v1/pilots/:id/claim', who: ['pilot'], summary: 'Take jobs; held open until there are some', params: p, body: pilots.claim, reply: pilots.claimReply },
-  report: { method: 'POST', path: '/v1/pilots/:id/reports', who: ['pilot'], summary: 'What happened to jobs', params: p, body: pilots.reports, reply: pilots.reportsReply },
-  renew: { method: 'POST', path: '/v1/pilots/:id/renew', who: ['pilot'], summary: 'The pilot lives', params: p, body: pilots.renewal, reply: pilots.renewalReply },
-  sendLogs: { method: 'POST', path: '/v1/pilots/:id/logs', who: ['pilot'], summary: 'What jobs printed', params: p, body: pilots.logReport, reply: z.object({ kept: z.int() }) },
-  leavePilot: { method: 'POST', path: '/v1/pilots/:id/leave', who: ['pilot'], summary: 'The pilot ends; what it still holds is given back', params: p, body: pilots.leave, reply: z.object({ returned: z.int() }) },
-  listPilots: { method: 'GET', path: '/v1/pilots', who: ['user'], summary: 'Pilots, last seen first', query: z.object(base.pageQuery), reply: base.pageOf(pilots.pilot) },
-  listQueues: { method: 'GET', path: '/v1/queues', who: people, summary: 'Queues', reply: z.object({ items: z.array(pilots.queue) }) },
+  registerPilot: {
+    method: 'POST',
+    path: '/v1/pilots',
+    who: ['pilot'],
+    summary: 'A pilot starts',
+    body: pilots.newPilot,
+    reply: pilots.registeredPilot,
+    status: 201,
+  },
+  claim: {
+    method: 'POST',
+    path: '/v1/pilots/:id/claim',
+    who: ['pilot'],
+    summary: 'Take jobs; held open until there are some',
+    params: p,
+    body: pilots.claim,
+    reply: pilots.claimReply,
+  },
+  report: {
+    method: 'POST',
+    path: '/v1/pilots/:id/reports',
+    who: ['pilot'],
+    summary: 'What happened to jobs',
+    params: p,
+    body: pilots.reports,
+    reply: pilots.reportsReply,
+  },
+  renew: {
+    method: 'POST',
+    path: '/v1/pilots/:id/renew',
+    who: ['pilot'],
+    summary: 'The pilot lives',
+    params: p,
+    body: pilots.renewal,
+    reply: pilots.renewalReply,
+  },
+  sendLogs: {
+    method: 'POST',
+    path: '/v1/pilots/:id/logs',
+    who: ['pilot'],
+    summary: 'What jobs printed',
+    params: p,
+    body: pilots.logReport,
+    reply: z.object({ kept: z.int() }),
+  },
+  leavePilot: {
+    method: 'POST',
+    path: '/v1/pilots/:id/leave',
+    who: ['pilot'],
+    summary: 'The pilot ends; what it still holds is given back',
+    params: p,
+    body: pilots.leave,
+    reply: z.object({ returned: z.int() }),
+  },
+  listPilots: {
+    method: 'GET',
+    path: '/v1/pilots',
+    who: ['user'],
+    summary: 'Pilots, last seen first',
+    query: z.object(base.pageQuery),
+    reply: base.pageOf(pilots.pilot),
+  },
+  listQueues: {
+    method: 'GET',
+    path: '/v1/queues',
+    who: people,
+    summary: 'Queues',
+    reply: z.object({ items: z.array(pilots.queue) }),
+  },
 
-  health: { method: 'GET', path: '/healthz', who: ['nobody'], summary: 'This process lives', reply: z.object({ ok: z.boolean(), version: z.string() }) },
-  ready: { method: 'GET', path: '/readyz', who: ['nobody'], summary: 'This process can serve: the database answers', reply: z.object({ ok: z.boolean() }) },
+  health: {
+    method: 'GET',
+    path: '/healthz',
+    who: ['nobody'],
+    summary: 'This process lives',
+    reply: z.object({ ok: z.boolean(), version: z.string() }),
+  },
+  ready: {
+    method: 'GET',
+    path: '/readyz',
+    who: ['nobody'],
+    summary: 'This process can serve: the database answers',
+    reply: z.object({ ok: z.boolean() }),
+  },
 } as const satisfies Record<string, Route>
 
 export type RouteName = keyof typeof routes
 export type Routes = typeof routes
 
-type Shape<N extends RouteName, K extends 'params' | 'query' | 'body', Side extends 'input' | 'output'> = Routes[N] extends Record<K, infer S extends z.ZodType>
-  ? Side extends 'input'
-    ? z.input<S>
-    : z.output<S>
-  : undefined
+type Shape<N extends RouteName, K extends 'params' | 'query' | 'body', Side extends 'input' | 'output'> =
+  Routes[N] extends Record<K, infer S extends z.ZodType> ? (Side extends 'input' ? z.input<S> : z.output<S>) : undefined
 
 export type ParamsOf<N extends RouteName> = Shape<N, 'params', 'output'>
 export type QueryOf<N extends RouteName> = Shape<N, 'query', 'output'>
 export type BodyOf<N extends RouteName> = Shape<N, 'body', 'output'>
 export type BodyInputOf<N extends RouteName> = Shape<N, 'body', 'input'>
 export type QueryInputOf<N extends RouteName> = Shape<N, 'query', 'input'>
-export type ReplyOf<N extends RouteName> = Routes[N] extends { reply: infer S extends z.ZodType } ? z.output<S> : undefined
+export type ReplyOf<N extends RouteName> = Routes[N] extends { reply: infer S extends z.ZodType }
+  ? z.output<S>
+  : undefined

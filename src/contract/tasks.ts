@@ -9,16 +9,29 @@ export const payload = z.discriminatedUnion('kind', [
     .strictObject({
       kind: z.literal('function'),
       bundle: hash.meta({ description: 'The sources: the hash of a bundle’s manifest' }),
-      module: z.string().min(1).max(1000).meta({ description: 'The module inside the bundle: a path for Node, a dotted name or a path for Python' }),
+      module: z
+        .string()
+        .min(1)
+        .max(1000)
+        .meta({ description: 'The module inside the bundle: a path for Node, a dotted name or a path for Python' }),
       export: z.string().min(1).max(200).meta({ description: 'Name of the function in that module' }),
       language: z.enum(['node', 'python']),
-      interpreter: z.string().min(1).max(1000).optional().meta({ description: 'Path of the interpreter; only the local queue can promise that it is there' }),
+      interpreter: z
+        .string()
+        .min(1)
+        .max(1000)
+        .optional()
+        .meta({ description: 'Path of the interpreter; only the local queue can promise that it is there' }),
     })
     .meta({ description: 'A function of the user' }),
   z
     .strictObject({
       kind: z.literal('command'),
-      command: z.array(z.string().max(100_000)).min(1).max(1000).meta({ description: 'Program and arguments; no shell is involved' }),
+      command: z
+        .array(z.string().max(100_000))
+        .min(1)
+        .max(1000)
+        .meta({ description: 'Program and arguments; no shell is involved' }),
       folder: z.string().max(4000).optional().meta({ description: 'Folder to run in; a fresh one when left out' }),
     })
     .meta({ description: 'A command' }),
@@ -31,7 +44,12 @@ export type Payload = z.infer<typeof payload>
 export const needs = {
   queue: name.optional().meta({ description: 'Name of the queue; the broker chooses when left out' }),
   cores: z.int().min(1).max(4096).default(1),
-  memoryMb: z.int().min(1).max(100_000_000).optional().meta({ description: 'Limit over the whole process group, MB (10^6 bytes)' }),
+  memoryMb: z
+    .int()
+    .min(1)
+    .max(100_000_000)
+    .optional()
+    .meta({ description: 'Limit over the whole process group, MB (10^6 bytes)' }),
   wallSeconds: z.int().min(1).max(31_536_000).optional().meta({ description: 'Limit of one attempt, s' }),
   priority: z.int().min(0).max(8000).default(1000),
   attempts: z
@@ -42,16 +60,16 @@ export const needs = {
     })
     .default({ user: 1, site: 3, lost: 5 })
     .meta({ description: 'How many attempts a job may have by the cause of their failure' }),
-  lostAfterSeconds: z
-    .int()
-    .min(1)
-    .max(604_800)
-    .optional()
-    .meta({ description: 'How long a pilot may be silent before its jobs are given to others, s; 60 or a tenth of the elapsed time (at most 2 h) when left out' }),
+  lostAfterSeconds: z.int().min(1).max(604_800).optional().meta({
+    description:
+      'How long a pilot may be silent before its jobs are given to others, s; 60 or a tenth of the elapsed time (at most 2 h) when left out',
+  }),
 }
 
 export const newJob = z.strictObject({
-  args: value.meta({ description: 'Arguments: the JSON text of {"a": [positional], "k": {named}}, after and over those of `common`' }),
+  args: value.meta({
+    description: 'Arguments: the JSON text of {"a": [positional], "k": {named}}, after and over those of `common`',
+  }),
   after: z.array(jobId).max(1000).optional().meta({ description: 'Jobs that must have finished before this one' }),
 })
 export type NewJob = z.infer<typeof newJob>
@@ -66,11 +84,18 @@ export const newTask = z.strictObject({
   common: value.optional().meta({ description: 'Arguments that all jobs share, of the same form as `args`' }),
   jobs: z.array(newJob).max(maxJobsPerRequest),
   open: z.boolean().default(false).meta({ description: 'More jobs will follow, until the task is closed' }),
-  after: z.array(taskId).max(1000).optional().meta({ description: 'Tasks that must be done before any job of this one' }),
+  after: z
+    .array(taskId)
+    .max(1000)
+    .optional()
+    .meta({ description: 'Tasks that must be done before any job of this one' }),
   call: z
     .strictObject({ key: z.string().min(1).max(200), epoch: z.int().min(1) })
     .optional()
-    .meta({ description: 'Journal key of this use of a work: unique in the driver or job that calls. The same key gives the same task.' }),
+    .meta({
+      description:
+        'Journal key of this use of a work: unique in the driver or job that calls. The same key gives the same task.',
+    }),
   labels: labels.default({}),
   ...needs,
 })
@@ -78,23 +103,27 @@ export type NewTask = z.infer<typeof newTask>
 
 export const submittedTask = z.object({
   taskId,
-  firstJobId: jobId.nullable().meta({ description: 'Jobs of one request have consecutive ids, in the order of the request' }),
+  firstJobId: jobId
+    .nullable()
+    .meta({ description: 'Jobs of one request have consecutive ids, in the order of the request' }),
   jobs: z.int(),
   known: z.boolean().meta({ description: 'The journal had this call already; nothing was made' }),
 })
 export type SubmittedTask = z.infer<typeof submittedTask>
 
 export const moreJobs = z.strictObject({
-  firstIndex: z.int().min(0).meta({ description: 'Index of the first of these jobs: a repeated part is recognised by it' }),
+  firstIndex: z
+    .int()
+    .min(0)
+    .meta({ description: 'Index of the first of these jobs: a repeated part is recognised by it' }),
   jobs: z.array(newJob).min(1).max(maxJobsPerRequest),
   close: z.boolean().default(false),
 })
 
 export const jobCounts = z
-  .object({ total: z.int(), ...Object.fromEntries(jobStates.map((s) => [s, z.int().optional()])) } as { total: z.ZodInt } & Record<
-    (typeof jobStates)[number],
-    z.ZodOptional<z.ZodInt>
-  >)
+  .object({ total: z.int(), ...Object.fromEntries(jobStates.map((s) => [s, z.int().optional()])) } as {
+    total: z.ZodInt
+  } & Record<(typeof jobStates)[number], z.ZodOptional<z.ZodInt>>)
   .meta({ description: 'Jobs by state; states without jobs are left out' })
 
 export const task = z.object({
@@ -113,4 +142,8 @@ export const task = z.object({
 })
 export type Task = z.infer<typeof task>
 
-export const taskQuery = z.object({ ...pageQuery, workflowId: workflowId.optional(), state: z.enum(taskStates).optional() })
+export const taskQuery = z.object({
+  ...pageQuery,
+  workflowId: workflowId.optional(),
+  state: z.enum(taskStates).optional(),
+})

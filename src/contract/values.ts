@@ -17,7 +17,9 @@ const toPlain = (value: unknown, place: string, above: Set<object>): unknown => 
     case 'boolean':
       return value
     case 'number':
-      return Number.isFinite(value) && !Object.is(value, -0) ? value : tag('float', Object.is(value, -0) ? '-0' : String(value))
+      return Number.isFinite(value) && !Object.is(value, -0)
+        ? value
+        : tag('float', Object.is(value, -0) ? '-0' : String(value))
     case 'bigint':
       return tag('int', String(value))
     case 'undefined':
@@ -35,12 +37,28 @@ const objectToPlain = (value: object, place: string, above: Set<object>): unknow
   try {
     if (Array.isArray(value)) return Array.from(value, (item, i) => toPlain(item, `${place}[${i}]`, above))
     if (value instanceof Date) return tag('datetime', value.toISOString())
-    if (value instanceof Uint8Array) return tag('bytes', Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'))
+    if (value instanceof Uint8Array)
+      return tag('bytes', Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'))
     if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return arrayToPlain(value as TypedArray)
-    if (value instanceof Set) return tag('set', Array.from(value, (item) => toPlain(item, `${place}{}`, above)))
-    if (value instanceof Map) return tag('map', Array.from(value, ([k, v]) => [toPlain(k, `${place} key`, above), toPlain(v, `${place}[${String(k)}]`, above)]))
-    const entries = Object.entries(value as Record<string, unknown>).map(([k, v]) => [k, v === undefined ? undefined : toPlain(v, `${place}.${k}`, above)] as const)
-    return '$culm' in value ? tag('map', entries.map(([k, v]) => [k, v ?? null])) : Object.fromEntries(entries)
+    if (value instanceof Set)
+      return tag(
+        'set',
+        Array.from(value, (item) => toPlain(item, `${place}{}`, above)),
+      )
+    if (value instanceof Map)
+      return tag(
+        'map',
+        Array.from(value, ([k, v]) => [toPlain(k, `${place} key`, above), toPlain(v, `${place}[${String(k)}]`, above)]),
+      )
+    const entries = Object.entries(value as Record<string, unknown>).map(
+      ([k, v]) => [k, v === undefined ? undefined : toPlain(v, `${place}.${k}`, above)] as const,
+    )
+    return '$culm' in value
+      ? tag(
+          'map',
+          entries.map(([k, v]) => [k, v ?? null]),
+        )
+      : Object.fromEntries(entries)
   } finally {
     above.delete(value)
   }
@@ -48,7 +66,16 @@ const objectToPlain = (value: object, place: string, above: Set<object>): unknow
 
 const tag = ($culm: string, v: unknown): Tagged => ({ $culm, v })
 
-type TypedArray = Float64Array | Float32Array | Int32Array | Uint32Array | Int16Array | Uint16Array | Int8Array | BigInt64Array | BigUint64Array
+type TypedArray =
+  | Float64Array
+  | Float32Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | BigInt64Array
+  | BigUint64Array
 
 /** Names are NumPy's; the bytes are little-endian, as on every machine that Node and NumPy run on today. */
 const arrayKinds = {
@@ -80,7 +107,8 @@ const fromPlain = (plain: unknown): unknown => {
 }
 
 /** As plain assignment, but `__proto__` stays a key like any other. */
-const define = (target: object, key: string, value: unknown) => Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true })
+const define = (target: object, key: string, value: unknown) =>
+  Object.defineProperty(target, key, { value, enumerable: true, writable: true, configurable: true })
 
 const fromTag = ({ $culm, v }: Tagged): unknown => {
   switch ($culm) {

@@ -36,7 +36,11 @@ export const workflow = z.object({
 })
 export type Workflow = z.infer<typeof workflow>
 
-export const workflowQuery = z.object({ ...pageQuery, state: z.enum(workflowStates).optional(), owner: name.optional() })
+export const workflowQuery = z.object({
+  ...pageQuery,
+  state: z.enum(workflowStates).optional(),
+  owner: name.optional(),
+})
 
 /** The answer to a driver that starts: from here on its epoch is the only one that may write. */
 export const startedDriver = z.object({ workflowId, epoch: z.int(), renewSeconds: z.int() })
@@ -51,4 +55,7 @@ export const endWorkflow = z.strictObject({
 })
 
 export const cancelBody = z.strictObject({ why: prose.max(500).optional() })
-export const cancelReply = z.object({ cancelled: z.int(), asked: z.int().meta({ description: 'Jobs that pilots hold: they end when their pilot confirms' }) })
+export const cancelReply = z.object({
+  cancelled: z.int(),
+  asked: z.int().meta({ description: 'Jobs that pilots hold: they end when their pilot confirms' }),
+})

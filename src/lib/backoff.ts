@@ -4,7 +4,11 @@
  */
 export const backoffMs = (
   n: number,
-  { baseMs = 100, maxMs = 30_000, random = Math.random }: { baseMs?: number; maxMs?: number; random?: () => number } = {},
+  {
+    baseMs = 100,
+    maxMs = 30_000,
+    random = Math.random,
+  }: { baseMs?: number; maxMs?: number; random?: () => number } = {},
 ): number => {
   const ceiling = Math.min(maxMs, baseMs * 2 ** Math.min(n - 1, 30))
   return Math.round(ceiling / 2 + (random() * ceiling) / 2)

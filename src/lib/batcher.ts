@@ -27,7 +27,8 @@ export const makeBatcher = <In, Out>({
   const takeBatch = (): Waiting[] => {
     let weight = 0
     let n = 0
-    while (n < waiting.length && (n === 0 || weight + weightOf(waiting[n]!.item) <= maxItems)) weight += weightOf(waiting[n++]!.item)
+    while (n < waiting.length && (n === 0 || weight + weightOf(waiting[n]!.item) <= maxItems))
+      weight += weightOf(waiting[n++]!.item)
     const batch = waiting.slice(0, n)
     waiting = waiting.slice(n)
     return batch

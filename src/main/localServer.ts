@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '../lib/log.ts'
 import { writeAtomically } from './atomicFile.ts'
+import { version } from './files.ts'
 import { prepareHome, stampHome } from './home.ts'
 import { claimHome } from './homeLock.ts'
 import { removeServer, type ServerRecord, writeServer } from './homeServer.ts'
@@ -9,7 +10,6 @@ import { openEngine } from './openEngine.ts'
 import { startPostgres } from './postgres/startPostgres.ts'
 import { serve } from './serve.ts'
 import { admitHomeTokens } from './tokens.ts'
-import { version } from './files.ts'
 
 export type LocalServer = {
   url: string
@@ -32,7 +32,8 @@ export const startLocal = async (options: {
   if (claim.kind === 'running') return claim
   const undo: (() => Promise<void>)[] = [claim.release]
   const stop = async () => {
-    for (const act of undo.splice(0).reverse()) await act().catch((error) => log.error({ error: String(error) }, 'while ending'))
+    for (const act of undo.splice(0).reverse())
+      await act().catch((error) => log.error({ error: String(error) }, 'while ending'))
   }
   try {
     await stampHome(home, version)
@@ -54,9 +55,20 @@ export const startLocal = async (options: {
 }
 
 const openPostgres = async ({ home, log, databaseUrl }: { home: string; log: Log; databaseUrl?: string }) => {
-  if (databaseUrl) return { connection: { connectionString: databaseUrl }, url: databaseUrl, failed: new Promise<never>(() => {}), stopDatabase: async () => {} }
+  if (databaseUrl)
+    return {
+      connection: { connectionString: databaseUrl },
+      url: databaseUrl,
+      failed: new Promise<never>(() => {}),
+      stopDatabase: async () => {},
+    }
   const postgres = await startPostgres({ home, log })
-  return { connection: { ...postgres.connection }, url: postgres.url, failed: postgres.failed, stopDatabase: () => postgres.stop() }
+  return {
+    connection: { ...postgres.connection },
+    url: postgres.url,
+    failed: postgres.failed,
+    stopDatabase: () => postgres.stop(),
+  }
 }
 
 /** The port of the last start if it is free, so that links and pilots go on working; otherwise any free one. */

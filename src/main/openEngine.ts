@@ -1,8 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import type pg from 'pg'
+import { posixStorage } from '../adapters/storage/posix.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { posixStorage } from '../adapters/storage/posix.ts'
 import { type BellKey, type Engine, hearRing, type Limits, makeEngine } from '../services/engine.ts'
 import { type Database, openDatabase, sql } from '../store/db.ts'
 import { migrate } from '../store/migrate.ts'
@@ -34,7 +34,15 @@ export const openEngine = async ({
       lost: () => log.warn({}, 'the wire between processes was down; everyone looks for himself'),
     })
     const measured = clock ?? (await databaseClock(db))
-    const engine: Engine = await makeEngine({ db, clock: measured, log, storage: posixStorage(storageFolder), randomBytes, ringOthers: wire.send, limits })
+    const engine: Engine = await makeEngine({
+      db,
+      clock: measured,
+      log,
+      storage: posixStorage(storageFolder),
+      randomBytes,
+      ringOthers: wire.send,
+      limits,
+    })
     await engine.lanes.refresh()
     return { engine, close: () => wire.close().then(() => db.close()) }
   } catch (error) {

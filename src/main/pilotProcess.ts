@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { openSync } from 'node:fs'
 import { join } from 'node:path'
-import { once } from 'node:events'
 import { files } from './files.ts'
 
 /**
@@ -10,8 +10,19 @@ import { files } from './files.ts'
  */
 export const startPilotProcess = ({ home, slots, env }: { home: string; slots?: number; env: NodeJS.ProcessEnv }) => {
   const log = openSync(join(home, 'logs', 'pilot.log'), 'a', 0o600)
-  const args = [files.cli, 'pilot', '--queue', 'local', '--while-parent-lives', ...(slots ? ['--slots', String(slots)] : [])]
-  const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', ...args], { detached: true, stdio: ['pipe', log, log], env: { ...env, CULM_HOME: home } })
+  const args = [
+    files.cli,
+    'pilot',
+    '--queue',
+    'local',
+    '--while-parent-lives',
+    ...(slots ? ['--slots', String(slots)] : []),
+  ]
+  const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', ...args], {
+    detached: true,
+    stdio: ['pipe', log, log],
+    env: { ...env, CULM_HOME: home },
+  })
   return {
     pid: child.pid,
     ended: once(child, 'exit').then(([code]) => code as number | null),

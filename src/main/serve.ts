@@ -11,9 +11,14 @@ import { files, version } from './files.ts'
 export type Parts = { server?: { host: string; port: number }; agents?: boolean }
 
 /** Runs the parts of Culm that this process is: the API, the agents, or both. `stop` lets requests under way end. */
-export const serve = async (engine: Engine, { server, agents }: Parts): Promise<{ url: string | null; stop: () => Promise<void> }> => {
+export const serve = async (
+  engine: Engine,
+  { server, agents }: Parts,
+): Promise<{ url: string | null; stop: () => Promise<void> }> => {
   const ending = new AbortController()
-  const loops = [...(server ? listeners(engine) : []), ...(agents ? allAgents(engine) : [])].map((agent) => runAgent(engine, agent, ending.signal))
+  const loops = [...(server ? listeners(engine) : []), ...(agents ? allAgents(engine) : [])].map((agent) =>
+    runAgent(engine, agent, ending.signal),
+  )
   const app = server ? makeServer(engine, { version, page: await readFile(files.page, 'utf8') }) : undefined
   const url = app && server ? await listen(app, server) : null
   return {
@@ -26,11 +31,15 @@ export const serve = async (engine: Engine, { server, agents }: Parts): Promise<
   }
 }
 
-const listen = async (app: ReturnType<typeof makeServer>, { host, port }: { host: string; port: number }): Promise<string> => {
+const listen = async (
+  app: ReturnType<typeof makeServer>,
+  { host, port }: { host: string; port: number },
+): Promise<string> => {
   try {
     await app.listen({ host, port })
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') throw fault('home_in_use', `port ${port} is in use by another program`, { port }, error)
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE')
+      throw fault('home_in_use', `port ${port} is in use by another program`, { port }, error)
     throw error
   }
   const { port: bound } = app.server.address() as AddressInfo

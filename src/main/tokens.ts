@@ -13,10 +13,19 @@ export const tokenFile = (home: string): string => join(home, 'token')
 export const pilotTokenFile = (home: string, queue: string): string => join(home, 'run', `pilot-${queue}.token`)
 
 /** Made at the first start, and admitted at every start, so that a fresh database under an old home knows them too. */
-export const admitHomeTokens = async (engine: Engine, home: string, queue: string): Promise<{ userToken: string; pilotToken: string }> => {
+export const admitHomeTokens = async (
+  engine: Engine,
+  home: string,
+  queue: string,
+): Promise<{ userToken: string; pilotToken: string }> => {
   const userToken = await keptToken(tokenFile(home), 'cu_')
   const pilotToken = await keptToken(pilotTokenFile(home, queue), 'cp_')
-  const personId = await ensurePerson(engine.db, { experimentId: 1, name: userName(), admin: true, now: engine.clock() })
+  const personId = await ensurePerson(engine.db, {
+    experimentId: 1,
+    name: userName(),
+    admin: true,
+    now: engine.clock(),
+  })
   await admitToken(engine, userToken, { personId, note: 'made at first start' })
   const found = (await allQueues(engine.db)).find((q) => q.name === queue)
   if (found) await admitToken(engine, pilotToken, { queueId: found.id, note: 'made at first start' })

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -39,7 +39,7 @@ const work = (body: string): Payload => ({
   kind: 'function',
   bundle: server.bundle({
     'm.mjs': `
-      import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+      import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
       import { spawn } from 'node:child_process'
       const fileAt = async (path) => { while (!existsSync(path)) await new Promise((r) => setTimeout(r, 5)) }
       const runtime = () => globalThis[Symbol.for('culm.runtime')]
@@ -344,6 +344,18 @@ test('a cancel asks first and then kills, and the slot is free again', async () 
   expect(valueIn(await server.ended(server.submit({ payload: work('return 1') })))).toBe(1)
 })
 
+test('with all cores taken a claim for none is open, and makes room at once for one when a core is free', async () => {
+  await start({ slots: 1, waitSeconds: 60 })
+  const payload = work('console.log("up"); await fileAt(args[0])')
+  const first = server.submit({ payload, args: [join(scratch, 'go')] })
+  await server.said(first, 'stdout', 'up')
+  await server.until('a claim for no cores', () => server.claims.at(-1)?.cores === 0)
+  const second = server.submit({ payload, args: [join(scratch, 'go')] })
+  writeFileSync(join(scratch, 'go'), '')
+  expect(await server.ended(second)).toMatchObject({ what: 'finished' })
+  expect(server.claims.every(({ claimSeq }, i) => i === 0 || claimSeq === server.claims[i - 1]!.claimSeq + 1)).toBe(true)
+})
+
 test('a process that ends in the middle of a job says how', async () => {
   await start()
   const left = await server.ended(server.submit({ payload: work('console.error("last words"); process.exit(7)') }))
@@ -388,7 +400,6 @@ test('an answer to a claim that is lost is asked for again, and no job runs twic
   const bodies = new Map(server.claims.map((claim) => [claim.claimSeq, claim]))
   expect(server.claims.length).toBeGreaterThan(bodies.size)
   expect(server.reports.filter(({ what }) => what === 'finished')).toHaveLength(2)
-  const { readFileSync } = await import('node:fs')
   expect(readFileSync(ran, 'utf8').trim().split('\n').sort()).toEqual(['a', 'b'])
 })
 

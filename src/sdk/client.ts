@@ -6,10 +6,10 @@ import type { QueryInputOf } from '../contract/routes.ts'
 import type { Task } from '../contract/tasks.ts'
 import type { Workflow as WorkflowRow } from '../contract/workflows.ts'
 import type { After, UseOptions } from './definition.ts'
-import { discoverServer } from './discover.ts'
+import { currentServer } from './discover.ts'
 
 export type ClientOptions = {
-  /** Where the server is; as `CULM_SERVER` or the server of this machine say when left out. */
+  /** Where the server is; as `CULM_SERVER`, or the server of this machine, when left out. */
   url?: string
   token?: string | null
 }
@@ -142,7 +142,7 @@ export class Client {
 const connect = async ({ url, token }: ClientOptions): Promise<ContractClient> => {
   const { makeClient } = await import('../contract/client.ts')
   if (url) return makeClient({ url, token: token ?? null })
-  const found = await discoverServer()
+  const found = await currentServer()
   return makeClient({ url: found.url, token: token ?? found.token })
 }
 

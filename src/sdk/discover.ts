@@ -2,8 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { fault } from '../contract/faults.ts'
+import { currentRuntime } from './runtime.ts'
 
 export type Server = { url: string; token: string | null }
+
+/** The server for calls made here: the job's, that of who loaded this program, or the one that is found. */
+export const currentServer = async (): Promise<Server> => {
+  const { serverUrl, token = null, job } = currentRuntime() ?? {}
+  return serverUrl ? { url: serverUrl, token: job?.token ?? token } : discoverServer()
+}
 
 /**
  * The server that this user's programs speak to: `CULM_SERVER` with `CULM_TOKEN`, else the one that runs in `CULM_HOME` (`~/.culm`).

@@ -1,14 +1,30 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { fault } from '../contract/faults.ts'
-import { heldOf } from '../store/pilots.ts'
 import { insertToken, teamsOf, tokenByHash } from '../store/people.ts'
+import { heldOf } from '../store/pilots.ts'
 import type { Engine } from './engine.ts'
 
 /** Whom a request comes from. Everything that asks for rights asks by this. */
 export type Principal =
-  | { kind: 'user'; personId: number; name: string; experimentId: number; experiment: string; admin: boolean; teams: { id: number; name: string; role: string }[] }
+  | {
+      kind: 'user'
+      personId: number
+      name: string
+      experimentId: number
+      experiment: string
+      admin: boolean
+      teams: { id: number; name: string; role: string }[]
+    }
   | { kind: 'pilot'; queueId: number; queue: string }
-  | { kind: 'job'; jobId: number; attempt: number; taskId: number; workflowId: number; personId: number; experimentId: number }
+  | {
+      kind: 'job'
+      jobId: number
+      attempt: number
+      taskId: number
+      workflowId: number
+      personId: number
+      experimentId: number
+    }
 
 /** Tokens are long random words, so a plain SHA-256 keeps them as well as a slow hash would. */
 export const tokenHash = (token: string): Buffer => createHash('sha256').update(token).digest()
@@ -38,10 +54,25 @@ const tokenHolder = async (engine: Engine, token: string, now: Date): Promise<Pr
   if (!row) throw fault('unauthenticated', 'the token is unknown, over or revoked')
   if (row.kind === 'pilot') return { kind: 'pilot', queueId: row.queueId!, queue: row.queue! }
   const teams = await teamsOf(engine.db, row.personId!)
-  return { kind: 'user', personId: row.personId!, name: row.person!, experimentId: row.experimentId!, experiment: row.experiment!, admin: row.admin!, teams }
+  return {
+    kind: 'user',
+    personId: row.personId!,
+    name: row.person!,
+    experimentId: row.experimentId!,
+    experiment: row.experiment!,
+    admin: row.admin!,
+    teams,
+  }
 }
 
-export type JobClaims = { jobId: number; attempt: number; taskId: number; workflowId: number; personId: number; experimentId: number }
+export type JobClaims = {
+  jobId: number
+  attempt: number
+  taskId: number
+  workflowId: number
+  personId: number
+  experimentId: number
+}
 
 /** The token of a payload: derived from its attempt, so that none need be kept; it holds as long as a pilot holds that attempt. */
 export const jobToken = (engine: Engine, c: JobClaims): string => {
@@ -49,21 +80,34 @@ export const jobToken = (engine: Engine, c: JobClaims): string => {
   return `cj.${body}.${macOf(engine, body)}`
 }
 
-const macOf = (engine: Engine, body: string): string => createHmac('sha256', engine.keys.jobs).update(body).digest('base64url')
+const macOf = (engine: Engine, body: string): string =>
+  createHmac('sha256', engine.keys.jobs).update(body).digest('base64url')
 
 const jobOf = async (engine: Engine, token: string): Promise<Principal> => {
   const [, ...parts] = token.split('.')
   const mac = Buffer.from(parts.pop() ?? '')
   const expected = Buffer.from(macOf(engine, parts.join('.')))
-  if (parts.length !== 6 || mac.length !== expected.length || !timingSafeEqual(mac, expected)) throw fault('unauthenticated', 'the token is not one of ours')
-  const [jobId, attempt, taskId, workflowId, personId, experimentId] = parts.map(Number) as [number, number, number, number, number, number]
+  if (parts.length !== 6 || mac.length !== expected.length || !timingSafeEqual(mac, expected))
+    throw fault('unauthenticated', 'the token is not one of ours')
+  const [jobId, attempt, taskId, workflowId, personId, experimentId] = parts.map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
   const [held] = await heldOf(engine.db, [jobId])
   if (held?.attempt !== attempt) throw fault('unauthenticated', 'the attempt that this token belongs to is over')
   return { kind: 'job', jobId, attempt, taskId, workflowId, personId, experimentId }
 }
 
 /** Makes `token` valid; nothing happens when it is already. */
-export const admitToken = (engine: Engine, token: string, whom: { personId?: number; queueId?: number; note: string }): Promise<number> =>
+export const admitToken = (
+  engine: Engine,
+  token: string,
+  whom: { personId?: number; queueId?: number; note: string },
+): Promise<number> =>
   insertToken(engine.db, {
     hash: tokenHash(token),
     kind: whom.personId ? 'user' : 'pilot',

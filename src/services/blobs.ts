@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { fault } from '../contract/faults.ts'
 import { type Manifest, manifestText } from '../contract/blobs.ts'
+import { fault } from '../contract/faults.ts'
 import { sha256 } from '../lib/digest.ts'
 import * as store from '../store/blobs.ts'
 import type { Principal } from './authenticate.ts'
@@ -13,20 +13,33 @@ const signedSeconds = 3600
 type Signed = { verb: 'PUT' | 'GET'; experimentId: number; hash: string; bytes: number; expires: number }
 
 const signature = (engine: Engine, s: Signed): string =>
-  createHmac('sha256', engine.keys.content).update(`${s.verb} ${s.experimentId} ${s.hash} ${s.bytes} ${s.expires}`).digest('base64url')
+  createHmac('sha256', engine.keys.content)
+    .update(`${s.verb} ${s.experimentId} ${s.hash} ${s.bytes} ${s.expires}`)
+    .digest('base64url')
 
 const signedUrl = (engine: Engine, verb: 'PUT' | 'GET', experimentId: number, hash: string, bytes: number): string => {
   const expires = Math.floor(engine.clock().getTime() / 1000) + signedSeconds
-  const query = new URLSearchParams({ e: String(experimentId), n: String(bytes), x: String(expires), s: signature(engine, { verb, experimentId, hash, bytes, expires }) })
+  const query = new URLSearchParams({
+    e: String(experimentId),
+    n: String(bytes),
+    x: String(expires),
+    s: signature(engine, { verb, experimentId, hash, bytes, expires }),
+  })
   return `/v1/content/${hash}?${query}`
 }
 
 /** What a signed address says, once it is known to be ours. */
-export const readSigned = (engine: Engine, verb: 'PUT' | 'GET', hash: string, query: Record<string, string | undefined>): Signed => {
+export const readSigned = (
+  engine: Engine,
+  verb: 'PUT' | 'GET',
+  hash: string,
+  query: Record<string, string | undefined>,
+): Signed => {
   const signed = { verb, hash, experimentId: Number(query.e), bytes: Number(query.n), expires: Number(query.x) }
   const expected = Buffer.from(signature(engine, signed))
   const given = Buffer.from(query.s ?? '')
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) throw fault('signature_invalid', 'the signature is wrong')
+  if (given.length !== expected.length || !timingSafeEqual(given, expected))
+    throw fault('signature_invalid', 'the signature is wrong')
   if (signed.expires * 1000 < engine.clock().getTime()) throw fault('signature_invalid', 'the address has expired')
   return signed
 }
@@ -34,20 +47,31 @@ export const readSigned = (engine: Engine, verb: 'PUT' | 'GET', hash: string, qu
 const keyOf = (experimentId: number, hash: string): string => `${experimentId}/${hash.slice(0, 2)}/${hash}`
 
 /** Where to put bytes; nowhere when the tenant has them already. */
-export const createBlob = async (engine: Engine, principal: Principal, { hash, bytes }: { hash: string; bytes: number }) => {
-  if (bytes > engine.limits.maxBlobBytes) throw fault('blob_too_large', `${bytes} bytes; the limit is ${engine.limits.maxBlobBytes}`)
+export const createBlob = async (
+  engine: Engine,
+  principal: Principal,
+  { hash, bytes }: { hash: string; bytes: number },
+) => {
+  if (bytes > engine.limits.maxBlobBytes)
+    throw fault('blob_too_large', `${bytes} bytes; the limit is ${engine.limits.maxBlobBytes}`)
   const experimentId = await tenantOf(engine, principal)
   if ((await store.blobBytes(engine.db, experimentId, hash)) !== undefined) return { present: true, url: null }
   return { present: false, url: signedUrl(engine, 'PUT', experimentId, hash, bytes) }
 }
 
 /** Pilots act for the tenant whose work they hold; with one experiment that is the one. */
-const tenantOf = async (_engine: Engine, principal: Principal): Promise<number> => (principal.kind === 'pilot' ? 1 : experimentOf(principal))
+const tenantOf = async (_engine: Engine, principal: Principal): Promise<number> =>
+  principal.kind === 'pilot' ? 1 : experimentOf(principal)
 
 /** The row comes after the bytes: what the database knows is there. */
 export const putContent = async (engine: Engine, signed: Signed, content: AsyncIterable<Uint8Array>): Promise<void> => {
   await engine.storage.put(keyOf(signed.experimentId, signed.hash), { hash: signed.hash, bytes: signed.bytes }, content)
-  await store.insertBlob(engine.db, { experimentId: signed.experimentId, hash: signed.hash, bytes: signed.bytes, now: engine.clock() })
+  await store.insertBlob(engine.db, {
+    experimentId: signed.experimentId,
+    hash: signed.hash,
+    bytes: signed.bytes,
+    now: engine.clock(),
+  })
 }
 
 export const getContent = async (engine: Engine, signed: Signed) => {
@@ -72,12 +96,19 @@ export const createBundle = async (engine: Engine, principal: Principal, manifes
   checkManifest(manifest)
   const wanted = new Map(manifest.files.map((file) => [file.hash, file.bytes]))
   const present = new Set((await store.knownBlobs(engine.db, experimentId, [...wanted.keys()])).map((row) => row.hash))
-  const missing = [...wanted].filter(([hash]) => !present.has(hash)).map(([hash, bytes]) => ({ hash, url: signedUrl(engine, 'PUT', experimentId, hash, bytes) }))
+  const missing = [...wanted]
+    .filter(([hash]) => !present.has(hash))
+    .map(([hash, bytes]) => ({ hash, url: signedUrl(engine, 'PUT', experimentId, hash, bytes) }))
   if (missing.length === 0) {
     const content = Buffer.from(text)
     await engine.storage.put(keyOf(experimentId, bundle), { hash: bundle, bytes: content.length }, one(content))
     await store.insertBlob(engine.db, { experimentId, hash: bundle, bytes: content.length, now: engine.clock() })
-    await store.insertBundle(engine.db, { experimentId, hash: bundle, files: manifest.files.length, now: engine.clock() })
+    await store.insertBundle(engine.db, {
+      experimentId,
+      hash: bundle,
+      files: manifest.files.length,
+      now: engine.clock(),
+    })
   }
   return { bundle, missing }
 }
@@ -87,10 +118,10 @@ const checkManifest = ({ files }: Manifest) => {
   if (paths.size < files.length) throw fault('invalid_input', 'a path stands twice in the manifest')
   for (const path of paths)
     for (let at = path.indexOf('/'); at > 0; at = path.indexOf('/', at + 1))
-      if (paths.has(path.slice(0, at))) throw fault('invalid_input', `${path.slice(0, at)} is a file and a folder in the manifest`)
+      if (paths.has(path.slice(0, at)))
+        throw fault('invalid_input', `${path.slice(0, at)} is a file and a folder in the manifest`)
 }
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }
-

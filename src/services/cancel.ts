@@ -3,10 +3,10 @@ import { jobTable } from '../domain/job/states.ts'
 import { taskHasEnded, taskTable } from '../domain/task/states.ts'
 import { showId } from '../lib/ids.ts'
 import { statesLeftBy, step } from '../lib/machine.ts'
+import { touchTaskCount } from '../store/counters.ts'
 import type { Db } from '../store/db.ts'
 import * as jobs from '../store/jobs.ts'
 import { heldOf } from '../store/pilots.ts'
-import { touchTaskCount } from '../store/counters.ts'
 import * as tasks from '../store/tasks.ts'
 import type { Principal } from './authenticate.ts'
 import type { Effects } from './effects.ts'
@@ -20,7 +20,9 @@ export type Cancelled = { cancelled: number; asked: number }
 const page = 2000
 
 /** What can still be cancelled: a job at rest has nothing to cancel. */
-const cancellable = [...new Set([...statesLeftBy(jobTable, 'cancelAsked'), ...statesLeftBy(jobTable, 'cancelConfirmed')])]
+const cancellable = [
+  ...new Set([...statesLeftBy(jobTable, 'cancelAsked'), ...statesLeftBy(jobTable, 'cancelConfirmed')]),
+]
 
 export const cancelTask = async (engine: Engine, principal: Principal, id: number, why: string): Promise<Cancelled> => {
   const facts = (await engine.tasks.get([id])).get(id)
@@ -62,7 +64,21 @@ const abortTask = (engine: Engine, id: number, why: string): Promise<boolean> =>
     if (task!.state === 'aborting') return true
     const stepped = step(taskTable, task!.state, 'cancelAsked')
     if (stepped.kind === 'stale') return false
-    await tasks.moveTasks(tx, [{ id, workflowId: task!.workflowId, from: stepped.from, to: stepped.to, trigger: 'cancelAsked', why, ended: false }], engine.clock())
+    await tasks.moveTasks(
+      tx,
+      [
+        {
+          id,
+          workflowId: task!.workflowId,
+          from: stepped.from,
+          to: stepped.to,
+          trigger: 'cancelAsked',
+          why,
+          ended: false,
+        },
+      ],
+      engine.clock(),
+    )
     await touchTaskCount(tx, id)
     effects.ring('agent:fold')
     return true
@@ -73,7 +89,15 @@ const cancelJobsOf = async (engine: Engine, taskId: number, why: string): Promis
   for (let after = -1; ; ) {
     const some = await jobs.jobsOfTask(engine.db, taskId, cancellable, after, page)
     if (some.length > 0) {
-      const { cancelled, asked } = await transact(engine, (tx, effects) => cancelLocked(engine, tx, effects, some.map((j) => j.id), why))
+      const { cancelled, asked } = await transact(engine, (tx, effects) =>
+        cancelLocked(
+          engine,
+          tx,
+          effects,
+          some.map((j) => j.id),
+          why,
+        ),
+      )
       sum.cancelled += cancelled
       sum.asked += asked
     }
@@ -83,13 +107,30 @@ const cancelJobsOf = async (engine: Engine, taskId: number, why: string): Promis
 }
 
 /** What a pilot holds is asked for, and keeps its state until the pilot confirms or its lease ends; the rest is cancelled now. */
-const cancelLocked = async (engine: Engine, tx: Db, effects: Effects, ids: number[], why: string): Promise<Cancelled> => {
+const cancelLocked = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  ids: number[],
+  why: string,
+): Promise<Cancelled> => {
   const locked = await jobs.lockJobs(tx, ids)
   const holds = await heldOf(tx, ids)
   const isHeld = new Set(holds.map((h) => h.jobId))
   const toAsk = locked.filter((job) => isHeld.has(job.id) && cancellable.includes(job.state) && !job.cancelAsked)
-  if (toAsk.length > 0) await jobs.askCancel(tx, toAsk.map((job) => job.id))
+  if (toAsk.length > 0)
+    await jobs.askCancel(
+      tx,
+      toAsk.map((job) => job.id),
+    )
   for (const pilotId of new Set(holds.map((h) => h.pilotId))) effects.ring(`pilot:${pilotId}`)
-  const moved = await moveJobs(engine, tx, effects, locked.filter((job) => !isHeld.has(job.id)).map((job) => ({ job, trigger: 'cancelAsked', why, result: cancelledResult(why) })))
+  const moved = await moveJobs(
+    engine,
+    tx,
+    effects,
+    locked
+      .filter((job) => !isHeld.has(job.id))
+      .map((job) => ({ job, trigger: 'cancelAsked', why, result: cancelledResult(why) })),
+  )
   return { cancelled: moved.length, asked: toAsk.length }
 }

@@ -1,5 +1,5 @@
-import type { Claim, ClaimedTask, ClaimReply } from '../contract/pilots.ts'
 import type { Value } from '../contract/base.ts'
+import type { Claim, ClaimedTask, ClaimReply } from '../contract/pilots.ts'
 import { jobTable } from '../domain/job/states.ts'
 import { showId } from '../lib/ids.ts'
 import { statesLeftBy } from '../lib/machine.ts'
@@ -21,13 +21,24 @@ const lookEveryMs = 1000
  * Answers an open claim: at once when there is work, a slot for a waiting job, or a word to cancel; otherwise when one of these comes, or empty when its time is
  * over. The same `claimSeq` gets the same jobs, so a lost answer loses nothing.
  */
-export const claimJobs = async (engine: Engine, principal: Principal, pilotId: number, claim: Claim, signal: AbortSignal): Promise<ClaimReply> => {
+export const claimJobs = async (
+  engine: Engine,
+  principal: Principal,
+  pilotId: number,
+  claim: Claim,
+  signal: AbortSignal,
+): Promise<ClaimReply> => {
   const pilot = await livingPilot(engine, principal, pilotId, claim.epoch)
   const until = engine.clock().getTime() + claim.waitSeconds * 1000
   const resumeLane = await engine.lanes.resumeLane(pilotId, pilot.queueId)
   for (let look = 1; ; look++) {
     const lanes = engine.lanes.ofQueue(pilot.queueId)
-    const { rung, cancel } = engine.bell.arm([...lanes.map((l): BellKey => `lane:${l.laneId}`), `lane:${resumeLane}`, `pilot:${pilotId}`, 'lanes'])
+    const { rung, cancel } = engine.bell.arm([
+      ...lanes.map((l): BellKey => `lane:${l.laneId}`),
+      `lane:${resumeLane}`,
+      `pilot:${pilotId}`,
+      'lanes',
+    ])
     try {
       const reply = await claimOnce(engine, pilot, claim, resumeLane, look)
       const left = until - engine.clock().getTime()
@@ -43,10 +54,17 @@ export const claimJobs = async (engine: Engine, principal: Principal, pilotId: n
  * Those that ran before and want their slot back come first, then new work. What the pilot should cancel is looked up when nothing hurries: at the first look
  * only when it was rung for.
  */
-const claimOnce = async (engine: Engine, pilot: PilotRow, claim: Claim, resumeLane: number, look: number): Promise<ClaimReply | undefined> => {
+const claimOnce = async (
+  engine: Engine,
+  pilot: PilotRow,
+  claim: Claim,
+  resumeLane: number,
+  look: number,
+): Promise<ClaimReply | undefined> => {
   const resumed = await resumeWaiting(engine, pilot.id, claim, resumeLane)
   const rows = await claimNew(engine, pilot, claim, claim.cores - resumed.length)
-  if (look === 1 && rows.length === 0) rows.push(...(await store.claimedBefore(engine.db, pilot.id, claim.epoch, claim.claimSeq)))
+  if (look === 1 && rows.length === 0)
+    rows.push(...(await store.claimedBefore(engine.db, pilot.id, claim.epoch, claim.claimSeq)))
   const mayCancel = look > 1 || engine.rungPilots.delete(pilot.id) || rows.length === 0
   const cancel = mayCancel ? await cancelsFor(engine.db, pilot.id, claim.epoch) : []
   if (cancel.length + resumed.length + rows.length === 0) return undefined
@@ -56,7 +74,13 @@ const claimOnce = async (engine: Engine, pilot: PilotRow, claim: Claim, resumeLa
 const resumeWaiting = async (engine: Engine, pilotId: number, claim: Claim, laneId: number) => {
   if (claim.cores === 0 || !engine.lanes.mayHaveWork(laneId)) return []
   const { tick } = engine.lanes
-  const resumed = await store.claimResumes(engine.db, { laneId, limit: claim.cores, pilotId, epoch: claim.epoch, now: engine.clock() })
+  const resumed = await store.claimResumes(engine.db, {
+    laneId,
+    limit: claim.cores,
+    pilotId,
+    epoch: claim.epoch,
+    now: engine.clock(),
+  })
   if (resumed.length < claim.cores) engine.lanes.claimed(laneId, { emptied: true, tick })
   return resumed
 }
@@ -69,16 +93,35 @@ const claimNew = async (engine: Engine, pilot: PilotRow, claim: Claim, cores: nu
     const plan = planClaim(engine.lanes.ofQueue(pilot.queueId), room)
     if (!plan) break
     const { tick } = engine.lanes
-    const { picked, rows } = await store.claimReady(engine.db, { plan: plan.lanes, limit: plan.limit, from: claimable, pilotId: pilot.id, epoch: claim.epoch, claimSeq: claim.claimSeq, part: got.length, now: engine.clock() })
+    const { picked, rows } = await store.claimReady(engine.db, {
+      plan: plan.lanes,
+      limit: plan.limit,
+      from: claimable,
+      pilotId: pilot.id,
+      epoch: claim.epoch,
+      claimSeq: claim.claimSeq,
+      part: got.length,
+      now: engine.clock(),
+    })
     await noteClaimed(engine, plan, rows, picked < plan.limit, tick)
     got.push(...rows)
-    room = { cores: room.cores - rows.length * plan.cores, memoryMb: room.memoryMb === null ? null : room.memoryMb - rows.length * plan.memoryMb, jobs: room.jobs - rows.length }
+    room = {
+      cores: room.cores - rows.length * plan.cores,
+      memoryMb: room.memoryMb === null ? null : room.memoryMb - rows.length * plan.memoryMb,
+      jobs: room.jobs - rows.length,
+    }
   }
   return got
 }
 
 /** What the claim learnt about its lanes: one that picked fewer rows than it might have walked all of them to their end. (Picked rows of cancelled jobs were dropped.) */
-const noteClaimed = async (engine: Engine, plan: ClaimPlan, rows: store.ClaimedRow[], emptied: boolean, tick: number) => {
+const noteClaimed = async (
+  engine: Engine,
+  plan: ClaimPlan,
+  rows: store.ClaimedRow[],
+  emptied: boolean,
+  tick: number,
+) => {
   const facts = await engine.tasks.get(new Set(rows.map((r) => r.taskId)))
   const highest = new Map<number, number>()
   for (const row of rows) {
@@ -101,8 +144,22 @@ const replyOf = async (
     claimSeq,
     jobs: rows.map((row) => {
       const task = facts.get(row.taskId)!
-      const token = jobToken(engine, { jobId: row.jobId, attempt: row.attempt, taskId: task.id, workflowId: task.workflowId, personId: task.ownerId, experimentId: task.experimentId })
-      return { jobId: showId('j', row.jobId), taskId: showId('t', row.taskId), index: row.index, attempt: row.attempt, args: valueOf(row.args, row.blob, row.bytes)!, token }
+      const token = jobToken(engine, {
+        jobId: row.jobId,
+        attempt: row.attempt,
+        taskId: task.id,
+        workflowId: task.workflowId,
+        personId: task.ownerId,
+        experimentId: task.experimentId,
+      })
+      return {
+        jobId: showId('j', row.jobId),
+        taskId: showId('t', row.taskId),
+        index: row.index,
+        attempt: row.attempt,
+        args: sentValue(row.args, row.blob, row.bytes)!,
+        token,
+      }
     }),
     resumed: resumed.map(named),
     tasks: [...facts.values()].map(claimedTask),
@@ -116,13 +173,13 @@ const claimedTask = (task: TaskFacts): ClaimedTask => ({
   ownerId: showId('u', task.ownerId),
   workflowId: showId('w', task.workflowId),
   payload: JSON.parse(task.payload),
-  common: valueOf(task.common, task.commonBlob, task.commonBytes),
+  common: sentValue(task.common, task.commonBlob, task.commonBytes),
   cores: task.cores,
   memoryMb: task.memoryMb,
   wallSeconds: task.wallSeconds,
 })
 
-export const valueOf = (text: string | null, blob: string | null, bytes: number | null): Value | null => {
+export const sentValue = (text: string | null, blob: string | null, bytes: number | null): Value | null => {
   if (text !== null) return { text }
   return blob !== null ? { blob, bytes: bytes ?? 0 } : null
 }

@@ -1,6 +1,6 @@
+import type { Db } from '../store/db.ts'
 import { clearHeldBy, lockJobs } from '../store/jobs.ts'
 import { dropTimers, lockDueTimers, type TimerRow } from '../store/timers.ts'
-import type { Db } from '../store/db.ts'
 import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { makeReady } from './moveJobs.ts'
@@ -12,8 +12,14 @@ const page = 500
 export const dueTimers = (engine: Engine): Promise<number> =>
   transact(engine, async (tx, effects) => {
     const due = await lockDueTimers(tx, engine.clock(), page)
-    await backOffsOver(engine, tx, effects, due.filter((timer) => timer.kind === 'backOff'))
-    for (const { id } of due.filter((timer) => timer.kind === 'driver')) await pauseSilentDriver(engine, tx, effects, id)
+    await backOffsOver(
+      engine,
+      tx,
+      effects,
+      due.filter((timer) => timer.kind === 'backOff'),
+    )
+    for (const { id } of due.filter((timer) => timer.kind === 'driver'))
+      await pauseSilentDriver(engine, tx, effects, id)
     return due.length
   })
 

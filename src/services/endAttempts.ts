@@ -2,11 +2,11 @@ import type { RemoteError } from '../contract/jobs.ts'
 import type { AttemptCause } from '../domain/job/causes.ts'
 import { decideRetry } from '../policy/retry/decide.ts'
 import type { Db } from '../store/db.ts'
-import * as store from '../store/jobs.ts'
 import type { LockedJob } from '../store/jobs.ts'
+import * as store from '../store/jobs.ts'
 import { dropHeld, heldOf } from '../store/pilots.ts'
-import { setTimers } from '../store/timers.ts'
 import type { TaskFacts } from '../store/tasks.ts'
+import { setTimers } from '../store/timers.ts'
 import type { Effects } from './effects.ts'
 import type { Engine } from './engine.ts'
 import { cancelledResult, errorText, type Happening, moveJobs } from './moveJobs.ts'
@@ -32,10 +32,31 @@ export const endAttempts = async (
   engine: Engine,
   tx: Db,
   effects: Effects,
-  { jobs, ending, why, ends, heldBy }: { jobs: LockedJob[]; ending: 'lost' | 'returned' | 'cancelled' | 'failed'; why: string; ends?: Map<number, BadEnd>; heldBy?: number },
+  {
+    jobs,
+    ending,
+    why,
+    ends,
+    heldBy,
+  }: {
+    jobs: LockedJob[]
+    ending: 'lost' | 'returned' | 'cancelled' | 'failed'
+    why: string
+    ends?: Map<number, BadEnd>
+    heldBy?: number
+  },
 ): Promise<number> => {
   if (jobs.length === 0) return 0
-  const holds = new Map((await heldOf(tx, jobs.map((j) => j.id))).filter((h) => heldBy === undefined || h.pilotId === heldBy).map((h) => [h.jobId, h]))
+  const holds = new Map(
+    (
+      await heldOf(
+        tx,
+        jobs.map((j) => j.id),
+      )
+    )
+      .filter((h) => heldBy === undefined || h.pilotId === heldBy)
+      .map((h) => [h.jobId, h]),
+  )
   const ours = jobs.filter((job) => holds.get(job.id)?.attempt === job.attempt)
   if (ours.length === 0) return 0
   const now = engine.clock()
@@ -62,7 +83,10 @@ export const endAttempts = async (
       }
     }),
   )
-  await dropHeld(tx, ours.map((j) => j.id))
+  await dropHeld(
+    tx,
+    ours.map((j) => j.id),
+  )
   const happenings = await whatFollows(engine, tx, ours, ending, why, ends)
   const moved = await moveJobs(engine, tx, effects, happenings)
   await keepTimers(tx, effects, happenings.filter((h) => h.heldBy === 'timer') as Waiting[], now)
@@ -90,28 +114,68 @@ const whatFollows = async (
   const facts = await engine.tasks.get(new Set(jobs.map((j) => j.taskId)), tx)
   const spent = new Map<number, Partial<Record<AttemptCause, number>>>()
   if (ending === 'lost' || ending === 'failed')
-    for (const { jobId, cause, n } of await store.causesSoFar(tx, jobs.map((j) => j.id))) spent.set(jobId, { ...spent.get(jobId), [cause]: n })
+    for (const { jobId, cause, n } of await store.causesSoFar(
+      tx,
+      jobs.map((j) => j.id),
+    ))
+      spent.set(jobId, { ...spent.get(jobId), [cause]: n })
   return jobs.map((job): Happening => {
     // Who asked to cancel a job wants no further attempt of it, however this one ended.
-    if (ending === 'cancelled' || job.cancelAsked) return { job, trigger: 'cancelConfirmed', why, result: cancelledResult(why) }
+    if (ending === 'cancelled' || job.cancelAsked)
+      return { job, trigger: 'cancelConfirmed', why, result: cancelledResult(why) }
     if (ending === 'returned') return { job, trigger: 'returned', why }
-    return afterFailure(job, facts.get(job.taskId)!, ends?.get(job.id) ?? { cause: 'lost', error: null }, spent.get(job.id) ?? {}, why)
+    return afterFailure(
+      job,
+      facts.get(job.taskId)!,
+      ends?.get(job.id) ?? { cause: 'lost', error: null },
+      spent.get(job.id) ?? {},
+      why,
+    )
   })
 }
 
-const afterFailure = (job: LockedJob, task: TaskFacts, end: BadEnd, soFar: Partial<Record<AttemptCause, number>>, why: string): Happening => {
-  const decision = decideRetry({ cause: end.cause, soFar, limits: { user: task.attemptsUser, site: task.attemptsSite, lost: task.attemptsLost } })
+const afterFailure = (
+  job: LockedJob,
+  task: TaskFacts,
+  end: BadEnd,
+  soFar: Partial<Record<AttemptCause, number>>,
+  why: string,
+): Happening => {
+  const decision = decideRetry({
+    cause: end.cause,
+    soFar,
+    limits: { user: task.attemptsUser, site: task.attemptsSite, lost: task.attemptsLost },
+  })
   if (decision.kind === 'giveUp') {
     const error = end.error ? JSON.stringify(end.error) : errorText('Lost', why)
-    return { job, trigger: 'gaveUp', why: decision.why, result: { value: null, blob: null, bytes: null, cause: end.cause, error } }
+    return {
+      job,
+      trigger: 'gaveUp',
+      why: decision.why,
+      result: { value: null, blob: null, bytes: null, cause: end.cause, error },
+    }
   }
   if (end.cause === 'lost') return { job, trigger: 'lost', why: decision.why }
-  const waiting: Waiting = { job, trigger: 'willRetry', why: decision.why, heldBy: 'timer', waitSeconds: decision.waitSeconds }
+  const waiting: Waiting = {
+    job,
+    trigger: 'willRetry',
+    why: decision.why,
+    heldBy: 'timer',
+    waitSeconds: decision.waitSeconds,
+  }
   return waiting
 }
 
 const keepTimers = async (tx: Db, effects: Effects, waiting: Waiting[], now: Date) => {
   if (waiting.length === 0) return
-  await setTimers(tx, waiting.map(({ job, waitSeconds, why }) => ({ kind: 'backOff', id: job.id, at: new Date(now.getTime() + waitSeconds * 1000), why: why ?? '' })))
+  await setTimers(
+    tx,
+    waiting.map(({ job, waitSeconds, why }) => ({
+      kind: 'backOff',
+      id: job.id,
+      at: new Date(now.getTime() + waitSeconds * 1000),
+      why: why ?? '',
+    })),
+  )
   effects.ring('agent:timers')
 }

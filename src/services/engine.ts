@@ -4,8 +4,8 @@ import { Bell } from '../lib/wake.ts'
 import type { Storage } from '../ports/storage.ts'
 import type { Database, Db } from '../store/db.ts'
 import { secretKey } from '../store/people.ts'
-import { taskFacts, type TaskFacts } from '../store/tasks.ts'
-import { workflowOwner, type WorkflowOwner } from '../store/workflows.ts'
+import { type TaskFacts, taskFacts } from '../store/tasks.ts'
+import { type WorkflowOwner, workflowOwner } from '../store/workflows.ts'
 import { Effects } from './effects.ts'
 import { Hub } from './hub.ts'
 import { Lanes } from './lanes.ts'
@@ -40,7 +40,12 @@ export type Limits = { maxBlobBytes: number; leaseSeconds: number; renewSeconds:
  * Leases: renewed every 15 s, suspect after 45 s of silence (DESIGN §5; Kubernetes: 40 s). A value or file has at most 1 GB.
  * A driver that is silent for 60 s pauses its workflow.
  */
-export const defaultLimits: Limits = { maxBlobBytes: 1_000_000_000, leaseSeconds: 45, renewSeconds: 15, driverSeconds: 60 }
+export const defaultLimits: Limits = {
+  maxBlobBytes: 1_000_000_000,
+  leaseSeconds: 45,
+  renewSeconds: 15,
+  driverSeconds: 60,
+}
 
 export const makeEngine = async ({
   db,
@@ -77,7 +82,10 @@ export const makeEngine = async ({
     lanes: new Lanes(db, bell),
     tasks: new TaskCache(db),
     workflows: new WorkflowCache(db),
-    keys: { jobs: await secretKey(db, 'jobs', randomBytes(32)), content: await secretKey(db, 'content', randomBytes(32)) },
+    keys: {
+      jobs: await secretKey(db, 'jobs', randomBytes(32)),
+      content: await secretKey(db, 'content', randomBytes(32)),
+    },
     limits,
   }
   return engine

@@ -23,23 +23,59 @@ export const explainJob = async (engine: Engine, principal: Principal, id: numbe
 export const explainTask = async (engine: Engine, principal: Principal, id: number): Promise<Explanation> => {
   await seeTask(engine, principal, id)
   const task = await getTask(engine, principal, id)
-  const counts = Object.entries(task.counts).filter(([state]) => state !== 'total').map(([state, n]) => `${n} ${state}`)
-  const own = { subject: task.id, state: task.state, evidence: [`${task.counts.total} jobs: ${counts.join(', ') || 'none yet'}`] }
+  const counts = Object.entries(task.counts)
+    .filter(([state]) => state !== 'total')
+    .map(([state, n]) => `${n} ${state}`)
+  const own = {
+    subject: task.id,
+    state: task.state,
+    evidence: [`${task.counts.total} jobs: ${counts.join(', ') || 'none yet'}`],
+  }
   const jobId = task.state === 'done' ? undefined : await store.tellingJob(engine.db, id)
   if (jobId === undefined) return { ...own, cause: task.state, sentence: taskSentences[task.state], remedy: null }
   const job = decide(await factsOf(engine, jobId), engine.clock())
-  return { ...own, cause: job.cause, sentence: `${taskSentences[task.state]}; ${job.subject}: ${job.sentence}`, evidence: [...own.evidence, ...job.evidence], remedy: job.remedy }
+  return {
+    ...own,
+    cause: job.cause,
+    sentence: `${taskSentences[task.state]}; ${job.subject}: ${job.sentence}`,
+    evidence: [...own.evidence, ...job.evidence],
+    remedy: job.remedy,
+  }
 }
 
 export const explainWorkflow = async (engine: Engine, principal: Principal, id: number): Promise<Explanation> => {
   const workflow = await getWorkflow(engine, principal, id)
-  const own = { subject: workflow.id, state: workflow.state, evidence: [`${workflow.tasks.ended} of ${workflow.tasks.total} tasks ended`, ...(workflow.why ? [workflow.why] : [])] }
+  const own = {
+    subject: workflow.id,
+    state: workflow.state,
+    evidence: [
+      `${workflow.tasks.ended} of ${workflow.tasks.total} tasks ended`,
+      ...(workflow.why ? [workflow.why] : []),
+    ],
+  }
   if (workflow.state === 'paused')
-    return { ...own, cause: 'driver_silent', sentence: 'its driver fell silent', remedy: 'start the program again, or culm cancel it' }
+    return {
+      ...own,
+      cause: 'driver_silent',
+      sentence: 'its driver fell silent',
+      remedy: 'start the program again, or culm cancel it',
+    }
   const taskId = workflow.state === 'done' ? undefined : await store.tellingTask(engine.db, id)
-  if (taskId === undefined) return { ...own, cause: workflow.state, sentence: workflow.error?.message.split('\n')[0] ?? workflowSentences[workflow.state], remedy: null }
+  if (taskId === undefined)
+    return {
+      ...own,
+      cause: workflow.state,
+      sentence: workflow.error?.message.split('\n')[0] ?? workflowSentences[workflow.state],
+      remedy: null,
+    }
   const task = await explainTask(engine, principal, taskId)
-  return { ...own, cause: task.cause, sentence: `${workflowSentences[workflow.state]}; ${task.subject}: ${task.sentence}`, evidence: [...own.evidence, ...task.evidence], remedy: task.remedy }
+  return {
+    ...own,
+    cause: task.cause,
+    sentence: `${workflowSentences[workflow.state]}; ${task.subject}: ${task.sentence}`,
+    evidence: [...own.evidence, ...task.evidence],
+    remedy: task.remedy,
+  }
 }
 
 const factsOf = async (engine: Engine, id: number): Promise<JobFacts> => {
@@ -73,7 +109,9 @@ const factsOf = async (engine: Engine, id: number): Promise<JobFacts> => {
     waitsFor: parents.map((p) => ({ id: showId(p.noun, p.id), state: p.state })),
     retryAt: timer?.at ?? null,
     retryWhy: timer?.why ?? null,
-    pilot: holder ? { id: showId('p', holder.id), state: holder.state, host: holder.host, seenAt: holder.seenAt } : null,
+    pilot: holder
+      ? { id: showId('p', holder.id), state: holder.state, host: holder.host, seenAt: holder.seenAt }
+      : null,
     earlierCauses: attempts.slice(0, -1).flatMap((a) => (a.cause ? [a.cause] : [])),
     queues,
   }

@@ -3,8 +3,8 @@ import { workflowHasEnded } from '../domain/workflow/states.ts'
 import { showId } from '../lib/ids.ts'
 import { step } from '../lib/machine.ts'
 import { taskTriggerOf } from '../policy/advance/ends.ts'
-import type { Db } from '../store/db.ts'
 import { type FoldedTask, foldTaskDeltas, takeFoldLock } from '../store/counters.ts'
+import type { Db } from '../store/db.ts'
 import { decrementUnmet, pendingJobsOf, releaseTaskEdge, taskChildren } from '../store/edges.ts'
 import { lockJobs } from '../store/jobs.ts'
 import * as store from '../store/tasks.ts'
@@ -53,16 +53,39 @@ const moveFolded = async (engine: Engine, tx: Db, effects: Effects, folded: Fold
     const trigger = taskTriggerOf({ ...task, state: row.state, isClosed: row.closed, jobs: row.jobs })
     const stepped = trigger && step(taskTable, row.state, trigger)
     if (!trigger || !stepped || stepped.kind === 'stale') continue
-    moves.push({ id: row.id, workflowId: row.workflowId, from: stepped.from, to: stepped.to, trigger, why: whyOf(task, trigger), ended: taskHasEnded(stepped.to) })
+    moves.push({
+      id: row.id,
+      workflowId: row.workflowId,
+      from: stepped.from,
+      to: stepped.to,
+      trigger,
+      why: whyOf(task, trigger),
+      ended: taskHasEnded(stepped.to),
+    })
   }
   if (moves.length > 0) await store.moveTasks(tx, moves, now)
   for (const m of moves)
-    effects.moves.push({ workflowId: m.workflowId, move: { noun: 'task', id: showId('t', m.id), from: m.from, to: m.to, trigger: m.trigger, why: m.why, at: now.toISOString() } })
-  return moves.filter((m) => m.ended).map((m) => ({ id: m.id, workflowId: m.workflowId, trigger: m.trigger as TaskTrigger }))
+    effects.moves.push({
+      workflowId: m.workflowId,
+      move: {
+        noun: 'task',
+        id: showId('t', m.id),
+        from: m.from,
+        to: m.to,
+        trigger: m.trigger,
+        why: m.why,
+        at: now.toISOString(),
+      },
+    })
+  return moves
+    .filter((m) => m.ended)
+    .map((m) => ({ id: m.id, workflowId: m.workflowId, trigger: m.trigger as TaskTrigger }))
 }
 
 const whyOf = ({ finished, failed, cancelled, jobs }: FoldedTask, trigger: TaskTrigger): string | null =>
-  trigger === 'someFinished' || trigger === 'noneFinished' ? `finished ${finished}/${jobs}, ${failed} failed, ${cancelled} cancelled` : null
+  trigger === 'someFinished' || trigger === 'noneFinished'
+    ? `finished ${finished}/${jobs}, ${failed} failed, ${cancelled} cancelled`
+    : null
 
 /** A task is counted as come when its first delta is folded, which its submission wrote. */
 const countTasks = async (tx: Db, folded: FoldedTask[], ended: EndedTask[]) => {
@@ -77,7 +100,11 @@ const countTasks = async (tx: Db, folded: FoldedTask[], ended: EndedTask[]) => {
     of(workflowId).ended++
     if (trigger !== 'allFinished') of(workflowId).failed++
   }
-  if (byWorkflow.size > 0) await addWorkflowCounts(tx, [...byWorkflow.values()].sort((a, b) => a.workflowId - b.workflowId))
+  if (byWorkflow.size > 0)
+    await addWorkflowCounts(
+      tx,
+      [...byWorkflow.values()].sort((a, b) => a.workflowId - b.workflowId),
+    )
 }
 
 /** Tasks that waited for this one: released when it is done, cancelled when it ended otherwise. Jobs are locked before tasks, as everywhere. */
@@ -92,8 +119,20 @@ const tellTaskChildren = async (engine: Engine, tx: Db, effects: Effects, parent
     const left = await releaseTaskEdge(tx, parent.id, child.id)
     if (left?.unmet !== 0) continue
     await moveTask(engine, tx, effects, child.id, 'parentsReleased')
-    const free = new Set((await decrementUnmet(tx, locked.map((job) => ({ jobId: job.id, n: 1 })))).map((row) => row.id))
-    await moveJobs(engine, tx, effects, locked.filter((job) => free.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })))
+    const free = new Set(
+      (
+        await decrementUnmet(
+          tx,
+          locked.map((job) => ({ jobId: job.id, n: 1 })),
+        )
+      ).map((row) => row.id),
+    )
+    await moveJobs(
+      engine,
+      tx,
+      effects,
+      locked.filter((job) => free.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })),
+    )
   }
 }
 
@@ -102,13 +141,40 @@ const moveTask = async (engine: Engine, tx: Db, effects: Effects, id: number, tr
   const stepped = step(taskTable, row!.state, trigger)
   if (stepped.kind === 'stale') return
   const now = engine.clock()
-  await store.moveTasks(tx, [{ id, workflowId: row!.workflowId, from: stepped.from, to: stepped.to, trigger, why: null, ended: taskHasEnded(stepped.to) }], now)
-  effects.moves.push({ workflowId: row!.workflowId, move: { noun: 'task', id: showId('t', id), from: stepped.from, to: stepped.to, trigger, why: null, at: now.toISOString() } })
+  await store.moveTasks(
+    tx,
+    [
+      {
+        id,
+        workflowId: row!.workflowId,
+        from: stepped.from,
+        to: stepped.to,
+        trigger,
+        why: null,
+        ended: taskHasEnded(stepped.to),
+      },
+    ],
+    now,
+  )
+  effects.moves.push({
+    workflowId: row!.workflowId,
+    move: {
+      noun: 'task',
+      id: showId('t', id),
+      from: stepped.from,
+      to: stepped.to,
+      trigger,
+      why: null,
+      at: now.toISOString(),
+    },
+  })
 }
 
 /** A task may have slipped into a workflow while that ended: it is cancelled, as the others were. */
 const inEndedWorkflows = async (tx: Db, folded: FoldedTask[]): Promise<number[]> => {
-  const active = folded.filter((task) => !taskHasEnded(task.state) && task.state !== 'aborting').map((task) => task.workflowId)
+  const active = folded
+    .filter((task) => !taskHasEnded(task.state) && task.state !== 'aborting')
+    .map((task) => task.workflowId)
   if (active.length === 0) return []
   return (await workflowStates(tx, [...new Set(active)])).filter((w) => workflowHasEnded(w.state)).map((w) => w.id)
 }

@@ -95,6 +95,7 @@ export class Hub {
 export const inScope = (scope: Subscriber['scope'], parentJobId: number | null): boolean =>
   scope === 'all' || (scope === 'driver' ? parentJobId === null : scope === parentJobId)
 
-export const scopeOf = (text: string): Subscriber['scope'] => (text === 'all' || text === 'driver' ? text : Number(text.slice(1)))
+export const scopeOf = (text: string): Subscriber['scope'] =>
+  text === 'all' || text === 'driver' ? text : Number(text.slice(1))
 
 export const jobScope = (jobId: number): string => showId('j', jobId)

@@ -27,16 +27,25 @@ export const withKey = async <Reply>(
   const before = await known()
   if (before) return before
   const told: Effects[] = []
-  const reply = await engine.db.begin(async (tx) => {
-    told.length = 0
-    const reply = await act(within(engine, tx, told))
-    const kept = await keepReply(tx, { personId, route, key, body: digest, reply: JSON.stringify(reply), now: engine.clock() })
-    if (kept === 0) throw new AnotherWasFirst()
-    return reply
-  }).catch((error) => {
-    if (error instanceof AnotherWasFirst) return undefined
-    throw error
-  })
+  const reply = await engine.db
+    .begin(async (tx) => {
+      told.length = 0
+      const reply = await act(within(engine, tx, told))
+      const kept = await keepReply(tx, {
+        personId,
+        route,
+        key,
+        body: digest,
+        reply: JSON.stringify(reply),
+        now: engine.clock(),
+      })
+      if (kept === 0) throw new AnotherWasFirst()
+      return reply
+    })
+    .catch((error) => {
+      if (error instanceof AnotherWasFirst) return undefined
+      throw error
+    })
   if (reply === undefined) return (await known()) ?? Promise.reject(fault('key_in_flight'))
   for (const effects of told) engine.tell(effects)
   return reply

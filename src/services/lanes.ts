@@ -1,7 +1,7 @@
+import type { QueueState } from '../domain/queue/states.ts'
 import type { Bell } from '../lib/wake.ts'
 import type { QueueFacts } from '../policy/broker/decide.ts'
 import type { LaneFacts } from '../policy/share/plan.ts'
-import type { QueueState } from '../domain/queue/states.ts'
 import type { Db } from '../store/db.ts'
 import { allLanes, allQueues, ensureLane, type LaneRow, lanesWithWork } from '../store/lanes.ts'
 import type { BellKey } from './engine.ts'
@@ -32,7 +32,12 @@ export class Lanes {
   /** Reads lanes and queues again and rings for those with work. */
   async refresh(): Promise<void> {
     for (const row of await allLanes(this.#db)) this.#add(row)
-    this.#queues = (await allQueues(this.#db)).map(({ id, name, state }) => ({ id, name, state: state as QueueState, maxSlots: null }))
+    this.#queues = (await allQueues(this.#db)).map(({ id, name, state }) => ({
+      id,
+      name,
+      state: state as QueueState,
+      maxSlots: null,
+    }))
     const ids = [...this.#lanes.keys()]
     for (const { id } of ids.length > 0 ? await lanesWithWork(this.#db, ids) : []) this.enqueued(id, 0)
   }
@@ -54,7 +59,10 @@ export class Lanes {
   }
 
   /** A claim that began at `tick` took up to that rank; `emptied`: and there was nothing more. */
-  claimed(laneId: number, { highestRank = 0, emptied, tick }: { highestRank?: number; emptied: boolean; tick: number }): void {
+  claimed(
+    laneId: number,
+    { highestRank = 0, emptied, tick }: { highestRank?: number; emptied: boolean; tick: number },
+  ): void {
     const lane = this.#lanes.get(laneId)
     if (!lane || lane.enqueuedAt > tick) return
     lane.low = emptied ? 0 : Math.max(lane.low, highestRank)
@@ -67,21 +75,43 @@ export class Lanes {
 
   /** Lanes from which pilots of the queue take work, as the plan of a claim sees them. */
   ofQueue(queueId: number): (LaneFacts & { purpose: LaneRow['purpose'] })[] {
-    return (this.#byQueue.get(queueId) ?? []).map((lane) => ({ laneId: lane.id, cores: lane.cores, memoryMb: lane.memoryMb, low: lane.low, mayHaveWork: lane.mayHaveWork, purpose: lane.purpose }))
+    return (this.#byQueue.get(queueId) ?? []).map((lane) => ({
+      laneId: lane.id,
+      cores: lane.cores,
+      memoryMb: lane.memoryMb,
+      low: lane.low,
+      mayHaveWork: lane.mayHaveWork,
+      purpose: lane.purpose,
+    }))
   }
 
   async workLane(queueIds: number[], cores: number, memoryMb: number): Promise<number> {
     const known = [...(this.#byQueue.get(queueIds[0]!) ?? [])].find(
-      (l) => l.purpose === 'work' && l.cores === cores && l.memoryMb === memoryMb && l.queueIds.length === queueIds.length && l.queueIds.every((q, i) => q === queueIds[i]),
+      (l) =>
+        l.purpose === 'work' &&
+        l.cores === cores &&
+        l.memoryMb === memoryMb &&
+        l.queueIds.length === queueIds.length &&
+        l.queueIds.every((q, i) => q === queueIds[i]),
     )
     if (known) return known.id
-    return this.#add(await ensureLane(this.#db, { purpose: 'work', queueIds, shareId: 1, cores, memoryMb, pilotId: 0 })).id
+    return this.#add(await ensureLane(this.#db, { purpose: 'work', queueIds, shareId: 1, cores, memoryMb, pilotId: 0 }))
+      .id
   }
 
   /** Where the jobs of one pilot wait that awaited calls of their own and want their slot back. */
   async resumeLane(pilotId: number, queueId: number): Promise<number> {
     for (const lane of this.#lanes.values()) if (lane.purpose === 'resume' && lane.pilotId === pilotId) return lane.id
-    return this.#add(await ensureLane(this.#db, { purpose: 'resume', queueIds: [queueId], shareId: 1, cores: 1, memoryMb: 0, pilotId })).id
+    return this.#add(
+      await ensureLane(this.#db, {
+        purpose: 'resume',
+        queueIds: [queueId],
+        shareId: 1,
+        cores: 1,
+        memoryMb: 0,
+        pilotId,
+      }),
+    ).id
   }
 
   #add(row: LaneRow): Lane {

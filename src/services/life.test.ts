@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest'
+import { eventually, startTestServer, type TestServer } from '../../test/support/server.ts'
 import type { Client } from '../contract/client.ts'
 import type { ClaimReply, Report } from '../contract/pilots.ts'
-import { eventually, startTestServer, type TestServer } from '../../test/support/server.ts'
 
 let server: TestServer
 let user: Client
@@ -13,27 +13,53 @@ beforeAll(async () => {
 const command = { kind: 'command' as const, command: ['true'] }
 const text = (value: unknown) => ({ text: JSON.stringify(value) })
 
-const newWorkflow = async (kind: 'function' | 'tasks' = 'function') => (await user.call('createWorkflow', { body: { name: 'a workflow', kind } })).workflowId
+const newWorkflow = async (kind: 'function' | 'tasks' = 'function') =>
+  (await user.call('createWorkflow', { body: { name: 'a workflow', kind } })).workflowId
 
 const submit = (workflowId: `w${number}`, n: number, more: object = {}) =>
-  user.call('submitTask', { body: { workflowId, name: 'a task', payload: command, jobs: Array.from({ length: n }, (_, i) => ({ args: text({ a: [i] }) })), ...more } })
+  user.call('submitTask', {
+    body: {
+      workflowId,
+      name: 'a task',
+      payload: command,
+      jobs: Array.from({ length: n }, (_, i) => ({ args: text({ a: [i] }) })),
+      ...more,
+    },
+  })
 
 let pilots = 0
 const newPilot = async (slots = 100) => {
-  const { pilotId, epoch } = await server.pilot.call('registerPilot', { body: { name: `pilot-${++pilots}`, queue: 'local', slots, host: 'here', version: '1' } })
+  const { pilotId, epoch } = await server.pilot.call('registerPilot', {
+    body: { name: `pilot-${++pilots}`, queue: 'local', slots, host: 'here', version: '1' },
+  })
   let claimSeq = 0
   return {
     pilotId,
     epoch,
     claim: (waitSeconds = 5, jobs = slots, seq = ++claimSeq): Promise<ClaimReply> =>
-      server.pilot.call('claim', { params: { id: pilotId }, body: { epoch, claimSeq: seq, cores: slots, jobs, waitSeconds } }),
-    report: (...reports: Report[]) => server.pilot.call('report', { params: { id: pilotId }, body: { epoch, reports } }),
+      server.pilot.call('claim', {
+        params: { id: pilotId },
+        body: { epoch, claimSeq: seq, cores: slots, jobs, waitSeconds },
+      }),
+    report: (...reports: Report[]) =>
+      server.pilot.call('report', { params: { id: pilotId }, body: { epoch, reports } }),
     leave: () => server.pilot.call('leavePilot', { params: { id: pilotId }, body: { epoch } }),
   }
 }
 
-const finished = (job: ClaimReply['jobs'][number], value: unknown = null): Report => ({ jobId: job.jobId, attempt: job.attempt, what: 'finished', value: text(value) })
-const failed = (job: { jobId: Report['jobId']; attempt: number }, cause: Report['cause']): Report => ({ jobId: job.jobId, attempt: job.attempt, what: 'failed', cause, error: { type: 'Oops', message: 'no' } })
+const finished = (job: ClaimReply['jobs'][number], value: unknown = null): Report => ({
+  jobId: job.jobId,
+  attempt: job.attempt,
+  what: 'finished',
+  value: text(value),
+})
+const failed = (job: { jobId: Report['jobId']; attempt: number }, cause: Report['cause']): Report => ({
+  jobId: job.jobId,
+  attempt: job.attempt,
+  what: 'failed',
+  cause,
+  error: { type: 'Oops', message: 'no' },
+})
 
 test('a task goes from its submission to its values, and the workflow that holds it ends with it', async () => {
   const workflowId = await newWorkflow('tasks')
@@ -53,7 +79,11 @@ test('a task goes from its submission to its values, and the workflow that holds
   }, 'the task is done')
   expect(task.counts).toEqual({ total: 3, finished: 3 })
   const workflow = await user.call('getWorkflow', { params: { id: workflowId } })
-  expect([workflow.state, workflow.tasks, workflow.jobs]).toEqual(['done', { total: 1, ended: 1, failed: 0 }, { total: 3, finished: 3 }])
+  expect([workflow.state, workflow.tasks, workflow.jobs]).toEqual([
+    'done',
+    { total: 1, ended: 1, failed: 0 },
+    { total: 3, finished: 3 },
+  ])
 })
 
 test('an open claim is answered when work comes', async () => {
@@ -95,7 +125,9 @@ test('the same journalled call is one task, also when it is asked twice at once'
   const made = await Promise.all([1, 2, 3, 4].map(() => submit(workflowId, 1, { call })))
   expect(new Set(made.map((m) => m.taskId)).size).toBe(1)
   expect(made.filter((m) => !m.known)).toHaveLength(1)
-  await expect(submit(workflowId, 1, { call: { key: 'square:2', epoch: 9 } })).rejects.toMatchObject({ code: 'driver_replaced' })
+  await expect(submit(workflowId, 1, { call: { key: 'square:2', epoch: 9 } })).rejects.toMatchObject({
+    code: 'driver_replaced',
+  })
   const pilot = await newPilot()
   await pilot.report(...(await pilot.claim()).jobs.map((j) => finished(j)))
 })
@@ -105,9 +137,12 @@ test('jobs wait for the jobs and tasks they need, and are released by the report
   const pilot = await newPilot()
   const first = await submit(workflowId, 2)
   const [a, b] = (await user.call('listJobs', { params: { id: first.taskId } })).items.map((j) => j.id)
-  const child = await user.call('submitTask', { body: { workflowId, name: 'child', payload: command, jobs: [{ args: text({}), after: [a!, b!] }] } })
+  const child = await user.call('submitTask', {
+    body: { workflowId, name: 'child', payload: command, jobs: [{ args: text({}), after: [a!, b!] }] },
+  })
   const last = await submit(workflowId, 2, { after: [child.taskId] })
-  const stateOf = async (id: `t${number}`) => (await user.call('listJobs', { params: { id } })).items.map((j) => j.state)
+  const stateOf = async (id: `t${number}`) =>
+    (await user.call('listJobs', { params: { id } })).items.map((j) => j.state)
   expect(await stateOf(child.taskId)).toEqual(['pending'])
   const claimed = await pilot.claim()
   expect(claimed.jobs.map((j) => j.taskId)).toEqual([first.taskId, first.taskId])
@@ -126,13 +161,22 @@ test('what needed a job that failed is cancelled, level by level, with the paren
   const workflowId = await newWorkflow()
   const pilot = await newPilot()
   const first = await submit(workflowId, 1)
-  const child = await user.call('submitTask', { body: { workflowId, name: 'child', payload: command, jobs: [{ args: text({}), after: [first.firstJobId!] }] } })
-  const grandchild = await user.call('submitTask', { body: { workflowId, name: 'grandchild', payload: command, jobs: [{ args: text({}), after: [child.firstJobId!] }] } })
+  const child = await user.call('submitTask', {
+    body: { workflowId, name: 'child', payload: command, jobs: [{ args: text({}), after: [first.firstJobId!] }] },
+  })
+  const grandchild = await user.call('submitTask', {
+    body: { workflowId, name: 'grandchild', payload: command, jobs: [{ args: text({}), after: [child.firstJobId!] }] },
+  })
   const { jobs } = await pilot.claim()
   await pilot.report(failed(jobs[0]!, 'user'))
   for (const { taskId } of [child, grandchild])
-    expect((await user.call('listOutcomes', { params: { id: taskId } })).items).toMatchObject([{ state: 'cancelled', cause: 'parent' }])
-  await eventually(async () => (await user.call('getTask', { params: { id: grandchild.taskId } })).state === 'failed', 'the last task failed')
+    expect((await user.call('listOutcomes', { params: { id: taskId } })).items).toMatchObject([
+      { state: 'cancelled', cause: 'parent' },
+    ])
+  await eventually(
+    async () => (await user.call('getTask', { params: { id: grandchild.taskId } })).state === 'failed',
+    'the last task failed',
+  )
 })
 
 test('a failure of the place is tried again after a while, a failure of the user is not', async () => {
@@ -141,26 +185,38 @@ test('a failure of the place is tried again after a while, a failure of the user
   const { jobs } = await pilot.claim()
   await pilot.report(failed(jobs[0]!, 'user'), failed(jobs[1]!, 'site'))
   const { items } = await user.call('listJobs', { params: { id: taskId } })
-  expect(items.map((j) => [j.state, j.heldBy])).toEqual([['failed', null], ['activated', 'timer']])
+  expect(items.map((j) => [j.state, j.heldBy])).toEqual([
+    ['failed', null],
+    ['activated', 'timer'],
+  ])
   const again = await pilot.claim(10)
   expect(again.jobs.map((j) => [j.index, j.attempt])).toEqual([[1, 2]])
   await pilot.report(finished(again.jobs[0]!))
   const job = await user.call('getJob', { params: { id: items[1]!.id } })
-  expect(job.attempts.map((a) => [a.attempt, a.end, a.cause])).toEqual([[1, 'failed', 'site'], [2, 'finished', null]])
+  expect(job.attempts.map((a) => [a.attempt, a.end, a.cause])).toEqual([
+    [1, 'failed', 'site'],
+    [2, 'finished', null],
+  ])
 })
 
 test('cancelling: what waits is cancelled at once, what runs is asked for, and a result that comes first wins', async () => {
   const pilot = await newPilot(2)
   const { taskId } = await submit(await newWorkflow(), 4)
   const { jobs } = await pilot.claim(5, 2)
-  expect(await user.call('cancelTask', { params: { id: taskId }, body: { why: 'enough' } })).toEqual({ cancelled: 2, asked: 2 })
+  expect(await user.call('cancelTask', { params: { id: taskId }, body: { why: 'enough' } })).toEqual({
+    cancelled: 2,
+    asked: 2,
+  })
   const word = await pilot.claim(5, 2)
   expect(word.jobs).toEqual([])
   expect(word.cancel.map((c) => c.jobId).sort()).toEqual(jobs.map((j) => j.jobId).sort())
   await pilot.report(finished(jobs[0]!), { jobId: jobs[1]!.jobId, attempt: 1, what: 'cancelled' })
   const { items } = await user.call('listJobs', { params: { id: taskId } })
   expect(items.map((j) => j.state)).toEqual(['finished', 'cancelled', 'cancelled', 'cancelled'])
-  await eventually(async () => (await user.call('getTask', { params: { id: taskId } })).state === 'aborted', 'the task is aborted')
+  await eventually(
+    async () => (await user.call('getTask', { params: { id: taskId } })).state === 'aborted',
+    'the task is aborted',
+  )
   await expect(user.call('cancelTask', { params: { id: taskId } })).rejects.toMatchObject({ code: 'not_cancellable' })
 })
 
@@ -181,13 +237,19 @@ test('a pilot that starts anew loses what its earlier self held; one that leaves
   const { taskId } = await submit(await newWorkflow(), 1)
   const body = { name: 'phoenix', queue: 'local', slots: 1, host: 'here', version: '1' }
   const first = await server.pilot.call('registerPilot', { body })
-  const claim = (epoch: number, claimSeq: number) => server.pilot.call('claim', { params: { id: first.pilotId }, body: { epoch, claimSeq, cores: 1, jobs: 1, waitSeconds: 5 } })
+  const claim = (epoch: number, claimSeq: number) =>
+    server.pilot.call('claim', {
+      params: { id: first.pilotId },
+      body: { epoch, claimSeq, cores: 1, jobs: 1, waitSeconds: 5 },
+    })
   const held = (await claim(1, 1)).jobs[0]!
   const second = await server.pilot.call('registerPilot', { body })
   expect([second.pilotId, second.epoch]).toEqual([first.pilotId, 2])
   await expect(claim(1, 2)).rejects.toMatchObject({ code: 'pilot_replaced' })
   expect((await claim(2, 1)).jobs).toMatchObject([{ jobId: held.jobId, attempt: 2 }])
-  expect(await server.pilot.call('leavePilot', { params: { id: first.pilotId }, body: { epoch: 2 } })).toEqual({ returned: 1 })
+  expect(await server.pilot.call('leavePilot', { params: { id: first.pilotId }, body: { epoch: 2 } })).toEqual({
+    returned: 1,
+  })
   const other = await newPilot()
   const { jobs } = await other.claim()
   expect(jobs[0]?.attempt).toBe(3)
@@ -201,7 +263,11 @@ test('the stream tells each outcome as it is registered, and resumes without a g
   const workflowId = await newWorkflow()
   const pilot = await newPilot()
   const ending = new AbortController()
-  const stream = await user.open('streamWorkflow', { params: { id: workflowId }, query: { kinds: 'outcome' }, signal: ending.signal })
+  const stream = await user.open('streamWorkflow', {
+    params: { id: workflowId },
+    query: { kinds: 'outcome' },
+    signal: ending.signal,
+  })
   const seen: { kind: string; id: string | null; data: unknown }[] = []
   const reading = (async () => {
     for await (const sent of stream) seen.push(sent)
@@ -214,7 +280,11 @@ test('the stream tells each outcome as it is registered, and resumes without a g
   ending.abort()
   await reading
   await pilot.report(finished(jobs[1]!, 'two'))
-  const resumed = await user.open('streamWorkflow', { params: { id: workflowId }, query: { kinds: 'outcome' }, lastId: cursor })
+  const resumed = await user.open('streamWorkflow', {
+    params: { id: workflowId },
+    query: { kinds: 'outcome' },
+    lastId: cursor,
+  })
   const outcomes: unknown[] = []
   for await (const { kind, data } of resumed) {
     if (kind === 'outcome') outcomes.push((data as { value: unknown }).value)
@@ -227,7 +297,10 @@ test('a task that no more can be added to says so, and parts of an open one are 
   const workflowId = await newWorkflow()
   const { taskId } = await submit(workflowId, 2, { open: true })
   const more = (firstIndex: number, n: number, close = false) =>
-    user.call('addJobs', { params: { id: taskId }, body: { firstIndex, jobs: Array.from({ length: n }, () => ({ args: text({}) })), close } })
+    user.call('addJobs', {
+      params: { id: taskId },
+      body: { firstIndex, jobs: Array.from({ length: n }, () => ({ args: text({}) })), close },
+    })
   expect((await more(2, 3)).known).toBe(false)
   expect((await more(2, 3)).known).toBe(true)
   await expect(more(9, 1)).rejects.toMatchObject({ code: 'invalid_input', data: { nextIndex: 5 } })
@@ -237,14 +310,19 @@ test('a task that no more can be added to says so, and parts of an open one are 
   const { jobs } = await pilot.claim()
   expect(jobs.map((j) => j.index)).toEqual([0, 1, 2, 3, 4, 5])
   await pilot.report(...jobs.map((j) => finished(j)))
-  await eventually(async () => (await user.call('getTask', { params: { id: taskId } })).state === 'done', 'the task is done')
+  await eventually(
+    async () => (await user.call('getTask', { params: { id: taskId } })).state === 'done',
+    'the task is done',
+  )
 })
 
 test('a keyed request has one effect and one reply; another body under its key is refused', async () => {
   const body = { name: 'keyed', kind: 'tasks' as const }
   const [a, b] = await Promise.all([1, 2].map(() => user.call('createWorkflow', { body, key: 'one-two' })))
   expect(a).toEqual(b)
-  await expect(user.call('createWorkflow', { body: { ...body, name: 'other' }, key: 'one-two' })).rejects.toMatchObject({ code: 'key_reused' })
+  await expect(user.call('createWorkflow', { body: { ...body, name: 'other' }, key: 'one-two' })).rejects.toMatchObject(
+    { code: 'key_reused' },
+  )
 })
 
 test('an ended workflow takes no more, and what it left running is cancelled', async () => {
@@ -252,7 +330,10 @@ test('an ended workflow takes no more, and what it left running is cancelled', a
   const { taskId } = await submit(workflowId, 1)
   await user.call('endWorkflow', { params: { id: workflowId }, body: { epoch: 1, state: 'done', value: text(42) } })
   await expect(submit(workflowId, 1)).rejects.toMatchObject({ code: 'workflow_ended' })
-  await eventually(async () => (await user.call('getTask', { params: { id: taskId } })).state === 'aborted', 'its task is aborted')
+  await eventually(
+    async () => (await user.call('getTask', { params: { id: taskId } })).state === 'aborted',
+    'its task is aborted',
+  )
   const workflow = await user.call('getWorkflow', { params: { id: workflowId } })
   expect([workflow.state, workflow.value]).toEqual(['done', text(42)])
 })

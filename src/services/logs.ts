@@ -1,8 +1,8 @@
 import { hasEnded } from '../domain/job/states.ts'
 import { readId } from '../lib/ids.ts'
 import { rungOrLater } from '../lib/wake.ts'
-import { logAfter, insertLogs } from '../store/logs.ts'
 import { taskOfJob } from '../store/jobs.ts'
+import { insertLogs, logAfter } from '../store/logs.ts'
 import { jobLineById } from '../store/views.ts'
 import type { Principal } from './authenticate.ts'
 import { type Engine, transact } from './engine.ts'
@@ -12,9 +12,21 @@ import { demand } from './rights.ts'
 type Chunk = { jobId: string; attempt: number; stream: 'stdout' | 'stderr'; offset: number; text: string }
 
 /** Keeps what jobs of this pilot printed. `kept` is less than was sent when parts were repeated or belong to an attempt that is not its. */
-export const keepLogs = async (engine: Engine, principal: Principal, pilotId: number, epoch: number, chunks: Chunk[]): Promise<{ kept: number }> => {
+export const keepLogs = async (
+  engine: Engine,
+  principal: Principal,
+  pilotId: number,
+  epoch: number,
+  chunks: Chunk[],
+): Promise<{ kept: number }> => {
   await livingPilot(engine, principal, pilotId, epoch)
-  const rows = chunks.map((c) => ({ jobId: readId('j', c.jobId)!, attempt: c.attempt, stream: c.stream, start: c.offset, body: Buffer.from(c.text) }))
+  const rows = chunks.map((c) => ({
+    jobId: readId('j', c.jobId)!,
+    attempt: c.attempt,
+    stream: c.stream,
+    start: c.offset,
+    body: Buffer.from(c.text),
+  }))
   const kept = await transact(engine, async (tx, effects) => {
     effects.ring(...rows.map((row) => `log:${row.jobId}` as const))
     return insertLogs(tx, pilotId, rows)
@@ -31,7 +43,12 @@ export const readLog = async (
   signal: AbortSignal,
 ) => {
   const taskId = await taskOfJob(engine.db, jobId)
-  demand(principal, 'read', taskId === undefined ? undefined : (await engine.tasks.get([taskId])).get(taskId), 'job_unknown')
+  demand(
+    principal,
+    'read',
+    taskId === undefined ? undefined : (await engine.tasks.get([taskId])).get(taskId),
+    'job_unknown',
+  )
   const until = engine.clock().getTime() + waitSeconds * 1000
   let quiet = waitSeconds === 0
   for (;;) {
@@ -44,7 +61,8 @@ export const readLog = async (
       // The last words come a moment after the report of the end, which does not wait for them.
       const ended = hasEnded(state) && rows.length === 0 && quiet
       quiet = hasEnded(state)
-      if (rows.length > 0 || ended || left <= 0 || signal.aborted) return { items: rows.map(chunkOf), next: String(rows.at(-1)?.seq ?? after), ended }
+      if (rows.length > 0 || ended || left <= 0 || signal.aborted)
+        return { items: rows.map(chunkOf), next: String(rows.at(-1)?.seq ?? after), ended }
       await rungOrLater(rung, Math.min(left, 1000), signal)
     } finally {
       cancel()

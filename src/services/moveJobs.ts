@@ -1,12 +1,12 @@
 import type { Outcome } from '../contract/jobs.ts'
 import type { AttemptCause, HeldBy } from '../domain/job/causes.ts'
-import { type JobEnd, type JobState, type JobTrigger, hasEnded, jobTable } from '../domain/job/states.ts'
+import { hasEnded, type JobEnd, type JobState, type JobTrigger, jobTable } from '../domain/job/states.ts'
 import { showId } from '../lib/ids.ts'
 import { step } from '../lib/machine.ts'
 import type { Db } from '../store/db.ts'
 import { childrenOf, decrementUnmet } from '../store/edges.ts'
-import * as store from '../store/jobs.ts'
 import type { LockedJob, ResultRow } from '../store/jobs.ts'
+import * as store from '../store/jobs.ts'
 import type { TaskFacts } from '../store/tasks.ts'
 import type { Effects } from './effects.ts'
 import type { Engine } from './engine.ts'
@@ -50,7 +50,14 @@ export const moveJobs = async (engine: Engine, tx: Db, effects: Effects, happeni
     now,
   )
   await registerEnds(tx, effects, moved, facts)
-  await makeReady(engine, tx, effects, moved.filter(({ happening, to }) => to === 'activated' && !happening.heldBy && happening.trigger !== 'woken').map((m) => m.happening.job.id))
+  await makeReady(
+    engine,
+    tx,
+    effects,
+    moved
+      .filter(({ happening, to }) => to === 'activated' && !happening.heldBy && happening.trigger !== 'woken')
+      .map((m) => m.happening.job.id),
+  )
   await tellChildren(engine, tx, effects, moved)
   effects.ring('agent:fold')
   return moved
@@ -59,7 +66,10 @@ export const moveJobs = async (engine: Engine, tx: Db, effects: Effects, happeni
 const registerEnds = async (tx: Db, effects: Effects, moved: Moved[], facts: Map<number, TaskFacts>) => {
   const ended = moved.filter((m) => hasEnded(m.to))
   if (ended.length === 0) return
-  await store.insertResults(tx, ended.map(({ happening: { job, result } }) => ({ jobId: job.id, ...(result ?? noResult) })))
+  await store.insertResults(
+    tx,
+    ended.map(({ happening: { job, result } }) => ({ jobId: job.id, ...(result ?? noResult) })),
+  )
   for (const { happening, to } of ended) {
     const task = facts.get(happening.job.taskId)!
     effects.outcomes.push({
@@ -91,7 +101,8 @@ export const outcomeOf = (
 export const makeReady = async (engine: Engine, tx: Db, effects: Effects, jobIds: number[]): Promise<void> => {
   if (jobIds.length === 0) return
   // `enqueued` also lowers the hint of the lane; ringing alone would leave these below it.
-  for (const { laneId } of await store.insertReady(tx, jobIds)) effects.afterwards(() => engine.lanes.enqueued(laneId, 0), `lane:${laneId}`)
+  for (const { laneId } of await store.insertReady(tx, jobIds))
+    effects.afterwards(() => engine.lanes.enqueued(laneId, 0), `lane:${laneId}`)
 }
 
 /** Children of what finished wait for one less; children of what ended otherwise are cancelled, and theirs, level by level. */
@@ -107,22 +118,52 @@ const tellChildren = async (engine: Engine, tx: Db, effects: Effects, moved: Mov
 export const releaseChildren = async (engine: Engine, tx: Db, effects: Effects, parentIds: number[]): Promise<void> => {
   const children = await childrenOf(tx, parentIds)
   if (children.length === 0) return
-  const locked = await store.lockJobs(tx, children.map((c) => c.childId))
-  const free = new Set((await decrementUnmet(tx, children.map((c) => ({ jobId: c.childId, n: c.n })))).map((row) => row.id))
-  await moveJobs(engine, tx, effects, locked.filter((job) => free.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })))
-}
-
-const cancelChildren = async (engine: Engine, tx: Db, effects: Effects, parentIds: number[]): Promise<void> => {
-  const children = await childrenOf(tx, parentIds)
-  const locked = await store.lockJobs(tx, children.map((c) => c.childId))
-  const why = `${parentIds.slice(0, 3).map((id) => showId('j', id)).join(', ')}${parentIds.length > 3 ? ' …' : ''} did not finish`
+  const locked = await store.lockJobs(
+    tx,
+    children.map((c) => c.childId),
+  )
+  const free = new Set(
+    (
+      await decrementUnmet(
+        tx,
+        children.map((c) => ({ jobId: c.childId, n: c.n })),
+      )
+    ).map((row) => row.id),
+  )
   await moveJobs(
     engine,
     tx,
     effects,
-    locked.map((job) => ({ job, trigger: 'parentFailed', why, result: { ...noResult, cause: 'parent', error: errorText('ParentFailed', why) } })),
+    locked.filter((job) => free.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })),
+  )
+}
+
+const cancelChildren = async (engine: Engine, tx: Db, effects: Effects, parentIds: number[]): Promise<void> => {
+  const children = await childrenOf(tx, parentIds)
+  const locked = await store.lockJobs(
+    tx,
+    children.map((c) => c.childId),
+  )
+  const why = `${parentIds
+    .slice(0, 3)
+    .map((id) => showId('j', id))
+    .join(', ')}${parentIds.length > 3 ? ' …' : ''} did not finish`
+  await moveJobs(
+    engine,
+    tx,
+    effects,
+    locked.map((job) => ({
+      job,
+      trigger: 'parentFailed',
+      why,
+      result: { ...noResult, cause: 'parent', error: errorText('ParentFailed', why) },
+    })),
   )
 }
 
 export const errorText = (type: string, message: string): string => JSON.stringify({ type, message })
-export const cancelledResult = (why: string): Omit<ResultRow, 'jobId'> => ({ ...noResult, cause: 'cancelled', error: errorText('Cancelled', why) })
+export const cancelledResult = (why: string): Omit<ResultRow, 'jobId'> => ({
+  ...noResult,
+  cause: 'cancelled',
+  error: errorText('Cancelled', why),
+})

@@ -4,12 +4,12 @@ import { type JobState, jobTable } from '../domain/job/states.ts'
 import { readId, showId } from '../lib/ids.ts'
 import { statesLeftBy } from '../lib/machine.ts'
 import type { Db } from '../store/db.ts'
-import * as store from '../store/jobs.ts'
 import type { FinishedRow, LockedJob } from '../store/jobs.ts'
+import * as store from '../store/jobs.ts'
 import { dropHeld, heldOf, setStarted } from '../store/pilots.ts'
 import type { Principal } from './authenticate.ts'
 import { Effects } from './effects.ts'
-import { endAttempts, type BadEnd } from './endAttempts.ts'
+import { type BadEnd, endAttempts } from './endAttempts.ts'
 import { type Engine, transact } from './engine.ts'
 import { moveJobs, outcomeOf } from './moveJobs.ts'
 import { pilotOnly } from './pilots.ts'
@@ -22,7 +22,13 @@ type Answer = ReportsReply['answers'][number]
  * Registers what a pilot reports. Jobs that finished well and have no children go by one statement; all else goes by the door. A repeated or
  * late report is `stale`, which tells the pilot to forget the job: whatever is registered stays.
  */
-export const reportJobs = async (engine: Engine, principal: Principal, pilotId: number, epoch: number, reports: readonly Report[]): Promise<ReportsReply> => {
+export const reportJobs = async (
+  engine: Engine,
+  principal: Principal,
+  pilotId: number,
+  epoch: number,
+  reports: readonly Report[],
+): Promise<ReportsReply> => {
   pilotOnly(principal)
   checkTexts(reports)
   const answers = new Map<string, Answer>()
@@ -30,16 +36,23 @@ export const reportJobs = async (engine: Engine, principal: Principal, pilotId: 
   const moved = plain.length > 0 ? await finishPlain(engine, pilotId, epoch, plain) : new Set<string>()
   for (const jobId of moved) answers.set(jobId, { jobId: jobId as Answer['jobId'], answer: 'moved', state: 'finished' })
   const rest = reports.filter((r) => !(r.what === 'finished' && moved.has(r.jobId)))
-  if (rest.length > 0) for (const answer of await reportByDoor(engine, pilotId, epoch, rest)) answers.set(answer.jobId, answer)
+  if (rest.length > 0)
+    for (const answer of await reportByDoor(engine, pilotId, epoch, rest)) answers.set(answer.jobId, answer)
   return { answers: reports.map((r) => answers.get(r.jobId)!) }
 }
 
 const checkTexts = (reports: readonly Report[]) => {
   for (const { jobId, value } of reports)
-    if (value && 'text' in value && (value.text.includes('\u0000') || !value.text.isWellFormed())) throw fault('invalid_text', `the value of ${jobId} holds a raw NUL or a lone surrogate`)
+    if (value && 'text' in value && (value.text.includes('\u0000') || !value.text.isWellFormed()))
+      throw fault('invalid_text', `the value of ${jobId} holds a raw NUL or a lone surrogate`)
 }
 
-const finishPlain = async (engine: Engine, pilotId: number, epoch: number, reports: readonly Report[]): Promise<Set<string>> => {
+const finishPlain = async (
+  engine: Engine,
+  pilotId: number,
+  epoch: number,
+  reports: readonly Report[],
+): Promise<Set<string>> => {
   const now = engine.clock()
   const rows = reports.map((r) => finishedRow(r, now)).sort((a, b) => a.jobId - b.jobId)
   const done = await store.finishJobs(engine.db, { rows, from: finishable, pilotId, epoch, now })
@@ -50,7 +63,10 @@ const finishPlain = async (engine: Engine, pilotId: number, epoch: number, repor
   for (const job of done) {
     const task = facts.get(job.taskId)!
     const row = byId.get(job.id)!
-    const outcome = outcomeOf({ ...job, attempt: row.attempt, state: 'finished' }, { value: row.value, blob: row.blob, bytes: row.bytes, cause: null, error: null })
+    const outcome = outcomeOf(
+      { ...job, attempt: row.attempt, state: 'finished' },
+      { value: row.value, blob: row.blob, bytes: row.bytes, cause: null, error: null },
+    )
     effects.outcomes.push({ workflowId: job.workflowId, parentJobId: task.parentJobId, outcome })
   }
   effects.ring('agent:fold', ...done.map((job) => `log:${job.id}` as const))
@@ -71,7 +87,9 @@ const finishedRow = (r: Report, now: Date): FinishedRow => ({
 
 /** A command has no value: it finishes with null. */
 const valueColumns = ({ value }: Report) =>
-  value && 'blob' in value ? { value: null, blob: value.blob, bytes: value.bytes } : { value: value?.text ?? 'null', blob: null, bytes: null }
+  value && 'blob' in value
+    ? { value: null, blob: value.blob, bytes: value.bytes }
+    : { value: value?.text ?? 'null', blob: null, bytes: null }
 
 /** Everything that is not the hot way, in one transaction, in the order of the reports. */
 const reportByDoor = (engine: Engine, pilotId: number, epoch: number, reports: readonly Report[]): Promise<Answer[]> =>
@@ -86,13 +104,24 @@ const reportByDoor = (engine: Engine, pilotId: number, epoch: number, reports: r
       const isOurs = hold?.pilotId === pilotId && hold.epoch === epoch && hold.attempt === report.attempt
       const to = job && isOurs ? await apply(engine, tx, effects, pilotId, job, report) : undefined
       if (job && to) jobs.set(job.id, { ...job, state: to })
-      answers.push({ jobId: report.jobId, answer: to ? 'moved' : job ? 'stale' : 'unknown', state: to ?? job?.state ?? null })
+      answers.push({
+        jobId: report.jobId,
+        answer: to ? 'moved' : job ? 'stale' : 'unknown',
+        state: to ?? job?.state ?? null,
+      })
     }
     return answers
   })
 
 /** The state after the report; undefined when it was stale. */
-const apply = async (engine: Engine, tx: Db, effects: Effects, pilotId: number, job: LockedJob, report: Report): Promise<JobState | undefined> => {
+const apply = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  pilotId: number,
+  job: LockedJob,
+  report: Report,
+): Promise<JobState | undefined> => {
   switch (report.what) {
     case 'starting':
       return moveOne(engine, tx, effects, job, 'staging')
@@ -111,17 +140,34 @@ const apply = async (engine: Engine, tx: Db, effects: Effects, pilotId: number, 
     case 'returned': {
       effects.ring(`log:${job.id}`)
       const why = report.error?.message ?? (report.what === 'returned' ? 'its pilot gave it back' : report.what)
-      const ended = await endAttempts(engine, tx, effects, { jobs: [job], ending: report.what, why, ends: new Map([[job.id, badEnd(report)]]), heldBy: pilotId })
+      const ended = await endAttempts(engine, tx, effects, {
+        jobs: [job],
+        ending: report.what,
+        why,
+        ends: new Map([[job.id, badEnd(report)]]),
+        heldBy: pilotId,
+      })
       return ended > 0 ? ((await store.lockJobs(tx, [job.id]))[0]?.state ?? undefined) : undefined
     }
   }
 }
 
-const moveOne = async (engine: Engine, tx: Db, effects: Effects, job: LockedJob, trigger: 'staging' | 'started' | 'awaits'): Promise<JobState | undefined> =>
-  (await moveJobs(engine, tx, effects, [{ job, trigger }]))[0]?.to
+const moveOne = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  job: LockedJob,
+  trigger: 'staging' | 'started' | 'awaits',
+): Promise<JobState | undefined> => (await moveJobs(engine, tx, effects, [{ job, trigger }]))[0]?.to
 
 /** What it awaited has come: it waits for a slot in the lane of its own pilot. */
-const wake = async (engine: Engine, tx: Db, effects: Effects, pilotId: number, job: LockedJob): Promise<JobState | undefined> => {
+const wake = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  pilotId: number,
+  job: LockedJob,
+): Promise<JobState | undefined> => {
   const [moved] = await moveJobs(engine, tx, effects, [{ job, trigger: 'woken' }])
   if (!moved) return undefined
   const laneId = await engine.lanes.resumeLane(pilotId, 0)
@@ -130,13 +176,37 @@ const wake = async (engine: Engine, tx: Db, effects: Effects, pilotId: number, j
   return moved.to
 }
 
-const finish = async (engine: Engine, tx: Db, effects: Effects, pilotId: number, job: LockedJob, report: Report): Promise<JobState | undefined> => {
+const finish = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  pilotId: number,
+  job: LockedJob,
+  report: Report,
+): Promise<JobState | undefined> => {
   const now = engine.clock()
   const row = finishedRow(report, now)
   const [hold] = await heldOf(tx, [job.id])
-  const [moved] = await moveJobs(engine, tx, effects, [{ job, trigger: 'succeeded', result: { value: row.value, blob: row.blob, bytes: row.bytes, cause: null, error: null } }])
+  const [moved] = await moveJobs(engine, tx, effects, [
+    {
+      job,
+      trigger: 'succeeded',
+      result: { value: row.value, blob: row.blob, bytes: row.bytes, cause: null, error: null },
+    },
+  ])
   if (!moved) return undefined
-  await store.insertAttempts(tx, [{ ...row, ending: 'finished', pilotId, sentAt: hold!.sentAt, cause: null, error: null, exitCode: null, signal: null }])
+  await store.insertAttempts(tx, [
+    {
+      ...row,
+      ending: 'finished',
+      pilotId,
+      sentAt: hold!.sentAt,
+      cause: null,
+      error: null,
+      exitCode: null,
+      signal: null,
+    },
+  ])
   await dropHeld(tx, [job.id])
   effects.ring(`log:${job.id}`)
   return moved.to

@@ -19,13 +19,29 @@ export const silentPilots = (engine: Engine): Promise<number> =>
       const held = await store.heldBy(tx, pilot.id)
       const { lost, nextLookAt } = decideRescue(held, pilot.seenAt, now)
       const since = `silent since ${pilot.seenAt.toISOString()}`
-      if (lost.length > 0) await endAttempts(engine, tx, effects, { jobs: await lockJobs(tx, lost), ending: 'lost', why: `its pilot is ${since}`, heldBy: pilot.id })
-      if (pilot.state === 'online') await store.movePilot(tx, { id: pilot.id, from: 'online', to: 'suspect', trigger: 'fellSilent', why: since, now })
+      if (lost.length > 0)
+        await endAttempts(engine, tx, effects, {
+          jobs: await lockJobs(tx, lost),
+          ending: 'lost',
+          why: `its pilot is ${since}`,
+          heldBy: pilot.id,
+        })
+      if (pilot.state === 'online')
+        await store.movePilot(tx, {
+          id: pilot.id,
+          from: 'online',
+          to: 'suspect',
+          trigger: 'fellSilent',
+          why: since,
+          now,
+        })
       if (nextLookAt) await store.deferSilent(tx, pilot.id, nextLookAt)
-      else if (pilot.state === 'suspect' || held.length === 0) await store.movePilot(tx, { id: pilot.id, from: 'suspect', to: 'gone', trigger: 'gaveUpOn', why: since, now })
+      else if (pilot.state === 'suspect' || held.length === 0)
+        await store.movePilot(tx, { id: pilot.id, from: 'suspect', to: 'gone', trigger: 'gaveUpOn', why: since, now })
     }
     return silent.length
   })
 
 /** Time in which nobody here could hear is not silence: called at a start, and after a gap. */
-export const forgiveSilence = (engine: Engine): Promise<number> => store.extendLeases(engine.db, leaseEnd(engine, engine.clock()))
+export const forgiveSilence = (engine: Engine): Promise<number> =>
+  store.extendLeases(engine.db, leaseEnd(engine, engine.clock()))

@@ -1,7 +1,7 @@
-import { fault } from '../contract/faults.ts'
 import type { Value } from '../contract/base.ts'
+import { fault } from '../contract/faults.ts'
 import type { NewJob, NewTask, SubmittedTask } from '../contract/tasks.ts'
-import { jobEnds, type JobState } from '../domain/job/states.ts'
+import { type JobState, jobEnds } from '../domain/job/states.ts'
 import { taskHasEnded } from '../domain/task/states.ts'
 import { workflowHasEnded } from '../domain/workflow/states.ts'
 import { readId, showId } from '../lib/ids.ts'
@@ -13,10 +13,10 @@ import { jobIdsFrom, lockJobs } from '../store/jobs.ts'
 import { insertJobs, insertTask, knownCall, lockTasks, type NewJobRows, type NewTaskRow } from '../store/tasks.ts'
 import { workflowById } from '../store/workflows.ts'
 import type { Principal } from './authenticate.ts'
-import { experimentOf, demand } from './rights.ts'
 import { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { errorText, moveJobs } from './moveJobs.ts'
+import { demand, experimentOf } from './rights.ts'
 
 /**
  * Takes a task with its jobs. Without edges it is one statement: one trip, one commit, and whoever waits for work is woken. A call that the journal knows
@@ -29,14 +29,20 @@ export const submitTask = async (engine: Engine, principal: Principal, task: New
   checkTexts(task)
   const laneId = await laneFor(engine, task)
   const row = rowOf(principal, task, workflowId, laneId)
-  const call = task.call ? { scope: principal.kind === 'job' ? principal.jobId : 0, key: task.call.key, epoch: task.call.epoch } : null
+  const call = task.call
+    ? { scope: principal.kind === 'job' ? principal.jobId : 0, key: task.call.key, epoch: task.call.epoch }
+    : null
   const hasEdges = (task.after?.length ?? 0) > 0 || task.jobs.some((j) => j.after && j.after.length > 0)
   const made = await onceMore(async () =>
-    hasEdges
-      ? await insertWithEdges(engine, principal, task, row, call)
-      : await insertPlain(engine, task, row, call),
+    hasEdges ? await insertWithEdges(engine, principal, task, row, call) : await insertPlain(engine, task, row, call),
   )
-  if (made) return { taskId: showId('t', made.taskId), firstJobId: made.firstJobId ? showId('j', made.firstJobId) : null, jobs: task.jobs.length, known: false }
+  if (made)
+    return {
+      taskId: showId('t', made.taskId),
+      firstJobId: made.firstJobId ? showId('j', made.firstJobId) : null,
+      jobs: task.jobs.length,
+      known: false,
+    }
   return knownOrRefused(engine, workflowId, call)
 }
 
@@ -54,7 +60,11 @@ const insertPlain = async (engine: Engine, task: NewTask, row: NewTaskRow, call:
   const made = await insertTask(engine.db, row, call, jobRows(task.jobs), engine.clock())
   if (!made) return undefined
   const effects = new Effects()
-  if (made.firstJobId !== null) effects.afterwards(() => engine.lanes.enqueued(row.laneId, rankOf(row.priority, made.firstJobId!)), `lane:${row.laneId}`)
+  if (made.firstJobId !== null)
+    effects.afterwards(
+      () => engine.lanes.enqueued(row.laneId, rankOf(row.priority, made.firstJobId!)),
+      `lane:${row.laneId}`,
+    )
   effects.ring('agent:fold')
   engine.tell(effects)
   return made
@@ -64,19 +74,45 @@ const insertPlain = async (engine: Engine, task: NewTask, row: NewTaskRow, call:
 const rankOf = (priority: number, jobId: number): number => (8000 - priority) * 2 ** 40 + jobId
 
 /** The parents are locked first, so that none can finish unseen between the look at it and the edge. */
-const insertWithEdges = (engine: Engine, principal: Principal, task: NewTask, row: NewTaskRow, call: Parameters<typeof insertTask>[2]) =>
+const insertWithEdges = (
+  engine: Engine,
+  principal: Principal,
+  task: NewTask,
+  row: NewTaskRow,
+  call: Parameters<typeof insertTask>[2],
+) =>
   transact(engine, async (tx, effects) => {
     const parents = await lockJobParents(tx, principal, task.jobs)
     const parentTasks = await lockTaskParents(tx, principal, task.after ?? [])
     const waitingTasks = parentTasks.filter((t) => t.state !== 'done')
     const base = waitingTasks.length > 0 ? 1 : 0
-    const unmets = task.jobs.map((job) => base + (job.after ?? []).filter((id) => !parents.get(readId('j', id)!)!.released).length)
+    const unmets = task.jobs.map(
+      (job) => base + (job.after ?? []).filter((id) => !parents.get(readId('j', id)!)!.released).length,
+    )
     const rows = { ...jobRows(task.jobs), states: unmets.map((n) => (n > 0 ? 'pending' : 'activated')), unmets }
-    const made = await insertTask(tx, { ...row, state: base ? 'pending' : row.state, unmet: waitingTasks.length }, call, rows, engine.clock())
+    const made = await insertTask(
+      tx,
+      { ...row, state: base ? 'pending' : row.state, unmet: waitingTasks.length },
+      call,
+      rows,
+      engine.clock(),
+    )
     if (!made) return undefined
-    if (parentTasks.length > 0) await insertTaskEdges(tx, made.taskId, parentTasks.map((t) => ({ id: t.id, released: t.state === 'done' })))
+    if (parentTasks.length > 0)
+      await insertTaskEdges(
+        tx,
+        made.taskId,
+        parentTasks.map((t) => ({ id: t.id, released: t.state === 'done' })),
+      )
     await addJobEdges(engine, tx, effects, made.taskId, 0, task.jobs, parents)
-    if (waitingTasks.some((t) => taskHasEnded(t.state))) await cancelOrphans(engine, tx, effects, made.taskId, waitingTasks.map((t) => t.id))
+    if (waitingTasks.some((t) => taskHasEnded(t.state)))
+      await cancelOrphans(
+        engine,
+        tx,
+        effects,
+        made.taskId,
+        waitingTasks.map((t) => t.id),
+      )
     effects.afterwards(() => engine.lanes.enqueued(row.laneId, 0), `lane:${row.laneId}`)
     effects.ring('agent:fold')
     return made
@@ -89,7 +125,8 @@ const lockJobParents = async (tx: Db, principal: Principal, jobs: readonly NewJo
   if (ids.length === 0) return new Map()
   const rows = await lockParents(tx, ids)
   const strangers = rows.filter((row) => row.ownerId !== ownerOf(principal))
-  if (rows.length < ids.length || strangers.length > 0) throw fault('parent_unknown', 'a job named in `after` does not exist, or is not yours')
+  if (rows.length < ids.length || strangers.length > 0)
+    throw fault('parent_unknown', 'a job named in `after` does not exist, or is not yours')
   return new Map(rows.map((row) => [row.id, row]))
 }
 
@@ -102,22 +139,41 @@ const lockTaskParents = async (tx: Db, principal: Principal, after: readonly str
 }
 
 /** Edges of the new jobs; those whose parent has ended badly already are cancelled at once. */
-const addJobEdges = async (engine: Engine, tx: Db, effects: Effects, taskId: number, first: number, jobs: readonly NewJob[], parents: Map<number, Parent>) => {
-  const withParents = jobs.flatMap((job, i) => (job.after?.length ? [{ index: first + i, after: job.after.map((id) => readId('j', id)!) }] : []))
+const addJobEdges = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  taskId: number,
+  first: number,
+  jobs: readonly NewJob[],
+  parents: Map<number, Parent>,
+) => {
+  const withParents = jobs.flatMap((job, i) =>
+    job.after?.length ? [{ index: first + i, after: job.after.map((id) => readId('j', id)!) }] : [],
+  )
   if (withParents.length === 0) return
   const ids = await jobIdsFrom(tx, taskId, first)
   const idAt = new Map(ids.map((row) => [row.index, row.id]))
-  const edges = withParents.flatMap(({ index, after }) => after.map((parentId) => ({ parentId, childId: idAt.get(index)! })))
+  const edges = withParents.flatMap(({ index, after }) =>
+    after.map((parentId) => ({ parentId, childId: idAt.get(index)! })),
+  )
   await insertEdges(tx, edges)
   const orphans = edges.filter((e) => isBadEnd(parents.get(e.parentId)!.state)).map((e) => e.childId)
-  if (orphans.length > 0) await cancelForParent(engine, tx, effects, [...new Set(orphans)], 'a job it should run after did not finish')
+  if (orphans.length > 0)
+    await cancelForParent(engine, tx, effects, [...new Set(orphans)], 'a job it should run after did not finish')
 }
 
 const isBadEnd = (state: JobState): boolean => state !== 'finished' && (jobEnds as readonly JobState[]).includes(state)
 
 const cancelOrphans = async (engine: Engine, tx: Db, effects: Effects, taskId: number, parentIds: number[]) => {
   const ids = await pendingJobsOf(tx, taskId, 0, 1_000_000)
-  await cancelForParent(engine, tx, effects, ids.map((r) => r.id), `${parentIds.map((id) => showId('t', id)).join(', ')} did not end well`)
+  await cancelForParent(
+    engine,
+    tx,
+    effects,
+    ids.map((r) => r.id),
+    `${parentIds.map((id) => showId('t', id)).join(', ')} did not end well`,
+  )
 }
 
 export const cancelForParent = async (engine: Engine, tx: Db, effects: Effects, ids: number[], why: string) => {
@@ -152,11 +208,16 @@ export const addJobs = async (
     const repeated = body.firstIndex + body.jobs.length <= have
     const reply = { taskId: showId('t', taskId), firstJobId: null, jobs: body.jobs.length, known: repeated }
     if (repeated) return reply
-    if (closed || taskHasEnded(state) || state === 'aborting') throw fault('task_closed', `${showId('t', taskId)} is ${closed ? 'closed' : state}`)
+    if (closed || taskHasEnded(state) || state === 'aborting')
+      throw fault('task_closed', `${showId('t', taskId)} is ${closed ? 'closed' : state}`)
     if (body.firstIndex !== have)
-      throw fault('invalid_input', `the next job of ${showId('t', taskId)} has index ${have}, not ${body.firstIndex}`, { nextIndex: have })
+      throw fault('invalid_input', `the next job of ${showId('t', taskId)} has index ${have}, not ${body.firstIndex}`, {
+        nextIndex: have,
+      })
     const base = unmet > 0 ? 1 : 0
-    const unmets = body.jobs.map((job) => base + (job.after ?? []).filter((id) => !parents.get(readId('j', id)!)!.released).length)
+    const unmets = body.jobs.map(
+      (job) => base + (job.after ?? []).filter((id) => !parents.get(readId('j', id)!)!.released).length,
+    )
     const rows = { ...jobRows(body.jobs), states: unmets.map((n) => (n > 0 ? 'pending' : 'activated')), unmets }
     const made = await insertJobs(tx, { taskId, laneId, priority, first: have, close: body.close }, rows)
     await addJobEdges(engine, tx, effects, taskId, have, body.jobs, parents)
@@ -186,19 +247,30 @@ const checkBundle = async (engine: Engine, principal: Principal, { payload }: Ne
   knownBundles.set(engine, known)
   const key = `${experimentOf(principal)}:${payload.bundle}`
   if (known.has(key)) return
-  if (!(await hasBundle(engine.db, experimentOf(principal), payload.bundle))) throw fault('bundle_unknown', `no bundle ${payload.bundle}`)
+  if (!(await hasBundle(engine.db, experimentOf(principal), payload.bundle)))
+    throw fault('bundle_unknown', `no bundle ${payload.bundle}`)
   known.add(key)
 }
 
 /** Text that PostgreSQL cannot hold, or that would change on its way into UTF-8, is refused before anything is written. */
-const checkTexts = ({ common, jobs, payload }: { common?: Value; jobs: readonly NewJob[]; payload?: NewTask['payload'] }) => {
+const checkTexts = ({
+  common,
+  jobs,
+  payload,
+}: {
+  common?: Value
+  jobs: readonly NewJob[]
+  payload?: NewTask['payload']
+}) => {
   const bad = (text: string) => text.includes('\u0000') || !text.isWellFormed()
   const check = (value: Value | undefined, place: string) => {
-    if (value && 'text' in value && bad(value.text)) throw fault('invalid_text', `${place} holds a raw NUL or a lone surrogate`)
+    if (value && 'text' in value && bad(value.text))
+      throw fault('invalid_text', `${place} holds a raw NUL or a lone surrogate`)
   }
   check(common, 'common')
   for (const [i, job] of jobs.entries()) check(job.args, `jobs[${i}].args`)
-  if (payload && bad(JSON.stringify(payload).replaceAll('\\u0000', '\u0000'))) throw fault('invalid_text', 'payload holds a NUL or a lone surrogate')
+  if (payload && bad(JSON.stringify(payload).replaceAll('\\u0000', '\u0000')))
+    throw fault('invalid_text', 'payload holds a NUL or a lone surrogate')
 }
 
 /** The broker's decision, from cached facts only. */
@@ -207,7 +279,9 @@ const laneFor = async (engine: Engine, task: NewTask): Promise<number> => {
   const choice = decideQueues(engine.lanes.queues, { queue: task.queue ?? null, cores: task.cores })
   if (choice.kind === 'none') {
     if (choice.unknown) throw fault('queue_unknown', `no queue is called ${task.queue}`, { queue: task.queue })
-    throw fault('too_large_for_queue', choice.rejected.map((r) => `${r.queue}: ${r.why}`).join('; '), { rejected: choice.rejected })
+    throw fault('too_large_for_queue', choice.rejected.map((r) => `${r.queue}: ${r.why}`).join('; '), {
+      rejected: choice.rejected,
+    })
   }
   return engine.lanes.workLane(choice.queueIds, task.cores, task.memoryMb ?? 0)
 }
@@ -247,11 +321,24 @@ const jobRows = (jobs: readonly NewJob[]): NewJobRows => ({
 })
 
 /** Nothing was written: the journal has the call, or the workflow takes no more, or a newer driver runs it. */
-const knownOrRefused = async (engine: Engine, workflowId: number, call: Parameters<typeof insertTask>[2]): Promise<SubmittedTask> => {
+const knownOrRefused = async (
+  engine: Engine,
+  workflowId: number,
+  call: Parameters<typeof insertTask>[2],
+): Promise<SubmittedTask> => {
   const known = call && (await knownCall(engine.db, workflowId, call.scope, call.key))
-  if (known) return { taskId: showId('t', known.taskId), firstJobId: known.firstJobId ? showId('j', known.firstJobId) : null, jobs: known.jobs, known: true }
+  if (known)
+    return {
+      taskId: showId('t', known.taskId),
+      firstJobId: known.firstJobId ? showId('j', known.firstJobId) : null,
+      jobs: known.jobs,
+      known: true,
+    }
   const workflow = (await workflowById(engine.db, workflowId))!
-  if (workflowHasEnded(workflow.state) || workflow.closed) throw fault('workflow_ended', `${showId('w', workflowId)} is ${workflow.closed ? 'closed' : workflow.state}`)
-  throw fault('driver_replaced', `driver ${workflow.driverEpoch} of ${showId('w', workflowId)} is the newest, not ${call?.epoch}`)
+  if (workflowHasEnded(workflow.state) || workflow.closed)
+    throw fault('workflow_ended', `${showId('w', workflowId)} is ${workflow.closed ? 'closed' : workflow.state}`)
+  throw fault(
+    'driver_replaced',
+    `driver ${workflow.driverEpoch} of ${showId('w', workflowId)} is the newest, not ${call?.epoch}`,
+  )
 }
-

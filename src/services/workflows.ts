@@ -4,8 +4,8 @@ import type { endWorkflow as endBody, NewWorkflow, Workflow } from '../contract/
 import { type WorkflowTrigger, workflowHasEnded, workflowTable } from '../domain/workflow/states.ts'
 import { showId } from '../lib/ids.ts'
 import { step } from '../lib/machine.ts'
-import type { Db } from '../store/db.ts'
 import { workflowTriggerOf } from '../policy/advance/ends.ts'
+import type { Db } from '../store/db.ts'
 import { dropTimers, setTimers } from '../store/timers.ts'
 import * as store from '../store/workflows.ts'
 import type { Principal } from './authenticate.ts'
@@ -23,7 +23,16 @@ export const createWorkflow = async (engine: Engine, principal: Principal, { nam
   const teamId = teams[0].id
   const driverEpoch = kind === 'tasks' ? 0 : 1
   return transact(engine, async (tx, effects) => {
-    const { id } = (await store.insertWorkflow(tx, { experimentId, ownerId, teamId, name, kind, labels, driverEpoch, now: engine.clock() }))!
+    const { id } = (await store.insertWorkflow(tx, {
+      experimentId,
+      ownerId,
+      teamId,
+      name,
+      kind,
+      labels,
+      driverEpoch,
+      now: engine.clock(),
+    }))!
     if (driverEpoch > 0) await watchDriver(engine, tx, effects, id)
     return { workflowId: showId('w', id), epoch: driverEpoch, renewSeconds: engine.limits.renewSeconds }
   })
@@ -36,7 +45,14 @@ const watchDriver = async (engine: Engine, tx: Db, effects: Effects, id: number)
 }
 
 /** Steps a locked workflow; false when the trigger was stale. */
-export const moveWorkflow = async (engine: Engine, tx: Db, effects: Effects, row: store.WorkflowRow, trigger: WorkflowTrigger, why: string | null): Promise<boolean> => {
+export const moveWorkflow = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  row: store.WorkflowRow,
+  trigger: WorkflowTrigger,
+  why: string | null,
+): Promise<boolean> => {
   const stepped = step(workflowTable, row.state, trigger)
   if (stepped.kind === 'stale') return false
   const now = engine.clock()
@@ -45,7 +61,15 @@ export const moveWorkflow = async (engine: Engine, tx: Db, effects: Effects, row
   if (ended) await dropTimers(tx, 'driver', [row.id])
   effects.moves.push({
     workflowId: row.id,
-    move: { noun: 'workflow', id: showId('w', row.id), from: stepped.from, to: stepped.to, trigger, why, at: now.toISOString() },
+    move: {
+      noun: 'workflow',
+      id: showId('w', row.id),
+      from: stepped.from,
+      to: stepped.to,
+      trigger,
+      why,
+      at: now.toISOString(),
+    },
   })
   return true
 }
@@ -54,7 +78,12 @@ const ownWorkflow = async (engine: Engine, principal: Principal, id: number) =>
   demand(principal, 'write', await engine.workflows.get(id), 'workflow_unknown')
 
 /** The driver lives. A paused workflow whose driver is heard again goes on. */
-export const renewDriver = async (engine: Engine, principal: Principal, id: number, epoch: number): Promise<{ state: string }> => {
+export const renewDriver = async (
+  engine: Engine,
+  principal: Principal,
+  id: number,
+  epoch: number,
+): Promise<{ state: string }> => {
   await ownWorkflow(engine, principal, id)
   return transact(engine, async (tx, effects) => {
     const row = (await store.lockWorkflow(tx, id))!
@@ -68,16 +97,29 @@ export const renewDriver = async (engine: Engine, principal: Principal, id: numb
 }
 
 const mustBeNewest = (row: store.WorkflowRow, epoch: number) => {
-  if (row.driverEpoch !== epoch) throw fault('driver_replaced', `driver ${row.driverEpoch} of ${showId('w', row.id)} is the newest, not ${epoch}`)
+  if (row.driverEpoch !== epoch)
+    throw fault('driver_replaced', `driver ${row.driverEpoch} of ${showId('w', row.id)} is the newest, not ${epoch}`)
 }
 
 /** The driver says how it ended. Repeated, it changes nothing; what it left running is cancelled. */
-export const endWorkflow = async (engine: Engine, principal: Principal, id: number, body: z.infer<typeof endBody>): Promise<Workflow> => {
+export const endWorkflow = async (
+  engine: Engine,
+  principal: Principal,
+  id: number,
+  body: z.infer<typeof endBody>,
+): Promise<Workflow> => {
   await ownWorkflow(engine, principal, id)
   await transact(engine, async (tx, effects) => {
     const row = (await store.lockWorkflow(tx, id))!
     mustBeNewest(row, body.epoch)
-    const moved = await moveWorkflow(engine, tx, effects, row, body.state === 'done' ? 'succeeded' : 'failed', body.error?.message.slice(0, 500) ?? null)
+    const moved = await moveWorkflow(
+      engine,
+      tx,
+      effects,
+      row,
+      body.state === 'done' ? 'succeeded' : 'failed',
+      body.error?.message.slice(0, 500) ?? null,
+    )
     if (!moved) return
     const { value, error } = body
     await store.setWorkflowResult(tx, {
@@ -105,18 +147,34 @@ export const closeWorkflow = async (engine: Engine, principal: Principal, id: nu
 /** Ends a workflow without a driver when it is closed and its last task has ended. */
 export const endIfOver = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<void> => {
   const left = await store.leftOfWorkflow(tx, id)
-  if (!left || left.kind !== 'tasks') return
+  if (left?.kind !== 'tasks') return
   const trigger = workflowTriggerOf(left)
   if (!trigger) return
   const row = await store.lockWorkflow(tx, id)
-  if (row) await moveWorkflow(engine, tx, effects, row, trigger, left.tasksFailed > 0 ? `${left.tasksFailed} of ${left.tasksTotal} tasks did not finish` : null)
+  if (row)
+    await moveWorkflow(
+      engine,
+      tx,
+      effects,
+      row,
+      trigger,
+      left.tasksFailed > 0 ? `${left.tasksFailed} of ${left.tasksTotal} tasks did not finish` : null,
+    )
 }
 
 /** Its timer ran out: the driver has not been heard for too long. */
 export const pauseSilentDriver = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<void> => {
   const row = await store.lockWorkflow(tx, id)
   await dropTimers(tx, 'driver', [id])
-  if (row?.state === 'running') await moveWorkflow(engine, tx, effects, row, 'driverLost', `its driver was silent for ${engine.limits.driverSeconds} s`)
+  if (row?.state === 'running')
+    await moveWorkflow(
+      engine,
+      tx,
+      effects,
+      row,
+      'driverLost',
+      `its driver was silent for ${engine.limits.driverSeconds} s`,
+    )
 }
 
 export const cancelWorkflow = async (engine: Engine, principal: Principal, id: number, why: string) => {

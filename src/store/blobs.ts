@@ -1,10 +1,16 @@
 import { type Db, sql } from './db.ts'
 
 export const blobBytes = async (db: Db, experimentId: number, hash: string): Promise<number | undefined> =>
-  (await db.row<{ bytes: number }>(sql`select bytes from blob where experiment_id = ${experimentId} and hash = ${hash}`))?.bytes
+  (
+    await db.row<{ bytes: number }>(
+      sql`select bytes from blob where experiment_id = ${experimentId} and hash = ${hash}`,
+    )
+  )?.bytes
 
 export const knownBlobs = (db: Db, experimentId: number, hashes: string[]) =>
-  db.rows<{ hash: string }>(sql`select hash from blob where experiment_id = ${experimentId} and hash = any(${hashes}::text[])`)
+  db.rows<{ hash: string }>(
+    sql`select hash from blob where experiment_id = ${experimentId} and hash = any(${hashes}::text[])`,
+  )
 
 export const insertBlob = (db: Db, b: { experimentId: number; hash: string; bytes: number; now: Date }) =>
   db.run(sql`

@@ -3,7 +3,15 @@ import { type Db, sql } from './db.ts'
 
 export type LanePlan = { laneId: number; low: number; n: number }
 
-export type ClaimedRow = { jobId: number; taskId: number; index: number; attempt: number; args: string | null; blob: string | null; bytes: number | null }
+export type ClaimedRow = {
+  jobId: number
+  taskId: number
+  index: number
+  attempt: number
+  args: string | null
+  blob: string | null
+  bytes: number | null
+}
 
 /**
  * Takes ready rows of the planned lanes by skip locked, then their jobs by id by skip locked; what it could not lock stays. Rows whose job may no longer be
@@ -13,7 +21,16 @@ export type ClaimedRow = { jobId: number; taskId: number; index: number; attempt
  */
 export const claimReady = async (
   db: Db,
-  c: { plan: LanePlan[]; limit: number; from: JobState[]; pilotId: number; epoch: number; claimSeq: number; part: number; now: Date },
+  c: {
+    plan: LanePlan[]
+    limit: number
+    from: JobState[]
+    pilotId: number
+    epoch: number
+    claimSeq: number
+    part: number
+    now: Date
+  },
 ): Promise<{ picked: number; rows: ClaimedRow[] }> => {
   const rows = await db.rows<ClaimedRow & { picked: number }>(sql`
     with pick as materialized (

@@ -3,7 +3,14 @@ import type { TaskState } from '../domain/task/states.ts'
 import { type Db, sql } from './db.ts'
 
 /** One task's counters after a fold, with what is needed to decide whether it ended. */
-export type FoldedTask = { taskId: number; workflowId: number; state: TaskState; isClosed: boolean; jobs: number; isNew: boolean } & Record<JobState, number>
+export type FoldedTask = {
+  taskId: number
+  workflowId: number
+  state: TaskState
+  isClosed: boolean
+  jobs: number
+  isNew: boolean
+} & Record<JobState, number>
 
 /** One folder at a time, in its transaction: the counters' rows need no order of locks then. False when another one folds. */
 export const takeFoldLock = async (db: Db): Promise<boolean> =>
@@ -43,4 +50,5 @@ export const foldTaskDeltas = (db: Db, limit: number) =>
       c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed`)
 
 /** Makes the folder look at a task again though no job of it moved (it was closed, or it has no jobs at all). */
-export const touchTaskCount = (db: Db, taskId: number) => db.run(sql`insert into task_delta (task_id) values (${taskId})`)
+export const touchTaskCount = (db: Db, taskId: number) =>
+  db.run(sql`insert into task_delta (task_id) values (${taskId})`)

@@ -48,13 +48,21 @@ export type Database = Db & {
  * table a nested index loop is missed, with those of an empty one a sequential scan is taken. The statements reach their tables by key and join only
  * batch-sized sets, so these switches cost nothing and fix the plans.
  */
-const planner = '-c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off -c enable_bitmapscan=off -c jit=off'
+const planner =
+  '-c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off -c enable_bitmapscan=off -c jit=off'
 
 export const openDatabase = (
   config: pg.PoolConfig,
   { connections = 10, prepare = true }: { connections?: number; prepare?: boolean } = {},
 ): Database => {
-  const settings = { ...config, max: connections, options: planner, application_name: 'culm', keepAlive: true, connectionTimeoutMillis: 10_000 }
+  const settings = {
+    ...config,
+    max: connections,
+    options: planner,
+    application_name: 'culm',
+    keepAlive: true,
+    connectionTimeoutMillis: 10_000,
+  }
   const pool = new pg.Pool(settings)
   pool.on('error', () => {
     // An idle connection broke; the pool has dropped it, and the next query opens another.
@@ -127,8 +135,11 @@ const collisions = new Set(['40P01', '40001', '55P03'])
 
 /** What says that the database is away rather than that the statement is wrong: connection classes, shutdown, too many connections. */
 const isAway = (code: string, message: string): boolean =>
-  code.startsWith('08') || ['57P01', '57P02', '57P03', '53300', 'ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE'].includes(code) ||
-  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(message)
+  code.startsWith('08') ||
+  ['57P01', '57P02', '57P03', '53300', 'ECONNREFUSED', 'ECONNRESET', 'ENOENT', 'EPIPE'].includes(code) ||
+  /Connection terminated|timeout exceeded when trying to connect|Client has encountered a connection error/.test(
+    message,
+  )
 
 const translated = (error: unknown): unknown => {
   if (error instanceof Fault || !(error instanceof Error)) return error

@@ -9,7 +9,15 @@ export const unfinishedParents = (db: Db, jobId: number, limit: number) =>
 
 /** The queues that may take a lane's jobs; how many wait before a rank is looked at up to 1,000. */
 export const queuesOfLane = (db: Db, laneId: number, jobId: number) =>
-  db.rows<{ name: string; state: string; pilots: number; slots: number; largestSlots: number; running: number; waitingBefore: number }>(sql`
+  db.rows<{
+    name: string
+    state: string
+    pilots: number
+    slots: number
+    largestSlots: number
+    running: number
+    waitingBefore: number
+  }>(sql`
     select q.name, q.state, p.pilots, p.slots, p.largest as "largestSlots",
       (select count(*)::int from held h join pilot x on x.id = h.pilot_id where x.queue_id = q.id) as running,
       (select count(*)::int from (select from ready r where r.lane_id = l.id and r.job_id < ${jobId} limit 1000) b) as "waitingBefore"

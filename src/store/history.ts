@@ -1,6 +1,17 @@
 import { type Db, sql } from './db.ts'
 
-export type HistoryRow = { xid: string; seq: number; at: Date; noun: 'workflow' | 'task' | 'job' | 'pilot'; id: number; workflowId: number; from: string | null; to: string; trigger: string; why: string | null }
+export type HistoryRow = {
+  xid: string
+  seq: number
+  at: Date
+  noun: 'workflow' | 'task' | 'job' | 'pilot'
+  id: number
+  workflowId: number
+  from: string | null
+  to: string
+  trigger: string
+  why: string | null
+}
 
 /** A place in the history before which nothing can appear any more, and after which nothing has been read. */
 export type Horizon = { xid: string; seq: number }

@@ -31,7 +31,9 @@ export const taskOfJob = async (db: Db, id: number): Promise<number | undefined>
   (await db.row<{ taskId: number }>(sql`select task_id as "taskId" from job where id = ${id}`))?.taskId
 
 export const jobIdsFrom = (db: Db, taskId: number, firstIndex: number) =>
-  db.rows<{ id: number; index: number }>(sql`select id, index from job where task_id = ${taskId} and index >= ${firstIndex} order by index`)
+  db.rows<{ id: number; index: number }>(
+    sql`select id, index from job where task_id = ${taskId} and index >= ${firstIndex} order by index`,
+  )
 
 export type JobMove = {
   id: number
@@ -83,11 +85,20 @@ export const insertResume = (db: Db, rows: { laneId: number; jobId: number }[]) 
     select * from unnest(${rows.map((r) => r.laneId)}::int[], ${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.jobId)}::bigint[])
     on conflict do nothing`)
 
-export const clearHeldBy = (db: Db, ids: number[]) => db.run(sql`update job set held_by = null where id = any(${ids}::bigint[])`)
+export const clearHeldBy = (db: Db, ids: number[]) =>
+  db.run(sql`update job set held_by = null where id = any(${ids}::bigint[])`)
 
-export const askCancel = (db: Db, ids: number[]) => db.run(sql`update job set cancel_asked = true where id = any(${ids}::bigint[])`)
+export const askCancel = (db: Db, ids: number[]) =>
+  db.run(sql`update job set cancel_asked = true where id = any(${ids}::bigint[])`)
 
-export type ResultRow = { jobId: number; value: string | null; blob: string | null; bytes: number | null; cause: AttemptCause | null; error: string | null }
+export type ResultRow = {
+  jobId: number
+  value: string | null
+  blob: string | null
+  bytes: number | null
+  cause: AttemptCause | null
+  error: string | null
+}
 
 /** A retried job's earlier failure makes way for how it ended at last. */
 export const insertResults = (db: Db, rows: ResultRow[]) =>
@@ -132,7 +143,18 @@ export const causesSoFar = (db: Db, jobIds: number[]) =>
     select job_id as "jobId", cause, count(*)::int as n
     from attempt where job_id = any(${jobIds}::bigint[]) and ending in ('failed', 'lost') and cause is not null group by job_id, cause`)
 
-export type FinishedRow = { jobId: number; attempt: number; value: string | null; blob: string | null; bytes: number | null; startedAt: Date | null; endedAt: Date; wallSeconds: number | null; cpuSeconds: number | null; maxRssMb: number | null }
+export type FinishedRow = {
+  jobId: number
+  attempt: number
+  value: string | null
+  blob: string | null
+  bytes: number | null
+  startedAt: Date | null
+  endedAt: Date
+  wallSeconds: number | null
+  cpuSeconds: number | null
+  maxRssMb: number | null
+}
 
 export type FinishedJob = { id: number; taskId: number; index: number; workflowId: number }
 
@@ -141,7 +163,16 @@ export type FinishedJob = { id: number; taskId: number; index: number; workflowI
  * attempt, frees the holder, moves the job by compare-and-set, and counts. Rows must come in order of job id, which is the order of its locks.
  * What does not come back was stale, is not this pilot's, or has children: the caller looks which.
  */
-export const finishJobs = (db: Db, { rows, from, pilotId, epoch, now }: { rows: FinishedRow[]; from: JobState[]; pilotId: number; epoch: number; now: Date }) =>
+export const finishJobs = (
+  db: Db,
+  {
+    rows,
+    from,
+    pilotId,
+    epoch,
+    now,
+  }: { rows: FinishedRow[]; from: JobState[]; pilotId: number; epoch: number; now: Date },
+) =>
   db.rows<FinishedJob>(sql`
     with ok as materialized (
       select i.*, j.task_id, j.index, j.state, h.sent_at, t.workflow_id

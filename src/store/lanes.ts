@@ -1,6 +1,14 @@
 import { type Db, sql } from './db.ts'
 
-export type LaneRow = { id: number; purpose: 'work' | 'driver' | 'resume'; queueIds: number[]; shareId: number; cores: number; memoryMb: number; pilotId: number }
+export type LaneRow = {
+  id: number
+  purpose: 'work' | 'driver' | 'resume'
+  queueIds: number[]
+  shareId: number
+  cores: number
+  memoryMb: number
+  pilotId: number
+}
 
 export const allLanes = (db: Db) =>
   db.rows<LaneRow>(sql`
@@ -10,7 +18,14 @@ export const allLanes = (db: Db) =>
 /** The lane of that kind, made when there is none. */
 export const ensureLane = async (
   db: Db,
-  l: { purpose: LaneRow['purpose']; queueIds: number[]; shareId: number; cores: number; memoryMb: number; pilotId: number },
+  l: {
+    purpose: LaneRow['purpose']
+    queueIds: number[]
+    shareId: number
+    cores: number
+    memoryMb: number
+    pilotId: number
+  },
 ): Promise<LaneRow> => {
   await db.run(sql`insert into class (cores, memory_mb) values (${l.cores}, ${l.memoryMb}) on conflict do nothing`)
   await db.run(sql`

@@ -9,7 +9,9 @@ import { type Database, sql } from './db.ts'
  * kept and compared). `states.sql` is generated from the state tables and applied whenever it changed. Several servers may start at once: one migrates.
  */
 export const migrate = async (db: Database, folder: string): Promise<{ applied: string[] }> => {
-  await db.script('create table if not exists migration (name text primary key, digest text not null, applied_at timestamptz not null default now())')
+  await db.script(
+    'create table if not exists migration (name text primary key, digest text not null, applied_at timestamptz not null default now())',
+  )
   const applied: string[] = []
   for (const file of await migrationFiles(folder)) if (await applyOne(db, file)) applied.push(file.name)
   return { applied }
@@ -30,7 +32,8 @@ const migrationFiles = async (folder: string): Promise<MigrationFile[]> => {
 const applyOne = async (db: Database, { name, text, digest }: MigrationFile): Promise<boolean> => {
   const known = await digestOf(db, name)
   if (known === digest) return false
-  if (known !== undefined && name !== 'states.sql') throw new Fault('migration_failed', `${name} was changed after it had been applied`)
+  if (known !== undefined && name !== 'states.sql')
+    throw new Fault('migration_failed', `${name} was changed after it had been applied`)
   // 7286 is arbitrary: the lock by which starting servers agree who migrates.
   const record = `insert into migration (name, digest) values ('${name}', '${digest}') on conflict (name) do update set digest = excluded.digest, applied_at = now()`
   try {

@@ -12,11 +12,14 @@ export type Wire = { send: (keys: readonly string[]) => void; close: () => Promi
  * after the commits it speaks of: NOTIFY takes a lock over all commits, and so must be rare. Nothing depends on it: who waits looks for itself once
  * a second. `hear` gets what other processes rang; `lost` is called when some of it may have been missed.
  */
-export const openWire = (db: Database, { self, hear, lost, restMs = 5 }: { self: string; hear: (keys: string[]) => void; lost: () => void; restMs?: number }): Wire => {
+export const openWire = (
+  db: Database,
+  { self, hear, lost, restMs = 5 }: { self: string; hear: (keys: string[]) => void; lost: () => void; restMs?: number },
+): Wire => {
   const pending = new Set<string>()
   let client: pg.Client | undefined
   let closed = false
-  let sending: Promise<void> | undefined
+  let sending = false
 
   const connect = async (): Promise<void> => {
     for (let n = 0; !closed; n++) {
@@ -64,8 +67,10 @@ export const openWire = (db: Database, { self, hear, lost, restMs = 5 }: { self:
       for (const key of keys) pending.add(key)
       // While the wire is down its rings are worthless later: whoever reconnects looks for itself.
       if (!client) return pending.clear()
-      sending ??= flush().finally(() => {
-        sending = undefined
+      if (sending) return
+      sending = true
+      void flush().finally(() => {
+        sending = false
       })
     },
     close: async () => {

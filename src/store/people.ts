@@ -24,21 +24,33 @@ export const tokenByHash = (db: Db, hash: Buffer, now: Date) =>
 
 export const insertToken = (
   db: Db,
-  { hash, kind, personId, queueId, note, now }: { hash: Buffer; kind: 'user' | 'pilot'; personId: number | null; queueId: number | null; note: string; now: Date },
+  {
+    hash,
+    kind,
+    personId,
+    queueId,
+    note,
+    now,
+  }: { hash: Buffer; kind: 'user' | 'pilot'; personId: number | null; queueId: number | null; note: string; now: Date },
 ) =>
   db.run(sql`
     insert into token (hash, kind, person_id, queue_id, note, created_at)
     values (${hash}, ${kind}, ${personId}, ${queueId}, ${note}, ${now}) on conflict (hash) do nothing`)
 
 /** Makes the person a member of the experiment's first team, if there is none of that name. */
-export const ensurePerson = async (db: Db, { experimentId, name, admin, now }: { experimentId: number; name: string; admin: boolean; now: Date }): Promise<number> => {
+export const ensurePerson = async (
+  db: Db,
+  { experimentId, name, admin, now }: { experimentId: number; name: string; admin: boolean; now: Date },
+): Promise<number> => {
   await db.run(sql`
     with p as (
       insert into person (experiment_id, name, admin, created_at) values (${experimentId}, ${name}, ${admin}, ${now})
       on conflict (experiment_id, name) do nothing returning id)
     insert into member (team_id, person_id, role)
     select t.id, p.id, 'member' from p, lateral (select id from team where experiment_id = ${experimentId} order by id limit 1) t`)
-  const row = await db.row<{ id: number }>(sql`select id from person where experiment_id = ${experimentId} and name = ${name}`)
+  const row = await db.row<{ id: number }>(
+    sql`select id from person where experiment_id = ${experimentId} and name = ${name}`,
+  )
   return row!.id
 }
 
@@ -55,10 +67,22 @@ export const secretKey = async (db: Db, name: string, fresh: Buffer): Promise<Bu
 export type KeptReply = { body: Buffer; reply: string }
 
 export const keptReply = (db: Db, personId: number, route: string, key: string) =>
-  db.row<KeptReply>(sql`select body, reply from idempotency where person_id = ${personId} and route = ${route} and key = ${key}`)
+  db.row<KeptReply>(
+    sql`select body, reply from idempotency where person_id = ${personId} and route = ${route} and key = ${key}`,
+  )
 
 /** 0 when the key is taken: the caller's transaction must not go on. */
-export const keepReply = (db: Db, { personId, route, key, body, reply, now }: { personId: number; route: string; key: string; body: Buffer; reply: string; now: Date }) =>
+export const keepReply = (
+  db: Db,
+  {
+    personId,
+    route,
+    key,
+    body,
+    reply,
+    now,
+  }: { personId: number; route: string; key: string; body: Buffer; reply: string; now: Date },
+) =>
   db.run(sql`
     insert into idempotency (person_id, route, key, body, reply, created_at)
     values (${personId}, ${route}, ${key}, ${body}, ${reply}, ${now}) on conflict do nothing`)

@@ -1,12 +1,33 @@
 import type { PilotState } from '../domain/queue/states.ts'
 import { type Db, sql } from './db.ts'
 
-export type PilotRow = { id: number; queueId: number; name: string; epoch: number; slots: number; memoryMb: number | null; state: PilotState; leaseUntil: Date; host: string; seenAt: Date; startedAt: Date }
+export type PilotRow = {
+  id: number
+  queueId: number
+  name: string
+  epoch: number
+  slots: number
+  memoryMb: number | null
+  state: PilotState
+  leaseUntil: Date
+  host: string
+  seenAt: Date
+  startedAt: Date
+}
 
 /** A start of the pilot: its epoch goes up by one. */
 export const startPilot = (
   db: Db,
-  p: { queueId: number; name: string; host: string; version: string; slots: number; memoryMb: number | null; now: Date; leaseUntil: Date },
+  p: {
+    queueId: number
+    name: string
+    host: string
+    version: string
+    slots: number
+    memoryMb: number | null
+    now: Date
+    leaseUntil: Date
+  },
 ) =>
   db.row<{ id: number; epoch: number; from: PilotState | null }>(sql`
     with old as (select id, state from pilot where queue_id = ${p.queueId} and name = ${p.name}),
@@ -37,7 +58,10 @@ export const renewLease = (db: Db, p: { id: number; epoch: number; now: Date; le
       select ${p.now}, 'pilot', id, 0, state, 'online', 'heard' from old where state <> 'online')
     select state as was from old`)
 
-export const movePilot = (db: Db, p: { id: number; from: PilotState; to: PilotState; trigger: string; why: string; now: Date }) =>
+export const movePilot = (
+  db: Db,
+  p: { id: number; from: PilotState; to: PilotState; trigger: string; why: string; now: Date },
+) =>
   db.run(sql`
     with u as (update pilot set state = ${p.to} where id = ${p.id} and state = ${p.from} returning id)
     insert into history (at, noun, id, workflow_id, from_state, to_state, trigger, why)
@@ -53,9 +77,18 @@ export const lockSilentPilots = (db: Db, now: Date, limit: number) =>
 export const extendLeases = (db: Db, until: Date) =>
   db.run(sql`update pilot set lease_until = ${until} where state in ('online', 'suspect') and lease_until < ${until}`)
 
-export const deferSilent = (db: Db, id: number, until: Date) => db.run(sql`update pilot set lease_until = ${until} where id = ${id}`)
+export const deferSilent = (db: Db, id: number, until: Date) =>
+  db.run(sql`update pilot set lease_until = ${until} where id = ${id}`)
 
-export type HeldRow = { jobId: number; attempt: number; epoch: number; sentAt: Date; startedAt: Date | null; cancelAsked: boolean; lostAfterSeconds: number | null }
+export type HeldRow = {
+  jobId: number
+  attempt: number
+  epoch: number
+  sentAt: Date
+  startedAt: Date | null
+  cancelAsked: boolean
+  lostAfterSeconds: number | null
+}
 
 export const heldBy = (db: Db, pilotId: number) =>
   db.rows<HeldRow>(sql`
@@ -75,7 +108,8 @@ export const cancelsFor = (db: Db, pilotId: number, epoch: number) =>
     select h.job_id as "jobId", h.attempt from held h cross join lateral (select cancel_asked from job where id = h.job_id) j
     where h.pilot_id = ${pilotId} and h.epoch = ${epoch} and j.cancel_asked order by h.job_id`)
 
-export const dropHeld = (db: Db, jobIds: number[]) => db.run(sql`delete from held where job_id = any(${jobIds}::bigint[])`)
+export const dropHeld = (db: Db, jobIds: number[]) =>
+  db.run(sql`delete from held where job_id = any(${jobIds}::bigint[])`)
 
 export const setStarted = (db: Db, rows: { jobId: number; startedAt: Date }[]) =>
   db.run(sql`

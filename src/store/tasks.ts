@@ -29,7 +29,13 @@ export type NewTaskRow = {
 
 export type NewCallRow = { scope: number; key: string; epoch: number }
 
-export type NewJobRows = { args: (string | null)[]; blobs: (string | null)[]; bytes: (number | null)[]; states: string[]; unmets: number[] }
+export type NewJobRows = {
+  args: (string | null)[]
+  blobs: (string | null)[]
+  bytes: (number | null)[]
+  states: string[]
+  unmets: number[]
+}
 
 /** 2^40 ids fit below the priority; (8000 - priority) · 2^40 stays below 2^53, so that a rank is an exact number on both sides. */
 export const maxPriority = 8000
@@ -74,7 +80,11 @@ export const insertTask = (db: Db, t: NewTaskRow, call: NewCallRow | null, jobs:
     select t.id as "taskId", (select min(id) from n) as "firstJobId" from t`)
 
 /** More jobs of an open task, from index `first` on; the caller holds the lock of the task. */
-export const insertJobs = (db: Db, t: { taskId: number; laneId: number; priority: number; first: number; close: boolean }, jobs: NewJobRows) =>
+export const insertJobs = (
+  db: Db,
+  t: { taskId: number; laneId: number; priority: number; first: number; close: boolean },
+  jobs: NewJobRows,
+) =>
   db.row<{ firstJobId: number }>(sql`
     with n as materialized (
       select nextval('job_id') as id, ${t.first}::int + (u.ord - 1)::int as index, u.args, u.blob, u.bytes, u.state, u.unmet
@@ -129,7 +139,17 @@ export const taskFacts = (db: Db, ids: number[]) =>
            priority, attempts_user as "attemptsUser", attempts_site as "attemptsSite", attempts_lost as "attemptsLost", lost_after_seconds as "lostAfterSeconds"
     from task where id = any(${ids}::bigint[])`)
 
-export type TaskRow = { id: number; workflowId: number; ownerId: number; state: TaskState; closed: boolean; unmet: number; jobs: number; laneId: number; priority: number }
+export type TaskRow = {
+  id: number
+  workflowId: number
+  ownerId: number
+  state: TaskState
+  closed: boolean
+  unmet: number
+  jobs: number
+  laneId: number
+  priority: number
+}
 
 export const taskById = (db: Db, id: number) =>
   db.row<TaskRow>(sql`
@@ -146,7 +166,15 @@ export const tasksOfWorkflow = (db: Db, workflowId: number, after: number, limit
 
 export const closeTask = (db: Db, id: number) => db.run(sql`update task set closed = true where id = ${id}`)
 
-export type TaskMove = { id: number; workflowId: number; from: TaskState; to: TaskState; trigger: string; why: string | null; ended: boolean }
+export type TaskMove = {
+  id: number
+  workflowId: number
+  from: TaskState
+  to: TaskState
+  trigger: string
+  why: string | null
+  ended: boolean
+}
 
 /** Compare-and-set of several tasks (their locks held), with their lines of history and, at an end, of the journal. */
 export const moveTasks = (db: Db, moves: TaskMove[], now: Date) =>

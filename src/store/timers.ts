@@ -13,10 +13,15 @@ export const setTimers = (db: Db, rows: TimerRow[]) =>
 
 /** Due timers, each locked by the agent that looks at it. */
 export const lockDueTimers = (db: Db, now: Date, limit: number) =>
-  db.rows<TimerRow>(sql`select kind, id, at, why from timer where at <= ${now} order by at limit ${limit} for update skip locked`)
+  db.rows<TimerRow>(
+    sql`select kind, id, at, why from timer where at <= ${now} order by at limit ${limit} for update skip locked`,
+  )
 
-export const dropTimers = (db: Db, kind: TimerKind, ids: number[]) => db.run(sql`delete from timer where kind = ${kind} and id = any(${ids}::bigint[])`)
+export const dropTimers = (db: Db, kind: TimerKind, ids: number[]) =>
+  db.run(sql`delete from timer where kind = ${kind} and id = any(${ids}::bigint[])`)
 
-export const timerOf = (db: Db, kind: TimerKind, id: number) => db.row<TimerRow>(sql`select kind, id, at, why from timer where kind = ${kind} and id = ${id}`)
+export const timerOf = (db: Db, kind: TimerKind, id: number) =>
+  db.row<TimerRow>(sql`select kind, id, at, why from timer where kind = ${kind} and id = ${id}`)
 
-export const nextTimerAt = async (db: Db): Promise<Date | null> => (await db.row<{ at: Date | null }>(sql`select min(at) as at from timer`))?.at ?? null
+export const nextTimerAt = async (db: Db): Promise<Date | null> =>
+  (await db.row<{ at: Date | null }>(sql`select min(at) as at from timer`))?.at ?? null

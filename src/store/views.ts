@@ -32,7 +32,15 @@ export type WorkflowViewRow = {
 
 export const workflowViews = (
   db: Db,
-  f: { experimentId: number; id: number | null; onlyWorkflowId: number | null; state: string | null; owner: string | null; below: number; limit: number },
+  f: {
+    experimentId: number
+    id: number | null
+    onlyWorkflowId: number | null
+    state: string | null
+    owner: string | null
+    below: number
+    limit: number
+  },
 ) =>
   db.rows<WorkflowViewRow>(sql`
     select w.id, w.experiment_id as "experimentId", w.name, w.kind, p.name as owner, t.name as team, w.state, w.created_at as "createdAt", w.ended_at as "endedAt",
@@ -72,7 +80,14 @@ export type TaskViewRow = {
 
 export const taskViews = (
   db: Db,
-  f: { experimentId: number; workflowId: number | null; id: number | null; state: string | null; below: number; limit: number },
+  f: {
+    experimentId: number
+    workflowId: number | null
+    id: number | null
+    state: string | null
+    below: number
+    limit: number
+  },
 ) =>
   db.rows<TaskViewRow>(sql`
     select t.id, t.workflow_id as "workflowId", t.experiment_id as "experimentId", t.parent_job_id as "parentJobId", t.name, p.name as owner, t.state, t.payload,
@@ -91,7 +106,17 @@ export const taskProgress = (db: Db, ids: number[]) =>
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
     from task t join task_count c on c.task_id = t.id where t.id = any(${ids}::bigint[])`)
 
-export type JobLineRow = { id: number; taskId: number; index: number; state: JobState; attempt: number; heldBy: HeldBy | null; unmet: number; cancelAsked: boolean; cause: AttemptCause | null }
+export type JobLineRow = {
+  id: number
+  taskId: number
+  index: number
+  state: JobState
+  attempt: number
+  heldBy: HeldBy | null
+  unmet: number
+  cancelAsked: boolean
+  cause: AttemptCause | null
+}
 
 export const jobLines = (db: Db, taskId: number, state: string | null, afterIndex: number, limit: number) =>
   db.rows<JobLineRow>(sql`
@@ -105,7 +130,18 @@ export const jobLineById = (db: Db, id: number) =>
     select j.id, j.task_id as "taskId", j.index, j.state, j.attempt, j.held_by as "heldBy", j.unmet, j.cancel_asked as "cancelAsked", r.cause
     from job j left join result r on r.job_id = j.id where j.id = ${id}`)
 
-export type OutcomeRow = { id: number; taskId: number; index: number; attempt: number; state: JobEnd; value: string | null; blob: string | null; bytes: number | null; cause: AttemptCause | null; error: string | null }
+export type OutcomeRow = {
+  id: number
+  taskId: number
+  index: number
+  attempt: number
+  state: JobEnd
+  value: string | null
+  blob: string | null
+  bytes: number | null
+  cause: AttemptCause | null
+  error: string | null
+}
 
 export const outcomesByIds = (db: Db, ids: number[]) =>
   db.rows<OutcomeRow>(sql`
@@ -125,7 +161,13 @@ export const specOf = (db: Db, jobId: number) =>
     select args, args_blob as blob, args_bytes as bytes from spec where job_id = ${jobId}`)
 
 export const resultOf = (db: Db, jobId: number) =>
-  db.row<{ value: string | null; blob: string | null; bytes: number | null; cause: AttemptCause | null; error: string | null }>(sql`
+  db.row<{
+    value: string | null
+    blob: string | null
+    bytes: number | null
+    cause: AttemptCause | null
+    error: string | null
+  }>(sql`
     select value, value_blob as blob, value_bytes as bytes, cause, error from result where job_id = ${jobId}`)
 
 export type AttemptViewRow = {
@@ -155,7 +197,18 @@ export const attemptsOf = (db: Db, jobId: number) =>
     from held h join pilot p on p.id = h.pilot_id where h.job_id = ${jobId} and h.member = 0
     order by 1`)
 
-export type PilotViewRow = { id: number; name: string; queue: string; host: string; state: 'online' | 'suspect' | 'gone'; epoch: number; slots: number; jobs: number; seenAt: Date; startedAt: Date }
+export type PilotViewRow = {
+  id: number
+  name: string
+  queue: string
+  host: string
+  state: 'online' | 'suspect' | 'gone'
+  epoch: number
+  slots: number
+  jobs: number
+  seenAt: Date
+  startedAt: Date
+}
 
 export const pilotViews = (db: Db, below: number, limit: number) =>
   db.rows<PilotViewRow>(sql`
@@ -174,4 +227,5 @@ export const queueViews = (db: Db) =>
        where q.id = any(l.queue_ids) and l.purpose <> 'resume') as waiting
     from queue q order by q.id`)
 
-export const personName = (db: Db, id: number) => db.row<{ name: string }>(sql`select name from person where id = ${id}`)
+export const personName = (db: Db, id: number) =>
+  db.row<{ name: string }>(sql`select name from person where id = ${id}`)

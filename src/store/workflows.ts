@@ -14,7 +14,16 @@ export type WorkflowRow = {
 
 export const insertWorkflow = (
   db: Db,
-  w: { experimentId: number; ownerId: number; teamId: number; name: string; kind: string; labels: object; driverEpoch: number; now: Date },
+  w: {
+    experimentId: number
+    ownerId: number
+    teamId: number
+    name: string
+    kind: string
+    labels: object
+    driverEpoch: number
+    now: Date
+  },
 ) =>
   db.row<{ id: number }>(sql`
     with w as (
@@ -45,7 +54,18 @@ export const lockWorkflow = (db: Db, id: number) =>
     from workflow where id = ${id} for no key update`)
 
 /** Compare-and-set of the state, with its line of history. 0 when it was no longer in `from`. */
-export const moveWorkflow = (db: Db, m: { id: number; from: WorkflowState; to: WorkflowState; trigger: string; why: string | null; ended: boolean; now: Date }) =>
+export const moveWorkflow = (
+  db: Db,
+  m: {
+    id: number
+    from: WorkflowState
+    to: WorkflowState
+    trigger: string
+    why: string | null
+    ended: boolean
+    now: Date
+  },
+) =>
   db.run(sql`
     with u as (
       update workflow set state = ${m.to}, why = ${m.why}, ended_at = case when ${m.ended}::bool then ${m.now}::timestamptz end
@@ -53,12 +73,18 @@ export const moveWorkflow = (db: Db, m: { id: number; from: WorkflowState; to: W
     insert into history (at, noun, id, workflow_id, from_state, to_state, trigger, why)
     select ${m.now}, 'workflow', id, id, ${m.from}, ${m.to}, ${m.trigger}, ${m.why} from u`)
 
-export const setWorkflowResult = (db: Db, r: { id: number; value: string | null; blob: string | null; bytes: number | null; error: string | null }) =>
-  db.run(sql`update workflow set value = ${r.value}, value_blob = ${r.blob}, value_bytes = ${r.bytes}, error = ${r.error} where id = ${r.id}`)
+export const setWorkflowResult = (
+  db: Db,
+  r: { id: number; value: string | null; blob: string | null; bytes: number | null; error: string | null },
+) =>
+  db.run(
+    sql`update workflow set value = ${r.value}, value_blob = ${r.blob}, value_bytes = ${r.bytes}, error = ${r.error} where id = ${r.id}`,
+  )
 
 export const closeWorkflow = (db: Db, id: number) => db.run(sql`update workflow set closed = true where id = ${id}`)
 
-export const seeDriver = (db: Db, id: number, now: Date) => db.run(sql`update workflow set driver_seen_at = ${now} where id = ${id}`)
+export const seeDriver = (db: Db, id: number, now: Date) =>
+  db.run(sql`update workflow set driver_seen_at = ${now} where id = ${id}`)
 
 /** Adds the folded changes of one batch: tasks that came and ended, and jobs by state. */
 export const addWorkflowCounts = (
@@ -71,7 +97,15 @@ export const addWorkflowCounts = (
                 ${changes.map((c) => c.ended)}::int[], ${changes.map((c) => c.failed)}::int[]) u(id, total, ended, failed)
     where c.workflow_id = u.id`)
 
-export type LeftOfWorkflow = { tasksLeft: number; tasksTotal: number; tasksFailed: number; finishedJobs: number; closed: boolean; kind: string; state: WorkflowState }
+export type LeftOfWorkflow = {
+  tasksLeft: number
+  tasksTotal: number
+  tasksFailed: number
+  finishedJobs: number
+  closed: boolean
+  kind: string
+  state: WorkflowState
+}
 
 /** A task that was just submitted is not in the counters yet, so when these say that none is left the tasks themselves are asked. */
 export const leftOfWorkflow = (db: Db, id: number) =>

@@ -3,7 +3,9 @@ import { afterAll, inject } from 'vitest'
 import { type Database, openDatabase } from '../../src/store/db.ts'
 
 /** A database of the test file's own, cloned from the migrated template; dropped at its end. */
-export const freshDatabase = async (): Promise<Database & { config: { host: string; port: number; user: string; password: string; database: string } }> => {
+export const freshDatabase = async (): Promise<
+  Database & { config: { host: string; port: number; user: string; password: string; database: string } }
+> => {
   const postgres = inject('postgres')
   const name = `test_${randomUUID().slice(0, 8)}`
   const admin = openDatabase({ ...postgres, database: 'culm' }, { connections: 1 })

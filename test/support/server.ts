@@ -25,10 +25,22 @@ export type TestServer = {
 }
 
 /** A whole server on a database of its own: API and agents, without pilots. */
-export const startTestServer = async ({ limits, agents = true }: { limits?: Limits; agents?: boolean } = {}): Promise<TestServer> => {
+export const startTestServer = async ({
+  limits,
+  agents = true,
+}: {
+  limits?: Limits
+  agents?: boolean
+} = {}): Promise<TestServer> => {
   const db = await freshDatabase()
   const folder = await mkdtemp(path.join(tmpdir(), 'culm-storage-'))
-  const { engine, close } = await openEngine({ database: db.config, storageFolder: folder, log: silentLog, connections: 6, limits })
+  const { engine, close } = await openEngine({
+    database: db.config,
+    storageFolder: folder,
+    log: silentLog,
+    connections: 6,
+    limits,
+  })
   const { url, stop } = await serve(engine, { server: { host: '127.0.0.1', port: 0 }, agents })
   const clients: Client[] = []
   const client = (token: string | null) => {
@@ -65,7 +77,11 @@ export const startTestServer = async ({ limits, agents = true }: { limits?: Limi
 }
 
 /** Waits until `look` gives something, asking often; fails with what it last saw. */
-export const eventually = async <T>(look: () => Promise<T | undefined | false>, what: string, withinMs = 10_000): Promise<T> => {
+export const eventually = async <T>(
+  look: () => Promise<T | undefined | false>,
+  what: string,
+  withinMs = 10_000,
+): Promise<T> => {
   const until = performance.now() + withinMs
   for (;;) {
     const seen = await look()

@@ -12,7 +12,8 @@ import type { Storage } from '../../ports/storage.ts'
 export const posixStorage = (folder: string): Storage => {
   const placeOf = (key: string): string => {
     const place = path.resolve(folder, key)
-    if (!place.startsWith(path.resolve(folder) + path.sep)) throw fault('internal', `the key ${key} leads out of the storage`)
+    if (!place.startsWith(path.resolve(folder) + path.sep))
+      throw fault('internal', `the key ${key} leads out of the storage`)
     return place
   }
 
@@ -28,7 +29,8 @@ export const posixStorage = (folder: string): Storage => {
         await rename(part, place)
       } catch (error) {
         await rm(part, { force: true })
-        if ((error as NodeJS.ErrnoException).code === 'ENOSPC') throw fault('storage_full', `no room for ${expected.bytes} bytes`, undefined, error)
+        if ((error as NodeJS.ErrnoException).code === 'ENOSPC')
+          throw fault('storage_full', `no room for ${expected.bytes} bytes`, undefined, error)
         throw error
       }
     },
@@ -44,14 +46,19 @@ export const posixStorage = (folder: string): Storage => {
   }
 }
 
-const writeChecked = async (file: string, expected: { hash: string; bytes: number }, content: AsyncIterable<Uint8Array>): Promise<void> => {
+const writeChecked = async (
+  file: string,
+  expected: { hash: string; bytes: number },
+  content: AsyncIterable<Uint8Array>,
+): Promise<void> => {
   const digest = createHash('sha256')
   let bytes = 0
   const handle = await open(file, 'wx', 0o600)
   try {
     for await (const chunk of content) {
       bytes += chunk.length
-      if (bytes > expected.bytes) throw fault('blob_mismatch', `more than the ${expected.bytes} bytes that were announced`)
+      if (bytes > expected.bytes)
+        throw fault('blob_mismatch', `more than the ${expected.bytes} bytes that were announced`)
       digest.update(chunk)
       await handle.write(chunk)
     }

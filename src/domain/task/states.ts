@@ -43,7 +43,13 @@ const asked = { cancelAsked: 'aborting', finishAsked: 'finishing' } as const
 
 /** `paused` and `throttled` return to `cameFrom`, which a table cannot say: `services/moveTask` reads the column. */
 export const taskTable: Table<TaskState, TaskTrigger> = {
-  registered: { refined: 'defined', filled: 'ready', mustWait: 'pending', cannotRefine: 'broken', cancelAsked: 'aborting' },
+  registered: {
+    refined: 'defined',
+    filled: 'ready',
+    mustWait: 'pending',
+    cannotRefine: 'broken',
+    cancelAsked: 'aborting',
+  },
   defined: { filled: 'ready', mustWait: 'pending', cannotRefine: 'broken', ...asked },
   ready: { started: 'running', scoutsSent: 'scouting', mustWait: 'pending', ...ends, ...asked },
   pending: { parentsReleased: 'ready', ...ends, ...asked },

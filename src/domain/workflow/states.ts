@@ -1,6 +1,14 @@
 import type { Table } from '../../lib/machine.ts'
 
-export type WorkflowState = 'registered' | 'running' | 'paused' | 'done' | 'finished' | 'failed' | 'cancelled' | 'expired'
+export type WorkflowState =
+  | 'registered'
+  | 'running'
+  | 'paused'
+  | 'done'
+  | 'finished'
+  | 'failed'
+  | 'cancelled'
+  | 'expired'
 
 export type WorkflowTrigger =
   | 'started'
@@ -15,9 +23,31 @@ export type WorkflowTrigger =
 
 /** A workflow ends by its driver's word, or, when it has none, when its last task ends. */
 export const workflowTable: Table<WorkflowState, WorkflowTrigger> = {
-  registered: { started: 'running', succeeded: 'done', partly: 'finished', failed: 'failed', cancelAsked: 'cancelled', outOfTime: 'expired' },
-  running: { driverLost: 'paused', driverBack: 'running', succeeded: 'done', partly: 'finished', failed: 'failed', cancelAsked: 'cancelled', outOfTime: 'expired' },
-  paused: { driverBack: 'running', succeeded: 'done', partly: 'finished', failed: 'failed', cancelAsked: 'cancelled', outOfTime: 'expired' },
+  registered: {
+    started: 'running',
+    succeeded: 'done',
+    partly: 'finished',
+    failed: 'failed',
+    cancelAsked: 'cancelled',
+    outOfTime: 'expired',
+  },
+  running: {
+    driverLost: 'paused',
+    driverBack: 'running',
+    succeeded: 'done',
+    partly: 'finished',
+    failed: 'failed',
+    cancelAsked: 'cancelled',
+    outOfTime: 'expired',
+  },
+  paused: {
+    driverBack: 'running',
+    succeeded: 'done',
+    partly: 'finished',
+    failed: 'failed',
+    cancelAsked: 'cancelled',
+    outOfTime: 'expired',
+  },
   done: {},
   finished: { retried: 'running' },
   failed: { retried: 'running' },
@@ -27,7 +57,8 @@ export const workflowTable: Table<WorkflowState, WorkflowTrigger> = {
 
 export const workflowStates = Object.keys(workflowTable) as WorkflowState[]
 export const workflowEnds = ['done', 'finished', 'failed', 'cancelled', 'expired'] as const satisfies WorkflowState[]
-export const workflowHasEnded = (state: WorkflowState): boolean => (workflowEnds as readonly WorkflowState[]).includes(state)
+export const workflowHasEnded = (state: WorkflowState): boolean =>
+  (workflowEnds as readonly WorkflowState[]).includes(state)
 
 export const workflowSentences: Record<WorkflowState, string> = {
   registered: 'accepted; nothing of it has started',

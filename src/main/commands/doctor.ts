@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { Command } from 'commander'
 import pc from 'picocolors'
 import { makeClient } from '../../contract/client.ts'
-import { faults, type FaultCode } from '../../contract/faults.ts'
+import { type FaultCode, faults } from '../../contract/faults.ts'
 import { isFault, messageOf } from '../../lib/fault.ts'
 import { files, version } from '../files.ts'
 import { prepareHome, resolveHome } from '../home.ts'
@@ -17,13 +17,15 @@ type Check = { what: string; look: () => Promise<string> }
 
 /** `culm doctor`: looks at everything that can be wrong on this machine, and says what helps. Exit code 1 when something is. */
 export const doctorCommand = (env: NodeJS.ProcessEnv): Command =>
-  new Command('doctor').description('look for what is wrong here, and say what helps').action(async (_options, command: Command) => {
-    const findings: Finding[] = []
-    for (const check of checks(env)) findings.push(await lookAt(check))
-    if (command.optsWithGlobals().json) console.log(JSON.stringify({ ok: findings.every((f) => f.ok), findings }))
-    else for (const finding of findings) console.log(lineOf(finding))
-    if (findings.some((f) => !f.ok)) process.exitCode = 1
-  })
+  new Command('doctor')
+    .description('look for what is wrong here, and say what helps')
+    .action(async (_options, command: Command) => {
+      const findings: Finding[] = []
+      for (const check of checks(env)) findings.push(await lookAt(check))
+      if (command.optsWithGlobals().json) console.log(JSON.stringify({ ok: findings.every((f) => f.ok), findings }))
+      else for (const finding of findings) console.log(lineOf(finding))
+      if (findings.some((f) => !f.ok)) process.exitCode = 1
+    })
 
 const checks = (env: NodeJS.ProcessEnv): Check[] => {
   const home = resolveHome(env)
@@ -33,7 +35,13 @@ const checks = (env: NodeJS.ProcessEnv): Check[] => {
     { what: 'home', look: () => prepareHome(home, { version }).then(() => `${home} is fit for use`) },
     { what: 'disk', look: () => freeSpace(home) },
     { what: 'server', look: () => runningServer(home) },
-    { what: 'database', look: () => asked(home, async (client) => ((await client.call('ready', { retrySeconds: 0 })).ok ? 'it answers' : 'it does not answer')) },
+    {
+      what: 'database',
+      look: () =>
+        asked(home, async (client) =>
+          (await client.call('ready', { retrySeconds: 0 })).ok ? 'it answers' : 'it does not answer',
+        ),
+    },
     { what: 'token', look: () => asked(home, async (client) => `you are ${(await client.call('me')).name}`) },
     { what: 'pilots', look: () => asked(home, pilotsOnline) },
     { what: 'python', look: pythonVersion },
@@ -44,24 +52,32 @@ const lookAt = async ({ what, look }: Check): Promise<Finding> => {
   try {
     return { what, ok: true, says: await look(), help: null }
   } catch (error) {
-    const help = isFault(error) && error.code in faults ? faults[error.code as FaultCode].help : ((error as { help?: string }).help ?? null)
+    const help =
+      isFault(error) && error.code in faults
+        ? faults[error.code as FaultCode].help
+        : ((error as { help?: string }).help ?? null)
     return { what, ok: false, says: messageOf(error), help }
   }
 }
 
-const lineOf = ({ what, ok, says, help }: Finding): string => `${ok ? pc.green('✓') : pc.red('✗')} ${what.padEnd(9)} ${says}${help ? `\n            ${pc.dim(help)}` : ''}`
+const lineOf = ({ what, ok, says, help }: Finding): string =>
+  `${ok ? pc.green('✓') : pc.red('✗')} ${what.padEnd(9)} ${says}${help ? `\n            ${pc.dim(help)}` : ''}`
 
 const wrong = (message: string, help: string): Error => Object.assign(new Error(message), { help })
 
 const nodeVersion = (): string => {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-  if (major < 20 || (major === 20 && minor < 19)) throw wrong(`Node ${process.versions.node}`, 'Culm needs Node 20.19 or later')
+  if (major < 20 || (major === 20 && minor < 19))
+    throw wrong(`Node ${process.versions.node}`, 'Culm needs Node 20.19 or later')
   return `Node ${process.versions.node}`
 }
 
 const builtFiles = (): string => {
-  const missing = [files.nodeRunner, files.secondThread, files.page, files.pythonPath].filter((file) => !existsSync(file))
-  if (missing.length > 0) throw wrong(`missing: ${missing.join(', ')}`, 'reinstall the package, or npm run build in a clone')
+  const missing = [files.nodeRunner, files.secondThread, files.page, files.pythonPath].filter(
+    (file) => !existsSync(file),
+  )
+  if (missing.length > 0)
+    throw wrong(`missing: ${missing.join(', ')}`, 'reinstall the package, or npm run build in a clone')
   return `Culm ${version}`
 }
 
@@ -78,7 +94,10 @@ const runningServer = async (home: string): Promise<string> => {
   return `${server.url} (pid ${server.pid}, since ${server.startedAt})`
 }
 
-const asked = async (home: string, ask: (client: ReturnType<typeof makeClient>) => Promise<string>): Promise<string> => {
+const asked = async (
+  home: string,
+  ask: (client: ReturnType<typeof makeClient>) => Promise<string>,
+): Promise<string> => {
   const server = await findRunning(home)
   if (!server) throw wrong('not asked: no server runs', 'culm up')
   const token = (await readFile(tokenFile(home), 'utf8').catch(() => '')).trim()
@@ -94,7 +113,10 @@ const pilotsOnline = async (client: ReturnType<typeof makeClient>): Promise<stri
 
 const pythonVersion = async (): Promise<string> => {
   try {
-    const { stdout } = await promisify(execFile)('python3', ['-c', 'import sys; print(sys.version.split()[0], sys.executable)'])
+    const { stdout } = await promisify(execFile)('python3', [
+      '-c',
+      'import sys; print(sys.version.split()[0], sys.executable)',
+    ])
     const [major = 0, minor = 0] = stdout.split('.').map(Number)
     if (major === 3 && minor >= 9) return `Python ${stdout.trim()}`
     throw wrong(`Python ${stdout.trim()}`, 'works in Python need 3.9 or later')

@@ -5,15 +5,23 @@ import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { makeClient } from '../../contract/client.ts'
 import { fault } from '../../contract/faults.ts'
-import { pilotName } from '../../pilot/pilotName.ts'
 import { runPilot } from '../../pilot/pilot.ts'
+import { pilotName } from '../../pilot/pilotName.ts'
 import { files, version } from '../files.ts'
 import { resolveHome } from '../home.ts'
 import { readServer } from '../homeServer.ts'
 import { stderrLog } from '../log.ts'
 import { pilotTokenFile } from '../tokens.ts'
 
-type Options = { queue: string; slots: number; memory?: number; folder?: string; whileParentLives?: boolean; grace: number; server?: string }
+type Options = {
+  queue: string
+  slots: number
+  memory?: number
+  folder?: string
+  whileParentLives?: boolean
+  grace: number
+  server?: string
+}
 
 export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
   new Command('pilot')

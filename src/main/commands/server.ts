@@ -1,13 +1,13 @@
 import { join } from 'node:path'
 import { Command } from 'commander'
 import { fault } from '../../contract/faults.ts'
-import { resolveHome, prepareHome } from '../home.ts'
-import { readServer, writeServer, removeServer } from '../homeServer.ts'
+import { version } from '../files.ts'
+import { prepareHome, resolveHome } from '../home.ts'
+import { readServer, removeServer, writeServer } from '../homeServer.ts'
 import { stderrLog } from '../log.ts'
 import { openEngine } from '../openEngine.ts'
 import { type Parts, serve } from '../serve.ts'
 import { admitHomeTokens } from '../tokens.ts'
-import { version } from '../files.ts'
 import { whole } from './pilot.ts'
 
 /** `culm server`: the API alone. Any number may run on one database. */
@@ -18,20 +18,30 @@ export const serverCommand = (env: NodeJS.ProcessEnv): Command =>
     .option('--port <n>', 'port to listen on', whole, 8780)
     .option('--announce', 'write its address into the home, for the programs of this user')
     .action(async ({ host, port, announce }: { host: string; port: number; announce?: boolean }) => {
-      if (!['127.0.0.1', 'localhost', '::1'].includes(host)) throw fault('plain_http', `${host} is not this machine: listen on 127.0.0.1 and let a proxy speak TLS to the outside`)
+      if (!['127.0.0.1', 'localhost', '::1'].includes(host))
+        throw fault(
+          'plain_http',
+          `${host} is not this machine: listen on 127.0.0.1 and let a proxy speak TLS to the outside`,
+        )
       await runPart(env, { server: { host, port } }, announce === true)
     })
 
 /** `culm agents`: the loops that keep everything going. One is enough; any number may run. */
 export const agentsCommand = (env: NodeJS.ProcessEnv): Command =>
-  new Command('agents').description('run the agents on an outside PostgreSQL (DATABASE_URL)').action(() => runPart(env, { agents: true }, false))
+  new Command('agents')
+    .description('run the agents on an outside PostgreSQL (DATABASE_URL)')
+    .action(() => runPart(env, { agents: true }, false))
 
 const runPart = async (env: NodeJS.ProcessEnv, parts: Parts, announce: boolean): Promise<void> => {
   const home = resolveHome(env)
   await prepareHome(home, { version })
   const databaseUrl = env.DATABASE_URL ?? (await readServer(home))?.databaseUrl
   if (!databaseUrl) throw fault('database_away', 'DATABASE_URL is not set, and no server of this home runs')
-  const { engine, close } = await openEngine({ database: { connectionString: databaseUrl }, storageFolder: env.CULM_STORAGE ?? join(home, 'storage'), log: stderrLog() })
+  const { engine, close } = await openEngine({
+    database: { connectionString: databaseUrl },
+    storageFolder: env.CULM_STORAGE ?? join(home, 'storage'),
+    log: stderrLog(),
+  })
   await admitHomeTokens(engine, home, 'local')
   const { url, stop } = await serve(engine, parts)
   if (url) {

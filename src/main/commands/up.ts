@@ -25,7 +25,13 @@ export const upCommand = (env: NodeJS.ProcessEnv): Command =>
       const home = resolveHome(env)
       const say = (line: string) => console.error(pc.dim(line))
       const ending = endOnSignal()
-      const started = await startLocal({ home, log: fileLog(home, 'server'), port: options.port, databaseUrl: env.DATABASE_URL, say })
+      const started = await startLocal({
+        home,
+        log: fileLog(home, 'server'),
+        port: options.port,
+        databaseUrl: env.DATABASE_URL,
+        say,
+      })
       const url = started.server.url
       const link = `${url}/#token=${(await readFile(tokenFile(home), 'utf8')).trim()}`
       if (started.kind === 'running') console.error(`Culm runs already: ${pc.bold(link)}`)
@@ -37,7 +43,13 @@ export const upCommand = (env: NodeJS.ProcessEnv): Command =>
 /** We started it, so we keep it: run the file, serve until told to end, and end everything in order. */
 const withOwn = async (
   server: LocalServer,
-  { home, env, options, ending, link }: { home: string; env: NodeJS.ProcessEnv; options: Options; ending: AbortSignal; link: string },
+  {
+    home,
+    env,
+    options,
+    ending,
+    link,
+  }: { home: string; env: NodeJS.ProcessEnv; options: Options; ending: AbortSignal; link: string },
 ) => {
   const pilot = options.pilot ? startPilotProcess({ home, slots: options.slots, env }) : undefined
   try {
@@ -47,7 +59,11 @@ const withOwn = async (
       return
     }
     if (!ending.aborted) sayNext(link, options.run !== undefined)
-    const why = await Promise.race([aborted(ending), server.failed.then(() => 'the database failed; see the logs'), pilot?.ended.then(pilotEnded(ending)) ?? new Promise<never>(() => {})])
+    const why = await Promise.race([
+      aborted(ending),
+      server.failed.then(() => 'the database failed; see the logs'),
+      pilot?.ended.then(pilotEnded(ending)) ?? new Promise<never>(() => {}),
+    ])
     if (why) {
       console.error(pc.red(why))
       process.exitCode = 1
@@ -58,10 +74,13 @@ const withOwn = async (
   }
 }
 
-const pilotEnded = (ending: AbortSignal) => (code: number | null) => (ending.aborted ? undefined : `the local pilot ended (${code ?? 'killed'}); see pilot.log in the logs folder`)
+const pilotEnded = (ending: AbortSignal) => (code: number | null) =>
+  ending.aborted ? undefined : `the local pilot ended (${code ?? 'killed'}); see pilot.log in the logs folder`
 
 const aborted = (signal: AbortSignal): Promise<undefined> =>
-  new Promise((resolve) => (signal.aborted ? resolve(undefined) : signal.addEventListener('abort', () => resolve(undefined), { once: true })))
+  new Promise((resolve) =>
+    signal.aborted ? resolve(undefined) : signal.addEventListener('abort', () => resolve(undefined), { once: true }),
+  )
 
 const endOnSignal = (): AbortSignal => {
   const ending = new AbortController()
@@ -71,9 +90,17 @@ const endOnSignal = (): AbortSignal => {
 }
 
 /** As a user would: `culm run FILE`, in a process of its own. Ctrl-C reaches it from the terminal. */
-const runFile = async (env: NodeJS.ProcessEnv, home: string, file: string | undefined, ending: AbortSignal): Promise<number> => {
+const runFile = async (
+  env: NodeJS.ProcessEnv,
+  home: string,
+  file: string | undefined,
+  ending: AbortSignal,
+): Promise<number> => {
   if (!file || ending.aborted) return 0
-  const child = spawn(process.execPath, ['--enable-source-maps', files.cli, 'run', file], { stdio: 'inherit', env: { ...env, CULM_HOME: home } })
+  const child = spawn(process.execPath, ['--enable-source-maps', files.cli, 'run', file], {
+    stdio: 'inherit',
+    env: { ...env, CULM_HOME: home },
+  })
   ending.addEventListener('abort', () => child.kill('SIGINT'), { once: true })
   const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
   return code ?? (signal ? 130 : 1)

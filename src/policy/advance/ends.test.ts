@@ -3,7 +3,13 @@ import { jobStates } from '../../domain/job/states.ts'
 import { type TaskCounts, taskTriggerOf, workflowTriggerOf } from './ends.ts'
 
 const task = (rest: Partial<TaskCounts>): TaskCounts =>
-  ({ ...Object.fromEntries(jobStates.map((s) => [s, 0])), state: 'running', isClosed: true, jobs: 3, ...rest }) as TaskCounts
+  ({
+    ...Object.fromEntries(jobStates.map((s) => [s, 0])),
+    state: 'running',
+    isClosed: true,
+    jobs: 3,
+    ...rest,
+  }) as TaskCounts
 
 test.each([
   ['all finished', { finished: 3 }, 'allFinished'],

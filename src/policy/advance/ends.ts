@@ -22,10 +22,21 @@ const endOf = ({ jobs, finished, closed }: TaskCounts): TaskTrigger => {
 
 const hasBegun = (task: TaskCounts): boolean => task.jobs - task.pending - task.activated > 0
 
-export type WorkflowCounts = { closed: boolean; tasksTotal: number; tasksLeft: number; tasksFailed: number; finishedJobs: number }
+export type WorkflowCounts = {
+  closed: boolean
+  tasksTotal: number
+  tasksLeft: number
+  tasksFailed: number
+  finishedJobs: number
+}
 
 /** How a workflow without a driver ends: when it is closed and its last task has ended. */
-export const workflowTriggerOf = ({ closed, tasksLeft, tasksFailed, finishedJobs }: WorkflowCounts): WorkflowTrigger | null => {
+export const workflowTriggerOf = ({
+  closed,
+  tasksLeft,
+  tasksFailed,
+  finishedJobs,
+}: WorkflowCounts): WorkflowTrigger | null => {
   if (!closed || tasksLeft > 0) return null
   if (tasksFailed === 0) return 'succeeded'
   return finishedJobs > 0 ? 'partly' : 'failed'

@@ -1,8 +1,19 @@
 import { expect, test } from 'vitest'
 import { decideQueues, type QueueFacts } from './decide.ts'
 
-const queue = (id: number, name: string, rest: Partial<QueueFacts> = {}): QueueFacts => ({ id, name, state: 'online', maxSlots: null, ...rest })
-const queues = [queue(1, 'near'), queue(2, 'far', { maxSlots: 8 }), queue(3, 'closed', { state: 'offline' }), queue(4, 'trial', { state: 'test' })]
+const queue = (id: number, name: string, rest: Partial<QueueFacts> = {}): QueueFacts => ({
+  id,
+  name,
+  state: 'online',
+  maxSlots: null,
+  ...rest,
+})
+const queues = [
+  queue(1, 'near'),
+  queue(2, 'far', { maxSlots: 8 }),
+  queue(3, 'closed', { state: 'offline' }),
+  queue(4, 'trial', { state: 'test' }),
+]
 
 test('a task that names no queue may go to any online one that could hold it', () => {
   expect(decideQueues(queues, { queue: null, cores: 1 })).toMatchObject({ queueIds: [1, 2] })

@@ -4,13 +4,16 @@ export type QueueFacts = { id: number; name: string; state: QueueState; maxSlots
 
 export type Wish = { queue: string | null; cores: number }
 
-export type Choice = { kind: 'chosen'; queueIds: number[]; rejected: Rejection[] } | { kind: 'none'; unknown: boolean; rejected: Rejection[] }
+export type Choice =
+  | { kind: 'chosen'; queueIds: number[]; rejected: Rejection[] }
+  | { kind: 'none'; unknown: boolean; rejected: Rejection[] }
 
 export type Rejection = { queue: string; why: string }
 
 type Filter = (queue: QueueFacts, wish: Wish) => string | null
 
-const named: Filter = (queue, wish) => (wish.queue === null || wish.queue === queue.name ? null : `the task names ${wish.queue}`)
+const named: Filter = (queue, wish) =>
+  wish.queue === null || wish.queue === queue.name ? null : `the task names ${wish.queue}`
 
 const takesWork: Filter = (queue, wish) => {
   if (queue.state === 'online') return null
@@ -20,7 +23,9 @@ const takesWork: Filter = (queue, wish) => {
 
 /** What a queue's pilots have ever offered; a queue without a pilot yet may get larger ones. */
 const enoughCores: Filter = (queue, wish) =>
-  queue.maxSlots === null || wish.cores <= queue.maxSlots ? null : `needs ${wish.cores} cores, its largest pilot has ${queue.maxSlots}`
+  queue.maxSlots === null || wish.cores <= queue.maxSlots
+    ? null
+    : `needs ${wish.cores} cores, its largest pilot has ${queue.maxSlots}`
 
 /** In order; each with its reason, which is kept so that "why is it not running?" has an answer. */
 export const filters: readonly Filter[] = [named, takesWork, enoughCores]

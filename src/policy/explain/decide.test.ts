@@ -6,8 +6,28 @@ const now = new Date(1e12)
 const queue = { name: 'local', state: 'online', pilots: 1, slots: 2, largestSlots: 2, running: 2, waitingBefore: 7 }
 const pilot = { id: 'p1', state: 'online', host: 'here', seenAt: now }
 const job = (rest: Partial<JobFacts>): JobFacts => ({
-  id: 'j1', state: 'activated', attempt: 1, unmet: 0, heldBy: null, cancelAsked: false, cause: null, error: null, exitCode: null, signal: null, maxRssMb: null,
-  wallSeconds: null, cores: 1, memoryMb: null, wallSecondsLimit: null, waitsFor: [], retryAt: null, retryWhy: null, pilot: null, earlierCauses: [], queues: [queue], ...rest,
+  id: 'j1',
+  state: 'activated',
+  attempt: 1,
+  unmet: 0,
+  heldBy: null,
+  cancelAsked: false,
+  cause: null,
+  error: null,
+  exitCode: null,
+  signal: null,
+  maxRssMb: null,
+  wallSeconds: null,
+  cores: 1,
+  memoryMb: null,
+  wallSecondsLimit: null,
+  waitsFor: [],
+  retryAt: null,
+  retryWhy: null,
+  pilot: null,
+  earlierCauses: [],
+  queues: [queue],
+  ...rest,
 })
 
 test.each([
@@ -31,7 +51,10 @@ test.each([
 })
 
 test('what it says of a failure is what a person would look for', () => {
-  const { evidence, remedy } = explainJob(job({ state: 'failed', cause: 'memory', memoryMb: 100, maxRssMb: 180.5, signal: 'SIGKILL' }), now)
+  const { evidence, remedy } = explainJob(
+    job({ state: 'failed', cause: 'memory', memoryMb: 100, maxRssMb: 180.5, signal: 'SIGKILL' }),
+    now,
+  )
   expect(evidence).toEqual(['signal SIGKILL', 'peak memory 181 MB'])
   expect(remedy).toBe('ask for more memory: its peak was 181 MB')
 })

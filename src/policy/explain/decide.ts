@@ -12,7 +12,14 @@ export const explainJob = (job: JobFacts, now: Date): Explanation => {
     const answer = rule(job, now)
     if (answer) return { subject: job.id, state: job.state, ...answer }
   }
-  return { subject: job.id, state: job.state, cause: job.state, sentence: jobSentences[job.state], evidence: [], remedy: null }
+  return {
+    subject: job.id,
+    state: job.state,
+    cause: job.state,
+    sentence: jobSentences[job.state],
+    evidence: [],
+    remedy: null,
+  }
 }
 
 const waitsForInputs: Rule = (job) => {
@@ -31,30 +38,52 @@ const backsOff: Rule = (job, now) =>
     ? {
         cause: 'back_off',
         sentence: `its last attempt failed; it runs again at ${job.retryAt?.toISOString() ?? 'a time not yet known'}${job.retryAt ? ` (in ${seconds(job.retryAt.getTime() - now.getTime())})` : ''}`,
-        evidence: [job.retryWhy ?? '', ...job.earlierCauses.map((cause, i) => `attempt ${i + 1}: ${cause}`)].filter((e) => e !== ''),
+        evidence: [job.retryWhy ?? '', ...job.earlierCauses.map((cause, i) => `attempt ${i + 1}: ${cause}`)].filter(
+          (e) => e !== '',
+        ),
         remedy: null,
       }
     : null
 
 const isHeldByHand: Rule = (job) =>
   job.state === 'activated' && job.heldBy !== null && job.heldBy !== 'timer'
-    ? { cause: job.heldBy, sentence: job.heldBy === 'pause' ? 'it is paused' : 'a limit is reached', evidence: [], remedy: null }
+    ? {
+        cause: job.heldBy,
+        sentence: job.heldBy === 'pause' ? 'it is paused' : 'a limit is reached',
+        evidence: [],
+        remedy: null,
+      }
     : null
 
 const noQueue: Rule = (job) =>
   job.state === 'activated' && job.queues.every((q) => q.state !== 'online' && q.state !== 'test')
-    ? { cause: 'queue_offline', sentence: 'no queue that may take it is online', evidence: job.queues.map((q) => `${q.name} is ${q.state}`), remedy: 'an operator sets a queue online' }
+    ? {
+        cause: 'queue_offline',
+        sentence: 'no queue that may take it is online',
+        evidence: job.queues.map((q) => `${q.name} is ${q.state}`),
+        remedy: 'an operator sets a queue online',
+      }
     : null
 
 const noPilot: Rule = (job) =>
   job.state === 'activated' && job.queues.every((q) => q.pilots === 0)
-    ? { cause: 'no_pilot', sentence: `no pilot serves ${names(job.queues)}`, evidence: job.queues.map((q) => `${q.name}: 0 pilots online`), remedy: 'start one: culm pilot (or culm up on this machine)' }
+    ? {
+        cause: 'no_pilot',
+        sentence: `no pilot serves ${names(job.queues)}`,
+        evidence: job.queues.map((q) => `${q.name}: 0 pilots online`),
+        remedy: 'start one: culm pilot (or culm up on this machine)',
+      }
     : null
 
 const tooLarge: Rule = (job) => {
   const largest = Math.max(0, ...job.queues.map((q) => q.largestSlots))
   return job.state === 'activated' && job.cores > largest
-    ? { cause: 'does_not_fit', sentence: `it asks for ${job.cores} cores, and the largest pilot has ${largest}`, evidence: job.queues.map(slots), remedy: 'ask for fewer cores, or start a larger pilot' }
+    ? {
+        cause: 'does_not_fit',
+        sentence: `it asks for ${job.cores} cores, and the largest pilot has ${largest}`,
+        evidence: job.queues.map(slots),
+        remedy: 'ask for fewer cores, or start a larger pilot',
+      }
     : null
 }
 
@@ -70,14 +99,20 @@ const slotsBusy: Rule = (job) =>
 
 const cancelAsked: Rule = (job) =>
   job.cancelAsked
-    ? { cause: 'cancel_asked', sentence: 'it is being cancelled: its pilot has been asked to end it', evidence: onPilot(job), remedy: null }
+    ? {
+        cause: 'cancel_asked',
+        sentence: 'it is being cancelled: its pilot has been asked to end it',
+        evidence: onPilot(job),
+        remedy: null,
+      }
     : null
 
 const pilotSilent: Rule = (job) =>
   job.pilot && job.pilot.state !== 'online'
     ? {
         cause: 'pilot_silent',
-        sentence: 'its pilot has fallen silent; it is given to another when the patience for it is over, unless the pilot comes back',
+        sentence:
+          'its pilot has fallen silent; it is given to another when the patience for it is over, unless the pilot comes back',
         evidence: onPilot(job),
         remedy: 'look at the pilot’s machine; lostAfterSeconds of the task says how long to wait',
       }
@@ -85,25 +120,50 @@ const pilotSilent: Rule = (job) =>
 
 const isHeld: Rule = (job) =>
   job.pilot && ['sent', 'starting', 'running', 'awaiting'].includes(job.state)
-    ? { cause: job.state, sentence: jobSentences[job.state], evidence: [...onPilot(job), ...again(job)], remedy: `culm logs -f ${job.id}` }
+    ? {
+        cause: job.state,
+        sentence: jobSentences[job.state],
+        evidence: [...onPilot(job), ...again(job)],
+        remedy: `culm logs -f ${job.id}`,
+      }
     : null
 
 const overMemory: Rule = (job) =>
   job.cause === 'memory'
-    ? failed('over_memory', `it used more than its limit of ${job.memoryMb} MB`, job, `ask for more memory${job.maxRssMb ? `: its peak was ${Math.ceil(job.maxRssMb)} MB` : ''}`)
+    ? failed(
+        'over_memory',
+        `it used more than its limit of ${job.memoryMb} MB`,
+        job,
+        `ask for more memory${job.maxRssMb ? `: its peak was ${Math.ceil(job.maxRssMb)} MB` : ''}`,
+      )
     : null
 
 const overTime: Rule = (job) =>
-  job.cause === 'walltime' ? failed('over_walltime', `it ran longer than its limit of ${job.wallSecondsLimit} s`, job, 'ask for more time, or make its work smaller') : null
+  job.cause === 'walltime'
+    ? failed(
+        'over_walltime',
+        `it ran longer than its limit of ${job.wallSecondsLimit} s`,
+        job,
+        'ask for more time, or make its work smaller',
+      )
+    : null
 
 const sentences: Record<AttemptCause, [cause: string, sentence: string, remedy: (job: JobFacts) => string]> = {
   user: ['user_error', 'its own code failed', (job) => `culm logs ${job.id}`],
   memory: ['over_memory', 'it used more memory than it may', () => 'ask for more memory'],
   walltime: ['over_walltime', 'it ran longer than it may', () => 'ask for more time'],
-  bundle: ['bundle_error', 'its code could not be loaded where it ran', () => 'see the message: a module is missing from the bundle or from the environment'],
+  bundle: [
+    'bundle_error',
+    'its code could not be loaded where it ran',
+    () => 'see the message: a module is missing from the bundle or from the environment',
+  ],
   site: ['site_error', 'the place could not run it', () => 'try another queue, or tell its operator'],
   storage: ['storage_error', 'its inputs or outputs could not be moved', () => 'culm doctor'],
-  lost: ['lost', 'its pilot fell silent each time it was tried', (job) => `look at the pilot’s machine; then culm retry ${job.id}`],
+  lost: [
+    'lost',
+    'its pilot fell silent each time it was tried',
+    (job) => `look at the pilot’s machine; then culm retry ${job.id}`,
+  ],
   runner: ['process_died', 'its process ended without a word', (job) => `culm logs ${job.id}`],
   parent: ['parent_failed', 'something it needed did not finish', () => 'mend that, and submit it again'],
   cancelled: ['cancelled', 'it was cancelled', () => 'submit it again if that was a mistake'],
@@ -115,7 +175,21 @@ const hasFailed: Rule = (job) => {
   return failed(cause, sentence, job, remedy(job))
 }
 
-const rules: readonly Rule[] = [cancelAsked, waitsForInputs, backsOff, isHeldByHand, noQueue, noPilot, tooLarge, slotsBusy, pilotSilent, isHeld, overMemory, overTime, hasFailed]
+const rules: readonly Rule[] = [
+  cancelAsked,
+  waitsForInputs,
+  backsOff,
+  isHeldByHand,
+  noQueue,
+  noPilot,
+  tooLarge,
+  slotsBusy,
+  pilotSilent,
+  isHeld,
+  overMemory,
+  overTime,
+  hasFailed,
+]
 
 const failed = (cause: string, sentence: string, job: JobFacts, remedy: string): Answer => ({
   cause,
@@ -131,8 +205,10 @@ const failed = (cause: string, sentence: string, job: JobFacts, remedy: string):
   remedy,
 })
 
-const again = (job: JobFacts): string[] => (job.earlierCauses.length > 0 ? [`attempt ${job.attempt}; earlier ones: ${job.earlierCauses.join(', ')}`] : [])
-const onPilot = ({ pilot }: JobFacts): string[] => (pilot ? [`${pilot.id} on ${pilot.host} is ${pilot.state}, last heard ${pilot.seenAt.toISOString()}`] : [])
+const again = (job: JobFacts): string[] =>
+  job.earlierCauses.length > 0 ? [`attempt ${job.attempt}; earlier ones: ${job.earlierCauses.join(', ')}`] : []
+const onPilot = ({ pilot }: JobFacts): string[] =>
+  pilot ? [`${pilot.id} on ${pilot.host} is ${pilot.state}, last heard ${pilot.seenAt.toISOString()}`] : []
 const slots = (q: QueueFacts): string => `${q.name}: ${q.running} running, ${q.slots} slots on ${q.pilots} pilots`
 const names = (queues: QueueFacts[]): string => queues.map((q) => q.name).join(' or ')
 const seconds = (ms: number): string => `${(Math.max(0, ms) / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`

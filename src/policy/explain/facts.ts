@@ -31,4 +31,12 @@ export type JobFacts = {
   queues: QueueFacts[]
 }
 
-export type QueueFacts = { name: string; state: string; pilots: number; slots: number; largestSlots: number; running: number; waitingBefore: number }
+export type QueueFacts = {
+  name: string
+  state: string
+  pilots: number
+  slots: number
+  largestSlots: number
+  running: number
+  waitingBefore: number
+}

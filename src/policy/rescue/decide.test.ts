@@ -2,7 +2,12 @@ import { expect, test } from 'vitest'
 import { decideRescue } from './decide.ts'
 
 const at = (seconds: number) => new Date(1e12 + seconds * 1000)
-const job = (sentAt: number, lostAfterSeconds: number | null = null) => ({ jobId: 1, sentAt: at(sentAt), startedAt: null, lostAfterSeconds })
+const job = (sentAt: number, lostAfterSeconds: number | null = null) => ({
+  jobId: 1,
+  sentAt: at(sentAt),
+  startedAt: null,
+  lostAfterSeconds,
+})
 
 test.each([
   ['short work is lost after a minute', job(90), 100, 159, false],

@@ -34,7 +34,12 @@ export const decideRetry = ({ cause, soFar, limits }: Failure): RetryDecision =>
   const budget = budgetOf[cause]
   if (budget === null) return { kind: 'giveUp', why: `${cause} is not repeated` }
   const spent = Object.entries(soFar).reduce((sum, [c, n]) => sum + (budgetOf[c as AttemptCause] === budget ? n : 0), 0)
-  if (spent >= limits[budget]) return { kind: 'giveUp', why: `${cause}: attempt ${spent} of ${limits[budget]} allowed for ${budget} errors` }
+  if (spent >= limits[budget])
+    return { kind: 'giveUp', why: `${cause}: attempt ${spent} of ${limits[budget]} allowed for ${budget} errors` }
   const waitSeconds = budget === 'lost' ? 0 : Math.min(300, 4 ** (spent - 1))
-  return { kind: 'retry', waitSeconds, why: `${cause}: attempt ${spent} of ${limits[budget]} allowed for ${budget} errors` }
+  return {
+    kind: 'retry',
+    waitSeconds,
+    why: `${cause}: attempt ${spent} of ${limits[budget]} allowed for ${budget} errors`,
+  }
 }

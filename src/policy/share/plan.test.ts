@@ -6,7 +6,10 @@ const ask = (lanes: ReturnType<typeof lane>[], cores: number, memoryMb: number |
   planClaim(lanes, { cores, memoryMb, jobs })?.lanes.map(({ laneId, n }) => [laneId, n])
 
 test('lanes of the largest class that fits are asked first, for as many jobs as fit', () => {
-  expect(ask([lane(1, 1), lane(2, 8), lane(3, 64), lane(4, 8)], 16)).toEqual([[2, 2], [4, 2]])
+  expect(ask([lane(1, 1), lane(2, 8), lane(3, 64), lane(4, 8)], 16)).toEqual([
+    [2, 2],
+    [4, 2],
+  ])
   expect(ask([lane(1, 1, 4000)], 16, 10_000)).toEqual([[1, 2]])
   expect(ask([lane(1, 1)], 16, null, 3)).toEqual([[1, 3]])
 })

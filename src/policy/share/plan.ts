@@ -10,7 +10,12 @@ export type LaneFacts = {
 
 export type Room = { cores: number; memoryMb: number | null; jobs: number }
 
-export type ClaimPlan = { cores: number; memoryMb: number; limit: number; lanes: { laneId: number; low: number; n: number }[] }
+export type ClaimPlan = {
+  cores: number
+  memoryMb: number
+  limit: number
+  lanes: { laneId: number; low: number; n: number }[]
+}
 
 /**
  * The next statement of a claim: lanes of one class, the largest that fits first, since what fits then shrinks. Fitting is a property of the lane, so no
@@ -18,17 +23,26 @@ export type ClaimPlan = { cores: number; memoryMb: number; limit: number; lanes:
  * undefined when nothing can be asked for.
  */
 export const planClaim = (lanes: readonly LaneFacts[], room: Room): ClaimPlan | undefined => {
-  const fitting = lanes.filter((lane) => lane.mayHaveWork && jobsThatFit(lane, room) > 0).sort((a, b) => b.cores - a.cores || b.memoryMb - a.memoryMb)
+  const fitting = lanes
+    .filter((lane) => lane.mayHaveWork && jobsThatFit(lane, room) > 0)
+    .sort((a, b) => b.cores - a.cores || b.memoryMb - a.memoryMb)
   const first = fitting[0]
   if (!first) return undefined
   const limit = jobsThatFit(first, room)
   const ofClass = fitting.filter((lane) => lane.cores === first.cores && lane.memoryMb === first.memoryMb)
-  return { cores: first.cores, memoryMb: first.memoryMb, limit, lanes: ofClass.map(({ laneId, low }) => ({ laneId, low, n: limit })) }
+  return {
+    cores: first.cores,
+    memoryMb: first.memoryMb,
+    limit,
+    lanes: ofClass.map(({ laneId, low }) => ({ laneId, low, n: limit })),
+  }
 }
 
 const jobsThatFit = (lane: LaneFacts, room: Room): number =>
   Math.min(
     room.jobs,
     Math.floor(room.cores / lane.cores),
-    room.memoryMb === null || lane.memoryMb === 0 ? Number.POSITIVE_INFINITY : Math.floor(room.memoryMb / lane.memoryMb),
+    room.memoryMb === null || lane.memoryMb === 0
+      ? Number.POSITIVE_INFINITY
+      : Math.floor(room.memoryMb / lane.memoryMb),
   )

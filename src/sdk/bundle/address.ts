@@ -4,6 +4,7 @@ import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { fault } from '../../contract/faults.ts'
 import { sleep } from '../../lib/clock.ts'
+import { sha256 } from '../../lib/digest.ts'
 import type { Definition } from '../definition.ts'
 import { currentRuntime, workMark } from '../runtime.ts'
 import { type BundleIndex, bundleIndexFile } from './bundleIndex.ts'
@@ -43,7 +44,8 @@ const addressInSources = async (definition: Definition): Promise<Address> => {
   const name =
     exportIn(loadedCommonJs(file), definition) ??
     writtenExport(definition) ??
-    exportIn(await imported(module), definition)
+    exportIn(await imported(module), definition) ??
+    listedExport(definition)
   if (name === undefined) throw notExported(definition)
   return { kind: 'source', file, name: moduleName(file), export: name }
 }
@@ -61,24 +63,50 @@ const fileOf = (module: string): string | undefined => {
 const loadedCommonJs = (file: string): unknown => createRequire(import.meta.url).cache[file]?.exports
 
 /**
- * The name in `export const name = work(`, read off the source where the work was defined. It needs no module to be complete, so a script may call its own
- * works from its top level.
+ * The export as it is written where the work was defined: `export const name = work(`. Reading it needs no module to be complete, so a script may call its own works from its
+ * top level; and no second import, which under test runners would make another instance.
  */
-const writtenExport = ({ site }: Definition): string | undefined => {
-  const [, path, line, column] = site.place().match(/^(.+):(\d+):(\d+)$/) ?? []
-  if (!path || !existsSync(path)) return undefined
-  const lines = readFileSync(path, 'utf8').split('\n').slice(0, Number(line))
-  const before = [...lines.slice(-4, -1), (lines.at(-1) ?? '').slice(0, Number(column) - 1)].join('\n')
-  const [, name, isDefault] =
-    before.match(
-      /\bexport\s+(?:(?:const|let|var)\s+([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*(?::[^=;]*)?=|(default))\s*(?:[\w$]+\.)*$/u,
-    ) ?? []
-  return isDefault ?? name
+const writtenExport = (definition: Definition): string | undefined => {
+  const { exported, name, isDefault } = writtenDefinition(definition)
+  return isDefault ?? (exported && name)
 }
+
+/** The export of `const name = work(` with an `export { name }` elsewhere in its file. */
+const listedExport = (definition: Definition): string | undefined => {
+  const { text, name } = writtenDefinition(definition)
+  for (const [, list] of text?.matchAll(/\bexport\s*\{([^}]*)\}(?!\s*from)/g) ?? []) {
+    for (const item of list!.split(',')) {
+      const [local, exported = local] = item.trim().split(/\s+as\s+/)
+      if (local === name) return exported
+    }
+  }
+  return undefined
+}
+
+type Written = { text?: string; exported?: string; name?: string; isDefault?: string }
+
+const writtenDefinition = ({ site }: Definition): Written => {
+  const [, path, line, column] = site.place().match(/^(.+):(\d+):(\d+)$/) ?? []
+  if (!path || !existsSync(path)) return {}
+  const text = readFileSync(path, 'utf8')
+  const lines = text.split('\n').slice(0, Number(line))
+  const before = [...lines.slice(-4, -1), (lines.at(-1) ?? '').slice(0, Number(column) - 1)].join('\n')
+  const [, exported, name, isDefault] = before.match(definedBefore) ?? []
+  return { text, exported, name, isDefault }
+}
+
+/** What stands before `work(` in a definition. */
+const definedBefore =
+  /(?:(export\s+)?\b(?:const|let|var)\s+([\p{ID_Start}$_][\p{ID_Continue}$]*)\s*(?::[^=;]*)?=|export\s+(default))\s*(?:[\w$]+\.)*$/u
 
 const imported = async (module: string): Promise<unknown> => {
   const url = module.startsWith('file:') ? module : pathToFileURL(module).href
-  return Promise.race([import(url).catch(() => undefined), sleep(evaluatingMs)])
+  const done = new AbortController()
+  try {
+    return await Promise.race([import(url).catch(() => undefined), sleep(evaluatingMs, done.signal)])
+  } finally {
+    done.abort()
+  }
 }
 
 /** The name of the export that is this work, or a `with(…)` of it; CommonJS has its exports under `default` too. */
@@ -90,20 +118,23 @@ const exportIn = (exports: unknown, definition: Definition): string | undefined 
   return own ?? exportIn((exports as { default?: unknown }).default, definition)
 }
 
-/** The package's name and the path in it: two modules of one process never share it, and it does not change with the folder of the project. */
+/**
+ * The package's name and the path in it, the same wherever the project lies; a file that is in no named package bears its own place. Two modules of one process
+ * never share a name.
+ */
 const moduleName = (file: string): string => {
   for (let folder = dirname(file); ; folder = dirname(folder)) {
-    const found = join(folder, 'package.json')
-    if (existsSync(found)) return [packageName(found), relative(folder, file)].filter(Boolean).join('/')
-    if (folder === dirname(folder)) return basename(file)
+    const name = packageName(join(folder, 'package.json'))
+    if (name) return `${name}/${relative(folder, file)}`
+    if (folder === dirname(folder)) return `${basename(file)}~${sha256(file).slice(0, 8)}`
   }
 }
 
-const packageName = (packageJson: string): string => {
+const packageName = (packageJson: string): string | undefined => {
   try {
-    return JSON.parse(readFileSync(packageJson, 'utf8')).name ?? ''
+    return JSON.parse(readFileSync(packageJson, 'utf8')).name
   } catch {
-    return ''
+    return undefined
   }
 }
 

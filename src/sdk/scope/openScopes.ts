@@ -5,7 +5,7 @@ import { fault } from '../../contract/faults.ts'
 import type { BodyInputOf } from '../../contract/routes.ts'
 import { encodeValue } from '../../contract/values.ts'
 import { isFault } from '../../lib/fault.ts'
-import { discoverServer } from '../discover.ts'
+import { currentServer } from '../discover.ts'
 import { currentRuntime, type Runtime } from '../runtime.ts'
 import { Scope } from './scope.ts'
 import { freeSlot, jobSlot } from './slot.ts'
@@ -88,19 +88,16 @@ const openSession = async (): Promise<Scope> => {
 }
 
 /** One client for all drivers of this process. */
-const driverClient = async (): Promise<Client> => {
-  drivers ??= openClient().catch((error) => {
-    drivers = undefined
-    throw error
-  })
+const driverClient = (): Promise<Client> => {
+  drivers ??= currentServer()
+    .then(makeClient)
+    .catch((error) => {
+      drivers = undefined
+      throw error
+    })
   return drivers
 }
 let drivers: Promise<Client> | undefined
-
-const openClient = async (): Promise<Client> => {
-  const { serverUrl, token = null } = currentRuntime() ?? {}
-  return makeClient(serverUrl ? { url: serverUrl, token } : await discoverServer())
-}
 
 type Renewal = { client: Client; workflowId: `w${number}`; epoch: number; renewSeconds: number }
 

@@ -1,4 +1,4 @@
-// Runs one job from an unpacked bundle, as the runner of a pilot does, speaking to its parent instead.
+// Runs jobs of one unpacked bundle, one at a time, as the runner of a pilot does, speaking to its parent instead.
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 

@@ -1,4 +1,4 @@
-import { fork } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -13,6 +13,8 @@ import { type BodyOf, type ParamsOf, type QueryOf, type Route, type RouteName, r
 import type { NewJob, NewTask } from '../../contract/tasks.ts'
 import { sha256 } from '../../lib/digest.ts'
 import { Fault } from '../../lib/fault.ts'
+
+const runnerFile = fileURLToPath(new URL('./fakeRunner.mjs', import.meta.url))
 
 type FakeTask = NewTask & {
   taskId: `t${number}`
@@ -57,6 +59,9 @@ export const startFakeServer = async ({ run, slots = 2 }: FakeServerOptions = {}
   let ids = 0
   let free = slots
   const queue: (() => void)[] = []
+  const runners = new Set<ChildProcess>()
+  /** Warm runners by bundle. */
+  const idle = new Map<string, ChildProcess[]>()
   const folder = await mkdtemp(join(tmpdir(), 'culm-fake-'))
 
   const takeSlot = async () => {
@@ -109,7 +114,8 @@ export const startFakeServer = async ({ run, slots = 2 }: FakeServerOptions = {}
 
   const runInProcess = async ({ jobId, index, task, argsText }: FakeJob): Promise<Ended> => {
     if (task.payload.kind !== 'function') throw new Error('commands are not run here')
-    const bundleFolder = await unpack(task.payload.bundle)
+    const { bundle, module, export: name } = task.payload
+    const bundleFolder = await unpack(bundle)
     const job = {
       jobId,
       taskId: task.taskId,
@@ -119,33 +125,26 @@ export const startFakeServer = async ({ run, slots = 2 }: FakeServerOptions = {}
       token: `token-of-${jobId}`,
     }
     const common = task.common && 'text' in task.common ? JSON.parse(task.common.text).a : []
-    const child = fork(fileURLToPath(new URL('./fakeRunner.mjs', import.meta.url)), {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    })
-    const { bundle, module, export: name } = task.payload
-    child.send({
-      job,
-      bundleFolder,
-      bundle,
-      module,
-      name,
-      args: [...common, ...JSON.parse(argsText).a],
-      serverUrl: url(),
-    })
+    const args = [...common, ...JSON.parse(argsText).a]
+    const runner = idle.get(bundle)?.pop() ?? fork(runnerFile, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    runners.add(runner)
+    runner.send({ job, bundleFolder, bundle, module, name, args, serverUrl: url() })
     return new Promise((resolve, reject) => {
-      child.once('exit', (code) => reject(new Error(`the runner left with ${code}`)))
-      child.on('message', async (message: { t: string } & Ended) => {
+      const onExit = (code: number | null) => reject(new Error(`the runner left with ${code}`))
+      const onMessage = async (message: { t: string } & Ended) => {
         if (message.t === 'awaiting') {
           waits.push(jobId)
           giveSlot()
         } else if (message.t === 'woken') {
           await takeSlot()
-          child.send({ t: 'resumed' })
+          runner.send({ t: 'resumed' })
         } else {
+          runner.off('exit', onExit).off('message', onMessage)
+          idle.set(bundle, [...(idle.get(bundle) ?? []), runner])
           resolve(message)
-          child.disconnect()
         }
-      })
+      }
+      runner.on('exit', onExit).on('message', onMessage)
     })
   }
 
@@ -163,6 +162,13 @@ export const startFakeServer = async ({ run, slots = 2 }: FakeServerOptions = {}
     },
     renewDriver: ({ params }) => ({ state: workflows.get(params.id)!.state }),
     closeWorkflow: () => ({}),
+    explainWorkflow: ({ params }) => ({ subject: params.id }),
+    explainTask: ({ params }) => ({ subject: params.id }),
+    explainJob: ({ params }) => ({ subject: params.id }),
+    cancelWorkflow: () => ({ cancelled: 1, asked: 0 }),
+    cancelJob: () => ({ cancelled: 0, asked: 1 }),
+    listTasks: ({ query }) =>
+      query.after ? { items: [{ id: 't1' }], next: null } : { items: [{ id: 't3' }, { id: 't2' }], next: 't2' },
     endWorkflow: ({ params, body }) => {
       workflows.set(params.id, { ...workflows.get(params.id), state: body.state, ended: body })
       return {}
@@ -292,6 +298,7 @@ export const startFakeServer = async ({ run, slots = 2 }: FakeServerOptions = {}
       for (const { reply } of streams) reply.destroy()
     },
     close: async () => {
+      for (const runner of runners) runner.disconnect()
       await app.close()
       await rm(folder, { recursive: true, force: true })
     },

@@ -5,7 +5,7 @@ import { storyOf } from '../../store/history.ts'
 import { taskOfJob } from '../../store/jobs.ts'
 import * as store from '../../store/views.ts'
 import type { Principal } from '../authenticate.ts'
-import { valueOf } from '../claimJobs.ts'
+import { sentValue } from '../claimJobs.ts'
 import type { Engine } from '../engine.ts'
 import { demand } from '../rights.ts'
 import { moveOf } from '../tailHistory.ts'
@@ -34,14 +34,19 @@ export const getJob = async (engine: Engine, principal: Principal, id: number): 
     name: task.name,
     owner: owner?.name ?? '',
     cancelAsked: line.cancelAsked,
-    args: valueOf(spec.args, spec.blob, spec.bytes)!,
-    value: result ? valueOf(result.value, result.blob, result.bytes) : null,
+    args: sentValue(spec.args, spec.blob, spec.bytes)!,
+    value: result ? sentValue(result.value, result.blob, result.bytes) : null,
     error: result?.error ? JSON.parse(result.error) : null,
     attempts: attempts.map(showAttempt),
   }
 }
 
-export const jobHistory = async (engine: Engine, principal: Principal, id: number, q: { after?: string; limit: number }) => {
+export const jobHistory = async (
+  engine: Engine,
+  principal: Principal,
+  id: number,
+  q: { after?: string; limit: number },
+) => {
   const { workflowId } = await seeJob(engine, principal, id)
   const rows = await storyOf(engine.db, workflowId, 'job', id, readAfter(q.after, 0), q.limit + 1)
   return pageOf(rows, q.limit, (row) => row.seq, moveOf)

@@ -1,7 +1,8 @@
 import { fault } from '../../contract/faults.ts'
 
 /** Cursors are the key of the last item, in base64url so that nobody reads more into them. */
-export const showNext = (key: number | undefined): string | null => (key === undefined ? null : Buffer.from(String(key)).toString('base64url'))
+export const showNext = (key: number | undefined): string | null =>
+  key === undefined ? null : Buffer.from(String(key)).toString('base64url')
 
 export const readAfter = (after: string | undefined, first: number): number => {
   if (after === undefined) return first
@@ -11,7 +12,12 @@ export const readAfter = (after: string | undefined, first: number): number => {
 }
 
 /** A page of `limit` from rows of which one more was asked for: so it is known whether there is more. */
-export const pageOf = <Row, Item>(rows: Row[], limit: number, keyOf: (row: Row) => number, show: (row: Row) => Item): { items: Item[]; next: string | null } => {
+export const pageOf = <Row, Item>(
+  rows: Row[],
+  limit: number,
+  keyOf: (row: Row) => number,
+  show: (row: Row) => Item,
+): { items: Item[]; next: string | null } => {
   const items = rows.slice(0, limit)
   return { items: items.map(show), next: rows.length > limit ? showNext(keyOf(items[items.length - 1]!)) : null }
 }

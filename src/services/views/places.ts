@@ -6,12 +6,19 @@ import { pageOf, readAfter } from './pages.ts'
 
 export const listPilots = async (engine: Engine, q: { after?: string; limit: number }) => {
   const rows = await pilotViews(engine.db, readAfter(q.after, 2 ** 31 - 1), q.limit + 1)
-  return pageOf(rows, q.limit, (row) => row.id, (row): Pilot => ({
-    ...row,
-    id: showId('p', row.id),
-    seenAt: row.seenAt.toISOString(),
-    startedAt: row.startedAt.toISOString(),
-  }))
+  return pageOf(
+    rows,
+    q.limit,
+    (row) => row.id,
+    (row): Pilot => ({
+      ...row,
+      id: showId('p', row.id),
+      seenAt: row.seenAt.toISOString(),
+      startedAt: row.startedAt.toISOString(),
+    }),
+  )
 }
 
-export const listQueues = async (engine: Engine): Promise<{ items: Queue[] }> => ({ items: (await queueViews(engine.db)) as Queue[] })
+export const listQueues = async (engine: Engine): Promise<{ items: Queue[] }> => ({
+  items: (await queueViews(engine.db)) as Queue[],
+})

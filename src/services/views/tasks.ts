@@ -30,7 +30,14 @@ export const seeTask = async (engine: Engine, principal: Principal, id: number) 
 
 export const getTask = async (engine: Engine, principal: Principal, id: number): Promise<Task> => {
   const { experimentId } = await seeTask(engine, principal, id)
-  const [row] = await store.taskViews(engine.db, { experimentId, workflowId: null, id, state: null, below: id + 1, limit: 1 })
+  const [row] = await store.taskViews(engine.db, {
+    experimentId,
+    workflowId: null,
+    id,
+    state: null,
+    below: id + 1,
+    limit: 1,
+  })
   return showTask(row!)
 }
 
@@ -40,10 +47,20 @@ export const listJobs = async (engine: Engine, principal: Principal, id: number,
   return pageOf(rows, q.limit, (row) => row.index, showLine)
 }
 
-export const listOutcomes = async (engine: Engine, principal: Principal, id: number, q: { after?: string; limit: number }) => {
+export const listOutcomes = async (
+  engine: Engine,
+  principal: Principal,
+  id: number,
+  q: { after?: string; limit: number },
+) => {
   await seeTask(engine, principal, id)
   const rows = await store.outcomesOfTask(engine.db, id, readAfter(q.after, -1), q.limit + 1)
-  return pageOf(rows, q.limit, (row) => row.index, (row) => outcomeOf(row, row))
+  return pageOf(
+    rows,
+    q.limit,
+    (row) => row.index,
+    (row) => outcomeOf(row, row),
+  )
 }
 
 export const showLine = (row: store.JobLineRow) => ({

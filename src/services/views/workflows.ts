@@ -7,7 +7,7 @@ import { readId, showId } from '../../lib/ids.ts'
 import { storyOfWorkflow } from '../../store/history.ts'
 import * as store from '../../store/views.ts'
 import type { Principal } from '../authenticate.ts'
-import { valueOf } from '../claimJobs.ts'
+import { sentValue } from '../claimJobs.ts'
 import type { Engine } from '../engine.ts'
 import { demand, experimentOf } from '../rights.ts'
 import { moveOf } from '../tailHistory.ts'
@@ -37,7 +37,12 @@ export const workflowView = async (engine: Engine, id: number): Promise<Workflow
   return showWorkflow(row)
 }
 
-export const workflowHistory = async (engine: Engine, principal: Principal, id: number, q: { after?: string; limit: number }) => {
+export const workflowHistory = async (
+  engine: Engine,
+  principal: Principal,
+  id: number,
+  q: { after?: string; limit: number },
+) => {
   demand(principal, 'read', await engine.workflows.get(id), 'workflow_unknown')
   const rows = await storyOfWorkflow(engine.db, id, readAfter(q.after, 0), q.limit + 1)
   return pageOf(rows, q.limit, (row) => row.seq, moveOf)
@@ -55,7 +60,7 @@ const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
   createdAt: row.createdAt.toISOString(),
   endedAt: row.endedAt?.toISOString() ?? null,
   driverSeenAt: row.driverSeenAt?.toISOString() ?? null,
-  value: valueOf(row.value, row.valueBlob, row.valueBytes),
+  value: sentValue(row.value, row.valueBlob, row.valueBytes),
   error: row.error ? JSON.parse(row.error) : null,
   why: row.why,
   labels: row.labels,

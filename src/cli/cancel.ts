@@ -1,0 +1,51 @@
+import { Command } from 'commander'
+import type { Client } from '../contract/client.ts'
+import type { Cli } from './cli.ts'
+import { reportError } from './errors.ts'
+import { naming, type Subject, subjectOf } from './ids.ts'
+
+export const cancelCommand = (cli: Cli): Command =>
+  new Command('cancel')
+    .description('cancel workflows, tasks or jobs, with all that is under way of them')
+    .argument('<id...>', 'w12, t34 or j56')
+    .option('--why <text>', 'a reason, for those who look at it later')
+    .action(async (texts: string[], { why }: { why?: string }) => {
+      const subjects = texts.map(subjectOf)
+      const client = await cli.client()
+      const done: ({ id: string } & Cancelled)[] = []
+      for (const subject of subjects) {
+        try {
+          const cancelled = { id: subject.id, ...(await cancel(client, subject, why)) }
+          done.push(cancelled)
+          if (!cli.json) cli.print(sentenceOf(cancelled))
+        } catch (error) {
+          // One that has ended already must not keep the others running.
+          cli.world.setExitCode(reportError(cli, error, 'cancel'))
+        }
+      }
+      if (cli.json) cli.printJson(done)
+    })
+
+type Cancelled = { cancelled: number; asked: number }
+
+export const cancel = (client: Client, { noun, id }: Subject, why?: string): Promise<Cancelled> => {
+  const body = { why }
+  switch (noun) {
+    case 'w':
+      return naming(id, client.call('cancelWorkflow', { params: { id }, body, repeat: true }))
+    case 't':
+      return naming(id, client.call('cancelTask', { params: { id }, body, repeat: true }))
+    case 'j':
+      return naming(id, client.call('cancelJob', { params: { id }, body, repeat: true }))
+  }
+}
+
+const sentenceOf = ({ id, cancelled, asked }: { id: string } & Cancelled): string => {
+  const parts = [
+    ...(cancelled > 0 ? [`${jobs(cancelled)} cancelled`] : []),
+    ...(asked > 0 ? [`${jobs(asked)} asked to stop: they end when their pilot confirms`] : []),
+  ]
+  return `${id}: ${parts.join(', ') || 'cancelled; nothing of it was under way'}`
+}
+
+const jobs = (n: number): string => `${n} ${n === 1 ? 'job' : 'jobs'}`

@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import type { Client } from '../../contract/client.ts'
+import { sleep } from '../../lib/clock.ts'
+import type { Cli } from '../cli.ts'
+import { exitCodes, UsageError } from '../errors.ts'
+import { onInterrupt } from '../interrupts.ts'
+import { jsonOf } from '../look/values.ts'
+import { openFollower } from '../progress/follower.ts'
+import type { RunOptions } from './run.ts'
+import { cancelAll } from './runModule.ts'
+
+/** How often it is looked for a workflow of the script, ms. */
+const lookMs = 300
+
+/** Runs a Python file as a script in a process of its own, and follows the workflows that it starts. */
+export const runPython = async (cli: Cli, path: string, args: string[], options: RunOptions): Promise<void> => {
+  const client = await cli.client()
+  const newest = await newestWorkflows(client)
+  const follower = openFollower(cli, client)
+  const child = spawn(options.python ?? interpreterOf(cli.world.env), [path, ...args], {
+    cwd: cli.world.cwd,
+    stdio: ['inherit', 'pipe', 'pipe'],
+    env: environmentOf(cli),
+  })
+  const { stdout, stderr } = cli.world
+  // Standard output is one document with --json: what the script prints goes beside it.
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (cli.json ? stderr : stdout).write(text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => stderr.write(text))
+  let wasInterrupted = false
+  const stopListening = onInterrupt(cli, () => {
+    wasInterrupted = true
+    // A terminal tells the script as well; whoever else interrupts tells this process alone.
+    if (!stderr.isTTY) child.kill('SIGINT')
+    void cancelAll(cli, follower.ids)
+  })
+  const ending = new AbortController()
+  const looking = addNew(client, newest, follower.add, ending.signal)
+  try {
+    const [code, signal] = await ended(child)
+    ending.abort()
+    await looking
+    const [workflow] = await follower.end()
+    if (cli.json) {
+      const { id = null, state = null, value = null, error = null } = workflow ?? {}
+      cli.printJson({ workflowId: id, state, value: value && jsonOf(value), ...(error ? { error } : {}) })
+    }
+    if (code === 0) return
+    if (workflow && workflow.state !== 'done') cli.note(`culm explain ${workflow.id} says why`)
+    cli.world.setExitCode(wasInterrupted || signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.failed)
+  } finally {
+    ending.abort()
+    stopListening()
+    child.kill()
+    await follower.end()
+  }
+}
+
+const interpreterOf = ({ VIRTUAL_ENV }: NodeJS.ProcessEnv): string => {
+  const own = VIRTUAL_ENV && join(VIRTUAL_ENV, 'bin', 'python')
+  return own && existsSync(own) ? own : 'python3'
+}
+
+/** The script finds our client without an installation, and the server that was named here; what it prints comes at once. */
+const environmentOf = ({ world: { env, pythonPath }, options: { server, token } }: Cli): NodeJS.ProcessEnv => ({
+  ...env,
+  PYTHONPATH: [pythonPath, env.PYTHONPATH].filter(Boolean).join(delimiter),
+  PYTHONUNBUFFERED: '1',
+  ...(server ? { CULM_SERVER: server } : {}),
+  ...(token ? { CULM_TOKEN: token } : {}),
+})
+
+const ended = async (child: ReturnType<typeof spawn>): Promise<[code: number | null, signal: NodeJS.Signals | null]> => {
+  try {
+    // Not `exit`: the last words of the script come after that.
+    return (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
+  } catch (error) {
+    throw new UsageError(`${child.spawnfile} cannot be started: ${(error as Error).message}`, 'name the interpreter: --python PATH')
+  }
+}
+
+type Newest = { owner: string; number: number }
+
+/** Where the list of one's workflows ends now. */
+const newestWorkflows = async (client: Client): Promise<Newest> => {
+  const { name: owner } = await client.call('me')
+  const { items } = await client.call('listWorkflows', { query: { owner, limit: 1 } })
+  return { owner, number: numberOf(items[0]?.id ?? 'w0') }
+}
+
+/**
+ * Adds what has come to the list since. The script is another process, and a workflow does not say which process drives it: of two scripts of one person that start
+ * in the same moment each shows both.
+ */
+const addNew = async (client: Client, { owner, number }: Newest, add: (id: `w${number}`) => void, signal: AbortSignal): Promise<void> => {
+  let isLast = false
+  while (!isLast) {
+    await sleep(lookMs, signal)
+    isLast = signal.aborted
+    // An outage passes, or the script says so.
+    const { items } = await client.call('listWorkflows', { query: { owner, limit: 20 } }).catch(() => ({ items: [] }))
+    for (const { id, kind } of items.reverse()) if (kind !== 'tasks' && numberOf(id) > number) add(id)
+  }
+}
+
+const numberOf = (id: string): number => Number(id.slice(1))

@@ -1,0 +1,12 @@
+import { Command } from 'commander'
+import type { Cli } from './cli.ts'
+
+export const whoamiCommand = (cli: Cli): Command =>
+  new Command('whoami').description('who you are to the server').action(async () => {
+    const client = await cli.client()
+    const me = await client.call('me')
+    if (cli.json) return cli.printJson({ ...me, url: client.url })
+    const groups = me.groups.length > 0 ? `, in ${me.groups.join(', ')}` : ''
+    const roles = me.roles.length > 0 ? ` (${me.roles.join(', ')})` : ''
+    cli.print(`${me.name}${roles} of ${me.experiment}${groups}`, `${client.url}, Culm ${me.serverVersion}`)
+  })

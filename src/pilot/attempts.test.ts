@@ -1,0 +1,159 @@
+import { afterEach, expect, test, vi } from 'vitest'
+import type { ClaimReply, Report, ReportsReply } from '../contract/pilots.ts'
+import { systemClock } from '../lib/clock.ts'
+import { silentLog } from '../lib/log.ts'
+import type { Attempt } from './attempt.ts'
+import { Attempts } from './attempts.ts'
+import type { Outcome } from './failure.ts'
+import { LogOutbox } from './logOutbox.ts'
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+type Answer = ReportsReply['answers'][number]
+
+/** Attempts whose payloads the test itself starts and ends, before a server that answers by `answer`. */
+const bench = (slots: number, answer: (report: Report) => Partial<Answer> = () => ({})) => {
+  const reports: Report[] = []
+  const running = new Map<string, { attempt: Attempt; end: (outcome: Outcome) => void }>()
+  const attempts = new Attempts({
+    slots,
+    memoryMb: 1000,
+    maxLogBytes: 1000,
+    clock: systemClock,
+    log: silentLog,
+    logs: new LogOutbox({ send: async () => {}, log: silentLog }),
+    run: (attempt) =>
+      new Promise((end) => {
+        running.set(attempt.job.jobId, { attempt, end })
+        attempt.started(undefined, {
+          stop: () => end({ what: 'returned' }),
+          resume: () => resumed.push(attempt.job.jobId),
+        })
+      }),
+    report: async (report) => {
+      reports.push(report)
+      return { jobId: report.jobId, answer: 'moved', state: 'running', ...answer(report) }
+    },
+    watch: () => {},
+    unwatch: () => {},
+    onFree: () => {},
+  })
+  const resumed: string[] = []
+  const told = () => reports.map(({ jobId, what }) => `${jobId} ${what}`)
+  return { attempts, reports, running, resumed, told }
+}
+
+const reply = (
+  jobs: number[],
+  { resumed = [] as number[], cores = 1, memoryMb = null as number | null } = {},
+): ClaimReply => ({
+  claimSeq: 1,
+  jobs: jobs.map((n) => ({ jobId: `j${n}`, taskId: 't1', index: n, attempt: 1, args: { text: '{}' }, token: 'k' })),
+  resumed: resumed.map((n) => ({ jobId: `j${n}` as const, attempt: 1 })),
+  tasks: [
+    {
+      taskId: 't1',
+      name: 'n',
+      ownerId: 'u1',
+      workflowId: 'w1',
+      payload: { kind: 'command', command: ['x'] },
+      common: null,
+      cores,
+      memoryMb,
+      wallSeconds: null,
+    },
+  ],
+  cancel: [],
+})
+
+const settle = () => new Promise((resolve) => setImmediate(resolve))
+const finished: Outcome = { what: 'finished', value: { text: '1' } }
+
+test('what comes ahead of the cores waits for them, and is counted as held', async () => {
+  const { attempts, running, told } = bench(2)
+  attempts.take(reply([1, 2, 3], { memoryMb: 300 }))
+  expect([...running.keys()]).toEqual(['j1', 'j2'])
+  expect([attempts.freeCores, attempts.freeMemoryMb]).toEqual([0, 100])
+  expect(attempts.list()).toHaveLength(3)
+  running.get('j1')!.end(finished)
+  await settle()
+  expect([...running.keys()]).toEqual(['j1', 'j2', 'j3'])
+  expect(attempts.list()).toHaveLength(2)
+  expect(told()).toEqual(['j1 finished'])
+})
+
+test('a job larger than what is free waits until it fits, and the same answer twice brings nothing new', async () => {
+  const { attempts, running } = bench(4)
+  expect(attempts.take(reply([1], { cores: 3 }))).toBe(true)
+  expect(attempts.take(reply([1], { cores: 3 }))).toBe(false)
+  attempts.take(reply([2], { cores: 2 }))
+  expect([...running.keys()]).toEqual(['j1'])
+  running.get('j1')!.end(finished)
+  await settle()
+  expect([...running.keys()]).toEqual(['j1', 'j2'])
+})
+
+test('an awaiting job takes no core, and comes first when it has one again', async () => {
+  const { attempts, running, resumed, told } = bench(1)
+  attempts.take(reply([1]))
+  running.get('j1')!.attempt.awaits()
+  expect(attempts.freeCores).toBe(1)
+  attempts.take(reply([2]))
+  running.get('j1')!.attempt.wakes()
+  attempts.take(reply([3], { resumed: [1] }))
+  running.get('j2')!.end(finished)
+  await settle()
+  expect(resumed).toEqual(['j1'])
+  expect([...running.keys()]).toEqual(['j1', 'j2'])
+  expect(told()).toEqual(['j1 awaiting', 'j1 woken', 'j2 finished'])
+})
+
+test('who waits for its slot asks again, and goes on when the server says that it has it', async () => {
+  vi.useFakeTimers()
+  const { attempts, running, resumed, told } = bench(1, ({ what }) =>
+    what === 'woken' && told().length > 2 ? { answer: 'stale', state: 'running' } : {},
+  )
+  attempts.take(reply([1]))
+  running.get('j1')!.attempt.awaits()
+  running.get('j1')!.attempt.wakes()
+  await vi.advanceTimersByTimeAsync(4000)
+  expect(resumed).toEqual([])
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(resumed).toEqual(['j1'])
+  await vi.advanceTimersByTimeAsync(60_000)
+  expect(told()).toEqual(['j1 awaiting', 'j1 woken', 'j1 woken'])
+})
+
+test('only a job that runs for a while is reported to run', async () => {
+  vi.useFakeTimers()
+  const { attempts, running, told } = bench(2)
+  attempts.take(reply([1, 2]))
+  running.get('j1')!.end(finished)
+  await vi.advanceTimersByTimeAsync(1000)
+  expect(told()).toEqual(['j1 finished', 'j2 running'])
+})
+
+test('what never started goes back at once, and a dropped job is not spoken of', async () => {
+  const { attempts, running, told } = bench(1)
+  attempts.take(reply([1, 2, 3]))
+  attempts.returnIdle()
+  attempts.stop({ jobId: 'j1', attempt: 1 }, { why: 'dropped', graceMs: 0 })
+  await attempts.quiet()
+  expect(told()).toEqual(['j2 returned', 'j3 returned'])
+  expect([...running.keys()]).toEqual(['j1'])
+})
+
+test('a result that came before the cancel took effect wins; otherwise the cancel does', async () => {
+  const { attempts, running, reports } = bench(2)
+  attempts.take(reply([1, 2]))
+  running.get('j1')!.end(finished)
+  for (const jobId of ['j1', 'j2']) attempts.stop({ jobId, attempt: 1 }, { why: 'cancelled', graceMs: 5000 })
+  await attempts.quiet()
+  await settle()
+  expect(reports.map(({ jobId, what }) => [jobId, what]).sort()).toEqual([
+    ['j1', 'finished'],
+    ['j2', 'cancelled'],
+  ])
+})

@@ -1,0 +1,50 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { discoverServer } from './discover.ts'
+
+let home: string
+beforeEach(async () => {
+  home = await mkdtemp(join(tmpdir(), 'culm-home-'))
+})
+afterEach(() => rm(home, { recursive: true, force: true }))
+
+const url = 'http://127.0.0.1:7001'
+const running = async (pid = process.pid) => {
+  await writeFile(join(home, 'server.json'), JSON.stringify({ url, pid }))
+  await writeFile(join(home, 'token'), 'of-the-home\n')
+}
+
+test('the variables come first', async () => {
+  await running()
+  const env = { CULM_HOME: home, CULM_SERVER: 'https://culm.example', CULM_TOKEN: 'mine' }
+  expect(await discoverServer(env)).toEqual({ url: 'https://culm.example', token: 'mine' })
+})
+
+test('without them it is the server of the home, with its token', async () => {
+  await running()
+  expect(await discoverServer({ CULM_HOME: home })).toEqual({ url, token: 'of-the-home' })
+})
+
+test('the token of the home is shown to no other server', async () => {
+  await running()
+  expect(await discoverServer({ CULM_HOME: home, CULM_SERVER: 'https://culm.example' })).toEqual({
+    url: 'https://culm.example',
+    token: null,
+  })
+  expect(await discoverServer({ CULM_HOME: home, CULM_SERVER: `${url}/` })).toMatchObject({ token: 'of-the-home' })
+})
+
+test('a home without a server, or whose server is gone, gets the command that starts one', async () => {
+  await expect(discoverServer({ CULM_HOME: home })).rejects.toMatchObject({
+    code: 'server_unknown',
+    message: expect.stringContaining('npx culm up'),
+  })
+  // The highest pid of Linux is 2^22: no process has this one.
+  await running(2 ** 22 + 1)
+  await expect(discoverServer({ CULM_HOME: home })).rejects.toMatchObject({
+    code: 'server_unknown',
+    message: expect.stringContaining('does not run any more'),
+  })
+})
