@@ -56,8 +56,8 @@ def _read_token(home: str) -> str:
 
 
 def _has_died(pid: Any) -> bool:
-    """Whether the process of that number is known to be gone; one of another user lives."""
-    if not isinstance(pid, int) or pid <= 0:
+    """Whether the process of that number is known to be gone; one of another user lives. (Windows has no signal 0.)"""
+    if os.name != 'posix' or not isinstance(pid, int) or pid <= 0:
         return False
     try:
         os.kill(pid, 0)

@@ -88,7 +88,7 @@ class _Driver:
             with entered(self.scope):
                 yield self.scope
         except KeyboardInterrupt:
-            self._cancel()
+            self.cancel()
             raise
         except BaseException as error:
             self.end({'state': 'failed', 'error': _remote_error(error)})
@@ -108,7 +108,7 @@ class _Driver:
                 warnings.warn(f'the server does not know how workflow {self.id} ended: {error}', stacklevel=4)
         self._client.close()
 
-    def _cancel(self) -> None:
+    def cancel(self) -> None:
         self._leave()
         with contextlib.suppress(CulmError):
             body = {'why': 'interrupted at the keyboard'}
@@ -197,8 +197,15 @@ def scope_of_call() -> Scope:
 
 
 def _end_session(driver: _Driver) -> None:
-    if not driver.scope.is_of_parent():
-        driver.end({'state': 'done'}, retry_seconds=_LAST_WORD_SECONDS)
+    """As the program ends: by itself, by an error, or by Ctrl-C, which cancels what is under way."""
+    if driver.scope.is_of_parent():
+        return
+    error = None if hasattr(sys, 'ps1') else getattr(sys, 'last_value', None)  # A prompt goes on after errors.
+    if isinstance(error, KeyboardInterrupt):
+        driver.cancel()
+    else:
+        how = {'state': 'failed', 'error': _remote_error(error)} if error else {'state': 'done'}
+        driver.end(how, retry_seconds=_LAST_WORD_SECONDS)
 
 
 def _program_name() -> str:

@@ -38,6 +38,12 @@ class WorkTest(ServerTest):
         self.write('steps.py', STEPS)
         self.steps = self.load('steps')
         self.square = self.steps.square
+        self.set_look_seconds(600, 600)  # so that nothing is found by a second look what the first should see
+
+    def set_look_seconds(self, *seconds):
+        before = _scope._LOOK_SECONDS
+        _scope._LOOK_SECONDS = seconds
+        self.addCleanup(setattr, _scope, '_LOOK_SECONDS', before)
 
     def later(self, act):
         """Runs in another thread what would block this one."""
@@ -437,6 +443,20 @@ class Streams(WorkTest):
         opened.set()
         self.assertEqual(call.result(DEADLINE_SECONDS), {'a': [3]})
 
+    def test_a_result_between_a_submission_and_the_opening_of_the_stream_is_asked_for(self):
+        ended = threading.Event()
+
+        def hook(when, method, path):
+            if when == 'before' and '/stream' in path:
+                ended.wait(DEADLINE_SECONDS)
+            if when == 'after' and path == '/v1/tasks':
+                self.answer()
+                ended.set()
+                eventually(lambda: self.scope()._stream._gaps == 1, 'the opening of the stream')
+
+        self.server.hooks.append(hook)
+        self.assertEqual(self.square.submit(3).result(DEADLINE_SECONDS), {'a': [3]})
+
     def test_a_broken_stream_resumes_where_it_was(self):
         self.warm()
         asked = len(self.server.requests_of('GET', '/outcomes'))
@@ -489,9 +509,7 @@ class Streams(WorkTest):
         self.assertEqual(sorted(calls.as_completed()), [(0, 1), (1, 2)])
 
     def test_a_notice_that_never_comes_is_made_up_for(self):
-        before = _scope._LOOK_SECONDS
-        _scope._LOOK_SECONDS = (0.05, 0.1)
-        self.addCleanup(setattr, _scope, '_LOOK_SECONDS', before)
+        self.set_look_seconds(0.05, 0.1)
         call = self.square.submit(3)
         eventually(lambda: self.server.streams)
         with self.server.lock:
@@ -526,6 +544,8 @@ class Streams(WorkTest):
         again = _scope.Scope(lambda: self.scope().client, call._scope.workflow_id, 'driver', 2)
         self.addCleanup(again.close, CulmError('workflow_ended', ''))
         task = {'name': 'square', 'payload': self.submitted()[0]['payload']}
+        again.submit(task, 'steps#square', None, ['{"a":[4]}'])
+        eventually(lambda: again._stream._gaps == 1, 'the opening of the stream')
         pending = again.submit(task, 'steps#square', None, ['{"a":[3]}'])
         again.wait(pending, pending.has_all, DEADLINE_SECONDS)
         self.assertEqual(pending.task_id, call.task_id)
@@ -555,6 +575,18 @@ class Processes(WorkTest):
         self.assertEqual((done.stdout, done.stderr), ('9 [1, 4]\n', ''))
         (session,) = self.server.workflows.values()
         self.assertEqual((session['kind'], session['name'], session['state']), ('session', 'program.py', 'done'))
+
+    def test_a_session_whose_program_ends_in_an_error_failed(self):
+        done = self.run_program('import steps\nsteps.square(3)\nraise KeyError("x")\n')
+        self.assertEqual(done.returncode, 1)
+        (session,) = self.server.workflows.values()
+        self.assertEqual((session['state'], session['ended']['error']['type']), ('failed', 'KeyError'))
+
+    def test_a_session_that_is_interrupted_is_cancelled(self):
+        done = self.run_program('import steps\nsteps.square(3)\nraise KeyboardInterrupt\n')
+        self.assertIn('KeyboardInterrupt', done.stderr)
+        (session,) = self.server.workflows.values()
+        self.assertEqual(session['state'], 'cancelled')
 
     def test_a_forked_child_has_a_session_of_its_own(self):
         done = self.run_program(

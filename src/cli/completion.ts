@@ -28,16 +28,22 @@ const wordsOf = (program: Command): Words => ({
     word: command.name(),
     says: command.description(),
     options: optionsOf(command),
-    choices: command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices.map((word) => ({ word, says: '' }))),
+    choices: command.registeredArguments.flatMap(({ argChoices = [] }) =>
+      argChoices.map((word) => ({ word, says: '' })),
+    ),
     takesFiles: command.registeredArguments.some((argument) => argument.name() === 'file'),
   })),
 })
 
 const optionsOf = (command: Command): Word[] =>
-  command.createHelp().visibleOptions(command).map(({ long, short, description }) => ({ word: long ?? short ?? '', says: description }))
+  command
+    .createHelp()
+    .visibleOptions(command)
+    .map(({ long, short, description }) => ({ word: long ?? short ?? '', says: description }))
 
 /** Verbs first; after a verb its own options, what it takes from a list, and the options of all. Where nothing fits, files. */
-const bash = ({ verbs, options }: Words): string => `
+const bash = ({ verbs, options }: Words): string =>
+  `
 _culm() {
   local cur=\${COMP_WORDS[COMP_CWORD]} verb= word words
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
@@ -52,7 +58,8 @@ ${verbs.map((verb) => `    ${verb.word}) words=${quoted(listed([...verb.choices,
 complete -o default -F _culm culm
 `.slice(1)
 
-const zsh = ({ verbs, options }: Words): string => `
+const zsh = ({ verbs, options }: Words): string =>
+  `
 #compdef culm
 _culm() {
   local verb= word
@@ -93,6 +100,7 @@ const scripts: Record<(typeof shells)[number], (words: Words) => string> = { bas
 const listed = (words: Word[]): string => words.map(({ word }) => word).join(' ')
 
 /** `_describe` takes `word:explanation`. */
-const described = (words: Word[]): string => words.map(({ word, says }) => quoted(`${word}:${says.replaceAll(':', '')}`)).join(' ')
+const described = (words: Word[]): string =>
+  words.map(({ word, says }) => quoted(`${word}:${says.replaceAll(':', '')}`)).join(' ')
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`

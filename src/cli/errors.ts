@@ -32,14 +32,21 @@ const toldOf = (error: unknown, verb: string): Told => {
   const known = asFault(error)
   if (known) return { problem: problemIn(known), exitCode: codeOf(known.code) }
   const usage = asUsage(error, verb)
-  if (usage) return { problem: { ...problemOf(fault('invalid_input', usage.message)), help: usage.help }, exitCode: exitCodes.usage }
+  if (usage)
+    return {
+      problem: { ...problemOf(fault('invalid_input', usage.message)), help: usage.help },
+      exitCode: exitCodes.usage,
+    }
   const { message, stack } = error instanceof Error ? error : { message: String(error), stack: undefined }
   return { problem: { ...problemOf(error), detail: message }, stack, exitCode: exitCodes.failed }
 }
 
 const linesOf = (cli: Cli, { problem, stack }: Told): string[] => {
   const { colors } = cli.style(cli.world.stderr)
-  const fields = Array.isArray(problem.errors) && problem.errors.length > 1 ? (problem.errors as { field: string; problem: string }[]) : []
+  const fields =
+    Array.isArray(problem.errors) && problem.errors.length > 1
+      ? (problem.errors as { field: string; problem: string }[])
+      : []
   return [
     `${colors.red('error:')} ${problem.detail}`,
     ...fields.map(({ field, problem }) => `  ${field}: ${problem}`),

@@ -27,7 +27,10 @@ export const explain = (client: Client, { noun, id }: Subject): Promise<Explanat
   }
 }
 
-const explanationLines = ({ subject, state, cause, sentence, evidence, remedy }: Explanation, style: Style): string[] => {
+const explanationLines = (
+  { subject, state, cause, sentence, evidence, remedy }: Explanation,
+  style: Style,
+): string[] => {
   const { colors } = style
   return [
     `${colors.bold(subject)} is ${state}: ${plainText(sentence)} ${colors.dim(`(${cause})`)}`,
@@ -36,4 +39,5 @@ const explanationLines = ({ subject, state, cause, sentence, evidence, remedy }:
   ]
 }
 
-export const remedyLines = (remedy: string | null, { colors }: Style): string[] => (remedy ? [`${colors.green('try:')} ${remedy}`] : [])
+export const remedyLines = (remedy: string | null, { colors }: Style): string[] =>
+  remedy ? [`${colors.green('try:')} ${remedy}`] : []

@@ -41,7 +41,11 @@ const openerOf = ({ world: { stdout, env } }: Cli): string | undefined => {
 const openIn = async (opener: string, address: string): Promise<void> => {
   const folder = await mkdtemp(join(tmpdir(), 'culm-open-'))
   const file = join(folder, 'culm.html')
-  await writeFile(file, `<!doctype html><meta http-equiv="refresh" content="0; url=${address.replaceAll('&', '&amp;')}">`, { mode: 0o600 })
+  await writeFile(
+    file,
+    `<!doctype html><meta http-equiv="refresh" content="0; url=${address.replaceAll('&', '&amp;')}">`,
+    { mode: 0o600 },
+  )
   spawn(opener, [file], { stdio: 'ignore', detached: true })
     .on('error', () => {})
     .unref()

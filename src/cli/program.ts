@@ -47,9 +47,24 @@ const assemble = (world: World, extra: Command[]): { program: Command; cli: Cli 
     .option('--server <url>', 'the server to speak to (CULM_SERVER, else the one of this machine)')
     .option('--token <token>', 'who you are to it (CULM_TOKEN is not seen by others on this machine, this is)')
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ writeOut: (text) => world.stdout.write(text), writeErr: (text) => world.stderr.write(text), outputError: () => {} })
+    .configureOutput({
+      writeOut: (text) => world.stdout.write(text),
+      writeErr: (text) => world.stderr.write(text),
+      outputError: () => {},
+    })
     .exitOverride()
-  const own = [runCommand, submitCommand, lsCommand, showCommand, logsCommand, watchCommand, explainCommand, cancelCommand, openCommand, whoamiCommand]
+  const own = [
+    runCommand,
+    submitCommand,
+    lsCommand,
+    showCommand,
+    logsCommand,
+    watchCommand,
+    explainCommand,
+    cancelCommand,
+    openCommand,
+    whoamiCommand,
+  ]
   for (const command of [...extra, ...own.map((make) => make(cli)), completionCommand(cli, program)]) {
     inherit(command, program)
     program.addCommand(command)
@@ -65,9 +80,11 @@ const inherit = (command: Command, from: Command): void => {
 
 /** Help and version are thrown like errors. `culm` alone prints the help as well, and was a question. */
 const isHelp = (error: unknown): boolean =>
-  error instanceof CommanderError && ['commander.helpDisplayed', 'commander.version', 'commander.help'].includes(error.code)
+  error instanceof CommanderError &&
+  ['commander.helpDisplayed', 'commander.version', 'commander.help'].includes(error.code)
 
-const verbIn = (program: Command, argv: readonly string[]): string => program.commands.find((command) => argv.includes(command.name()))?.name() ?? ''
+const verbIn = (program: Command, argv: readonly string[]): string =>
+  program.commands.find((command) => argv.includes(command.name()))?.name() ?? ''
 
 /** `culm ls | head`: the reader has seen enough. */
 const endOnBrokenPipe = (world: World): void => {

@@ -13,7 +13,10 @@ export const watchCommand = (cli: Cli): Command =>
   new Command('watch')
     .description('follow a workflow until it ends')
     .argument('<id>', 'w12; of t34 or j56 it is the workflow that they belong to')
-    .addHelpText('after', '\nExit code 0 when it is done, 1 when it ended otherwise. Ctrl-C ends the watching, not the workflow.\nWith --json each notice is one line, and the workflow as it ended is the last.')
+    .addHelpText(
+      'after',
+      '\nExit code 0 when it is done, 1 when it ended otherwise. Ctrl-C ends the watching, not the workflow.\nWith --json each notice is one line, and the workflow as it ended is the last.',
+    )
     .action(async (text: string) => {
       const client = await cli.client()
       const onNotice = cli.json ? (notice: Notice) => cli.printJson(notice) : undefined
@@ -22,7 +25,12 @@ export const watchCommand = (cli: Cli): Command =>
     })
 
 /** Shows a workflow until it ends, and lets the exit code say how. @returns undefined when Ctrl-C was first. */
-export const watch = async (cli: Cli, client: Client, id: `w${number}`, onNotice?: (notice: Notice) => void): Promise<Workflow | undefined> => {
+export const watch = async (
+  cli: Cli,
+  client: Client,
+  id: `w${number}`,
+  onNotice?: (notice: Notice) => void,
+): Promise<Workflow | undefined> => {
   const live = openLive(cli)
   const leaving = new AbortController()
   const stopListening = onInterrupt(cli, () => leaving.abort())

@@ -60,7 +60,7 @@ export class Attempt {
   #measuring: NodeJS.Timeout | undefined
   #watched = false
   #resolveResumed = () => {}
-  readonly #resumed: Promise<void>
+  #resumed: Promise<void> = Promise.resolve()
   readonly #inSlot = new StopWatch()
 
   constructor({ job, task, output, desk }: { job: ClaimedJob; task: ClaimedTask; output: JobOutput; desk: Desk }) {
@@ -71,9 +71,6 @@ export class Attempt {
     this.#desk = desk
     this.stopping = new Promise((resolve) => {
       this.#resolveStopping = resolve
-    })
-    this.#resumed = new Promise((resolve) => {
-      this.#resolveResumed = resolve
     })
   }
 
@@ -120,6 +117,9 @@ export class Attempt {
   wakes(): void {
     if (this.#phase !== 'awaiting' || this.#stop) return
     this.#report({ what: 'woken' })
+    this.#resumed = new Promise((resolve) => {
+      this.#resolveResumed = resolve
+    })
     this.#enter('woken')
     this.#notice = setInterval(() => this.#report({ what: 'woken' }), askAgainMs)
   }

@@ -157,3 +157,19 @@ test('a result that came before the cancel took effect wins; otherwise the cance
     ['j2', 'cancelled'],
   ])
 })
+
+test('a job may await and wake many times, and each time its end waits for its slot', async () => {
+  const { attempts, running, told } = bench(1)
+  attempts.take(reply([1]))
+  const { attempt, end } = running.get('j1')!
+  for (const round of [1, 2]) {
+    attempt.awaits()
+    attempt.wakes()
+    if (round === 2) end(finished)
+    await settle()
+    expect(told()).not.toContain('j1 finished')
+    attempts.take(reply([], { resumed: [1] }))
+  }
+  await settle()
+  expect(told()).toEqual(['j1 awaiting', 'j1 woken', 'j1 awaiting', 'j1 woken', 'j1 finished'])
+})

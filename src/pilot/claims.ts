@@ -2,7 +2,7 @@ import type { Client } from '../contract/client.ts'
 import type { ClaimReply } from '../contract/pilots.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import { sleep } from '../lib/clock.ts'
-import { isFault } from '../lib/fault.ts'
+import { isFault, messageOf } from '../lib/fault.ts'
 import type { Log } from '../lib/log.ts'
 import type { Attempts } from './attempts.ts'
 import type { Registration } from './registration.ts'
@@ -118,7 +118,7 @@ export class Claims {
       await this.#registration.mend(error, epoch)
     } catch (unmended) {
       if (isFault(unmended, 'pilot_replaced')) throw unmended
-      this.#log.error({ error: unmended }, 'the server does not answer a claim')
+      this.#log.error({ error: messageOf(unmended) }, 'the server does not answer a claim')
       await sleep(backoffMs(n, { baseMs: 200, maxMs: 30_000 }), this.#open?.signal)
     }
   }

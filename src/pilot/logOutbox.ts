@@ -1,4 +1,5 @@
 import { sleep } from '../lib/clock.ts'
+import { messageOf } from '../lib/fault.ts'
 import type { Log } from '../lib/log.ts'
 
 export type LogChunk = { jobId: string; attempt: number; stream: 'stdout' | 'stderr'; offset: number; text: string }
@@ -72,7 +73,10 @@ export class LogOutbox {
       try {
         await this.#send(batch)
       } catch (error) {
-        this.#log.warn({ error, chunks: batch.length }, 'the server refused output of jobs; it is lost')
+        this.#log.warn(
+          { error: messageOf(error), chunks: batch.length },
+          'the server refused output of jobs; it is lost',
+        )
       }
       this.#length -= lengthOf(batch)
       if (!this.full) for (const callback of this.#whenRoom.splice(0)) callback()

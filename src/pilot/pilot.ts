@@ -12,6 +12,7 @@ import { Claims } from './claims.ts'
 import { type Environment, payloadEnvironment } from './environment.ts'
 import { clearLeftovers } from './leftovers.ts'
 import { type LogChunk, LogOutbox } from './logOutbox.ts'
+import { pidsHere } from './processTable.ts'
 import { Registration } from './registration.ts'
 import { ReportOutbox } from './reportOutbox.ts'
 import { runCommand } from './runCommand.ts'
@@ -71,11 +72,13 @@ export const runPilot = async (options: PilotOptions): Promise<void> => {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const left = await clearLeftovers(folder)
   if (left > 0) log.warn({ groups: left }, 'ended what an earlier self of this pilot had left running')
+  if (pidsHere().length === 0)
+    log.warn({}, 'there is no /proc here: memory is not measured, and its limits are not kept')
   const pilot = assemble({ ...options, folder })
   try {
     await Promise.race([registered(pilot, signal), pilot.trouble])
     await Promise.race([pilot.claims.run(), ended(signal), pilot.trouble])
-    if (pilot.registration.done) await drain(pilot, options)
+    if (pilot.registration.done) await Promise.race([drain(pilot, options), pilot.trouble])
   } catch (error) {
     log.error({ error: messageOf(error) }, 'the pilot ends')
     throw error

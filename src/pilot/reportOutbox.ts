@@ -3,7 +3,7 @@ import type { Report, ReportsReply } from '../contract/pilots.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import { type Batcher, makeBatcher } from '../lib/batcher.ts'
 import { sleep } from '../lib/clock.ts'
-import { isFault } from '../lib/fault.ts'
+import { isFault, messageOf } from '../lib/fault.ts'
 import type { Log } from '../lib/log.ts'
 import { failed } from './failure.ts'
 import type { Registration } from './registration.ts'
@@ -75,7 +75,10 @@ export class ReportOutbox {
         return await this.#deliver(told)
       } catch (error) {
         if (this.#signal.aborted || isFault(error, 'pilot_replaced')) throw error
-        this.#log.error({ error, jobId: report.jobId, what: report.what }, 'the server did not take a report')
+        this.#log.error(
+          { error: messageOf(error), jobId: report.jobId, what: report.what },
+          'the server did not take a report',
+        )
         if (isRefusal(error)) told = withoutContent(told, error)
         await sleep(backoffMs(n, { baseMs: 200, maxMs: 10_000 }), this.#signal)
       }
@@ -126,7 +129,7 @@ const withoutContent = ({ jobId, attempt, what, startedAt, endedAt }: Report, er
   const { cause, error: told } = failed(
     'runner',
     'ReportRefused',
-    `the server did not take how it ${what}: ${(error as Error).message}`,
+    `the server did not take how it ${what}: ${messageOf(error)}`,
   )
   return { ...head, what: 'failed', cause, error: told }
 }

@@ -67,22 +67,30 @@ test('works are found by module and export in ES modules, also those of a script
       import { work } from 'culm'
       const inner = work((x) => x + 1)
       export { inner as renamed }
+      export const [first] = [work((x) => x - 1)]
       export const square = work((x) => x * x)
       export const heavy = square.with({ memoryMb: 500 })
       export default work((x) => -x)`,
     'esm/main.mjs': `
       import { work } from 'culm'
-      import minus, { heavy, renamed, square } from './lib.mjs'
+      import minus, { first, heavy, renamed, square } from './lib.mjs'
       export const cube = work((x) => x ** 3)
       if (process.argv[1] === import.meta.filename) {
-        console.log(await Promise.all([square(3), renamed(3), minus(3), heavy(3), cube(3)]))
+        console.log(await Promise.all([square(3), renamed(3), minus(3), heavy(3), cube(3), first(3)]))
       }`,
   })
   const { code, out, err } = await run('esm/main.mjs')
   expect(err).toBe('')
-  expect(out).toBe('[ 9, 4, -3, 9, 27 ]\n')
+  expect(out).toBe('[ 9, 4, -3, 9, 27, 2 ]\n')
   expect(code).toBe(0)
-  expect(server.runs.map((ran) => ran.export).sort()).toEqual(['cube', 'default', 'renamed', 'square', 'square'])
+  expect(server.runs.map((ran) => ran.export).sort()).toEqual([
+    'cube',
+    'default',
+    'first',
+    'renamed',
+    'square',
+    'square',
+  ])
   expect([...server.tasks.values()].map(({ memoryMb }) => memoryMb).filter(Boolean)).toEqual([500])
 })
 

@@ -53,7 +53,12 @@ const untilItEnds = async (progress: Progress, options: FollowOptions): Promise<
       if (signal.aborted) return
       if (!isPassing(error)) throw error
       if (performance.now() - heardAt > awaySeconds * 1000)
-        throw fault('server_away', `${options.client.url} has been away for ${awaySeconds} s (${messageOf(error)})`, undefined, error)
+        throw fault(
+          'server_away',
+          `${options.client.url} has been away for ${awaySeconds} s (${messageOf(error)})`,
+          undefined,
+          error,
+        )
     }
     if (!progress.workflow.endedAt) await sleep(backoffMs(failures + 1, { baseMs: 50, maxMs: 2000 }), signal)
   }
@@ -83,7 +88,8 @@ const readStream = async (progress: Progress, options: FollowOptions, heard: () 
       const notice = sent as Notice
       if (notice.kind !== 'ping') onNotice?.(notice)
       if (notice.kind === 'progress') progress.seeTask(notice.data, clock())
-      if (notice.kind === 'move' && notice.data.noun === 'workflow') progress.seeWorkflow(await client.call('getWorkflow', { params: { id } }))
+      if (notice.kind === 'move' && notice.data.noun === 'workflow')
+        progress.seeWorkflow(await client.call('getWorkflow', { params: { id } }))
       onView(progress.view(clock()))
       if (progress.workflow.endedAt) return
     }

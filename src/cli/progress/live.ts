@@ -36,7 +36,9 @@ const drawnLive = (cli: Cli): Live => {
     const style = cli.style(stderr)
     const now = clock().getTime()
     // Time goes on for what has not ended, also when nothing comes.
-    const current = [...views.values()].map(({ view, at }) => (hasEnded(view) ? view : { ...view, seconds: view.seconds + (now - at) / 1000 }))
+    const current = [...views.values()].map(({ view, at }) =>
+      hasEnded(view) ? view : { ...view, seconds: view.seconds + (now - at) / 1000 },
+    )
     const lines = current.flatMap((view) => progressLines(view, style))
     if (lines.length > 0) toTerminal(`${lines.join('\n')}\n`)
     drawn = lines.length
@@ -90,7 +92,8 @@ const lineLive = ({ world: { stderr, clock } }: Cli): Live => {
   }
 }
 
-const hasEnded = ({ state }: ProgressView): boolean => state !== 'registered' && state !== 'running' && state !== 'paused'
+const hasEnded = ({ state }: ProgressView): boolean =>
+  state !== 'registered' && state !== 'running' && state !== 'paused'
 
 type Write = (text: string) => boolean
 

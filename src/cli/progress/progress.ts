@@ -72,14 +72,26 @@ export class Progress {
   view(now: Date): ProgressView {
     const { id, name, state, createdAt, endedAt } = this.#workflow
     const seconds = (new Date(endedAt ?? now).getTime() - new Date(createdAt).getTime()) / 1000
-    const groups = [...this.#groups.values()].map(({ samples, ...group }) => ({ ...group, rate: rateOf(group, samples, now.getTime()) }))
+    const groups = [...this.#groups.values()].map(({ samples, ...group }) => ({
+      ...group,
+      rate: rateOf(group, samples, now.getTime()),
+    }))
     return { id, name, state, seconds: Math.max(0, seconds), groups }
   }
 }
 
-export const endedOf = ({ finished, failed, cancelled }: Pick<Group, 'finished' | 'failed' | 'cancelled'>): number => finished + failed + cancelled
+export const endedOf = ({ finished, failed, cancelled }: Pick<Group, 'finished' | 'failed' | 'cancelled'>): number =>
+  finished + failed + cancelled
 
-const emptyGroup = (name: string): Gathered => ({ name, total: 0, finished: 0, failed: 0, cancelled: 0, running: 0, samples: [] })
+const emptyGroup = (name: string): Gathered => ({
+  name,
+  total: 0,
+  finished: 0,
+  failed: 0,
+  cancelled: 0,
+  running: 0,
+  samples: [],
+})
 
 const add = (group: Gathered, counts: TaskNews['counts'], sign: 1 | -1): void => {
   const { total, finished = 0, failed = 0, cancelled = 0, closed = 0, pending = 0, activated = 0 } = counts
@@ -103,7 +115,11 @@ const takeSample = (group: Gathered, now: number): void => {
 }
 
 /** From the oldest sample of the window to now: so it falls when nothing comes. Nothing to tell when all has ended. */
-const rateOf = (group: Pick<Group, 'finished' | 'failed' | 'cancelled' | 'total'>, samples: readonly Sample[], now: number): number | null => {
+const rateOf = (
+  group: Pick<Group, 'finished' | 'failed' | 'cancelled' | 'total'>,
+  samples: readonly Sample[],
+  now: number,
+): number | null => {
   const first = samples[0]
   const ended = endedOf(group)
   if (!first || ended === group.total || now - first.at < leastRateMs || ended <= first.ended) return null

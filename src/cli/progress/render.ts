@@ -20,7 +20,11 @@ export const progressLines = (view: ProgressView, style: Style): string[] => {
 
 /** The same in one line, for where lines cannot be taken back. */
 export const progressSentence = ({ id, name, state, seconds, groups }: ProgressView): string => {
-  const parts = groups.map((group) => [`${plainLine(group.name)} ${endedOf(group)}/${group.total}`, ...numbersOf(group).map(({ text }) => text)].join(', '))
+  const parts = groups.map((group) =>
+    [`${plainLine(group.name)} ${endedOf(group)}/${group.total}`, ...numbersOf(group).map(({ text }) => text)].join(
+      ', ',
+    ),
+  )
   return `${id} ${plainLine(name)} ${state}, ${duration(seconds)}${parts.length > 0 ? `: ${parts.join('; ')}` : ''}`
 }
 
@@ -75,7 +79,8 @@ const barOf = ({ finished, failed, cancelled, total }: Group, width: number, sty
   ]
 }
 
-const share = (n: number, total: number, width: number): number => (n <= 0 ? 0 : Math.max(1, Math.floor((n * width) / Math.max(total, n))))
+const share = (n: number, total: number, width: number): number =>
+  n <= 0 ? 0 : Math.max(1, Math.floor((n * width) / Math.max(total, n)))
 
 const fitting = (parts: readonly Part[], width: number, { colors }: Style): string => {
   let line = ''

@@ -34,7 +34,8 @@ const functionsIn = (exports: Record<string, unknown>): Entry[] => {
 
 const only = (entries: Entry[]): Entry | undefined => (entries.length === 1 ? entries[0] : undefined)
 
-const main = (entries: Entry[]): Entry | undefined => entries.find(({ name }) => name === 'default') ?? entries.find(({ name }) => name === 'main')
+const main = (entries: Entry[]): Entry | undefined =>
+  entries.find(({ name }) => name === 'default') ?? entries.find(({ name }) => name === 'main')
 
 const choice = (entries: Entry[]): string =>
   entries.length > 0

@@ -12,7 +12,10 @@ export const runCommand = (cli: Cli): Command =>
   new Command('run')
     .description('run the workflow of a file here, and follow it to its end')
     .argument('<file>', 'TypeScript, JavaScript or Python')
-    .argument('[args...]', 'what the function is called with: JSON, or else text; what begins with a dash goes after --')
+    .argument(
+      '[args...]',
+      'what the function is called with: JSON, or else text; what begins with a dash goes after --',
+    )
     .option('-e, --export <name>', 'the function to run; the exported workflow, `default` or `main` when left out')
     .option('--python <path>', 'the interpreter for a Python file; that of VIRTUAL_ENV, else python3')
     .addHelpText(
@@ -28,11 +31,17 @@ which cancels the workflow; a second Ctrl-C leaves at once.`,
       const path = resolve(cli.world.cwd, file)
       if (!existsSync(path)) throw new UsageError(`there is no file ${file}`, 'culm run --help')
       const run = runners[extname(path)]
-      if (!run) throw new UsageError(`${file} is neither TypeScript, JavaScript nor Python`, 'a command is run by: culm submit --wait -- COMMAND')
+      if (!run)
+        throw new UsageError(
+          `${file} is neither TypeScript, JavaScript nor Python`,
+          'a command is run by: culm submit --wait -- COMMAND',
+        )
       await run(cli, path, args, options)
     })
 
 const runners: Record<string, (cli: Cli, path: string, args: string[], options: RunOptions) => Promise<void>> = {
-  ...Object.fromEntries(['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs', '.tsx', '.jsx'].map((ending) => [ending, runModule])),
+  ...Object.fromEntries(
+    ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs', '.tsx', '.jsx'].map((ending) => [ending, runModule]),
+  ),
   '.py': runPython,
 }

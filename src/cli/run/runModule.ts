@@ -9,7 +9,6 @@ import { onInterrupt } from '../interrupts.ts'
 import { showValue } from '../look/values.ts'
 import { type Follower, openFollower } from '../progress/follower.ts'
 import { interpose } from '../progress/live.ts'
-import { tellDrivenWorkflows } from './drivenWorkflows.ts'
 import { entryOf } from './entry.ts'
 import type { RunOptions } from './run.ts'
 
@@ -21,20 +20,25 @@ export const runModule = async (cli: Cli, path: string, args: string[], options:
   await client.call('me')
   const ownOutput = cli.json ? printsToStderr(cli) : () => {}
   const follower = openFollower(cli, client)
-  const stopTelling = tellDrivenWorkflows(client.url, follower.add)
+  const server = await cli.server()
+  const opened = ({ workflowId }: { workflowId: string }) => follower.add(workflowId as `w${number}`)
   let loaded: LoadedBundle | undefined
   const run = async (): Promise<Ended> => {
-    loaded = await loadBundled(path, await cli.server())
+    loaded = await loadBundled(path, { server, opened })
     const entry = entryOf(loaded.exports, options.export, relative(cli.world.cwd, path))
     return { state: 'done', value: await entry.run(...args.map(argument)) }
   }
-  const [interrupted, stopListening] = interruption(cli, follower)
-  const ended = await Promise.race([interrupted, run().catch((error): Ended => ({ state: 'failed', error }))])
-  stopTelling()
+  const interruption = interruptible(cli, follower)
+  const ran = run().catch((error): Ended => ({ state: 'failed', error }))
+  // What is cancelled fails in the function too, perhaps before the server has said so.
+  const ended = await Promise.race([
+    interruption.cancelled,
+    ran.then((end) => (interruption.asked ? interruption.cancelled : end)),
+  ])
   await follower.end()
-  stopListening()
+  interruption.stop()
   ownOutput()
-  tellEnd(cli, ended, follower.ids[0])
+  tellEnd(cli, ended, follower.ids[0] ?? null)
   if (loaded) rmSync(loaded.bundle.folder, { recursive: true, force: true })
   // What the function still waits for would keep the process.
   if (ended.state === 'cancelled') cli.world.exit(exitCodes.interrupted)
@@ -49,13 +53,26 @@ const argument = (text: string): unknown => {
   }
 }
 
-/** Ctrl-C cancels what was started; it resolves when the server knows. */
-const interruption = (cli: Cli, follower: Follower): [Promise<Ended>, () => void] => {
-  let stop = () => {}
-  const interrupted = new Promise<Ended>((resolve) => {
-    stop = onInterrupt(cli, () => void cancelAll(cli, follower.ids).then(() => resolve({ state: 'cancelled' })))
+/** Ctrl-C cancels what was started; `cancelled` resolves when the server knows. */
+const interruptible = (
+  cli: Cli,
+  follower: Follower,
+): { readonly asked: boolean; cancelled: Promise<Ended>; stop: () => void } => {
+  const asked = new AbortController()
+  const stop = onInterrupt(cli, () => asked.abort())
+  const cancelled = new Promise<Ended>((resolve) => {
+    asked.signal.addEventListener(
+      'abort',
+      () => void cancelAll(cli, follower.ids).then(() => resolve({ state: 'cancelled' })),
+    )
   })
-  return [interrupted, stop]
+  return {
+    get asked() {
+      return asked.signal.aborted
+    },
+    cancelled,
+    stop,
+  }
 }
 
 export const cancelAll = async (cli: Cli, ids: readonly `w${number}`[]): Promise<void> => {
@@ -65,35 +82,31 @@ export const cancelAll = async (cli: Cli, ids: readonly `w${number}`[]): Promise
 }
 
 /** Standard output is one document: what the program prints goes beside it. */
-const printsToStderr = ({ world: { stdout, stderr } }: Cli): (() => void) => interpose(stdout, (_write, text) => stderr.write(text))
+const printsToStderr = ({ world: { stdout, stderr } }: Cli): (() => void) =>
+  interpose(stdout, (_write, text) => stderr.write(text))
 
-const tellEnd = (cli: Cli, ended: Ended, workflowId: string | undefined): void => {
-  const { world } = cli
-  switch (ended.state) {
-    case 'done':
-      if (cli.json) return cli.printJson({ workflowId: workflowId ?? null, state: 'done', value: plain(ended.value) })
-      if (ended.value !== undefined) cli.print(showValue(ended.value, cli.style()))
-      return
-    case 'failed':
-      return world.setExitCode(tellFailure(cli, ended.error, workflowId))
-    case 'cancelled':
-      if (cli.json) cli.printJson({ workflowId: workflowId ?? null, state: 'cancelled' })
-      else cli.note(workflowId ? `${workflowId} is cancelled` : 'interrupted')
-      return world.setExitCode(exitCodes.interrupted)
-  }
+const tellEnd = (cli: Cli, ended: Ended, workflowId: string | null): void => {
+  if (ended.state === 'failed') return tellFailure(cli, ended.error, workflowId)
+  if (ended.state === 'cancelled') {
+    cli.world.setExitCode(exitCodes.interrupted)
+    if (cli.json) cli.printJson({ workflowId, state: 'cancelled' })
+    else cli.note(workflowId ? `${workflowId} is cancelled` : 'interrupted')
+  } else if (cli.json) cli.printJson({ workflowId, state: 'done', value: plain(ended.value) })
+  else if (ended.value !== undefined) cli.print(showValue(ended.value, cli.style()))
 }
 
-const tellFailure = (cli: Cli, error: unknown, workflowId: string | undefined): number => {
-  if (asFault(error) || error instanceof UsageError) return reportError(cli, error, 'run')
-  const { name: type, message, stack } = error instanceof Error ? error : { name: typeof error, message: String(error), stack: undefined }
-  if (cli.json) {
-    cli.printJson({ workflowId: workflowId ?? null, state: 'failed', error: { type, message, stack } })
-    return exitCodes.failed
-  }
-  const { colors } = cli.style(cli.world.stderr)
-  cli.world.stderr.write(`${colors.red('error:')} ${stack ?? message}\n`)
-  if (workflowId) cli.world.stderr.write(`${colors.dim('help:')} culm explain ${workflowId}\n`)
-  return exitCodes.failed
+/** What kept it from starting is told as of every command; what it threw is told with the way there, its own and the remote one. */
+const tellFailure = (cli: Cli, error: unknown, workflowId: string | null): void => {
+  const { world } = cli
+  if (error instanceof UsageError || (asFault(error) && (!workflowId || !cli.json)))
+    return world.setExitCode(reportError(cli, error, 'run'))
+  world.setExitCode(exitCodes.failed)
+  const { name, message, stack } =
+    error instanceof Error ? error : { name: 'Error', message: String(error), stack: undefined }
+  if (cli.json) return cli.printJson({ workflowId, state: 'failed', error: { type: name, message, stack } })
+  const { colors } = cli.style(world.stderr)
+  world.stderr.write(`${colors.red('error:')} ${stack ?? message}\n`)
+  if (workflowId) world.stderr.write(`${colors.dim('help:')} culm explain ${workflowId}\n`)
 }
 
 /** The value in the form in which values travel; a value that cannot travel is told as text. */

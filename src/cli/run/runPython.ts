@@ -72,12 +72,17 @@ const environmentOf = ({ world: { env, pythonPath }, options: { server, token } 
   ...(token ? { CULM_TOKEN: token } : {}),
 })
 
-const ended = async (child: ReturnType<typeof spawn>): Promise<[code: number | null, signal: NodeJS.Signals | null]> => {
+const ended = async (
+  child: ReturnType<typeof spawn>,
+): Promise<[code: number | null, signal: NodeJS.Signals | null]> => {
   try {
     // Not `exit`: the last words of the script come after that.
     return (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
   } catch (error) {
-    throw new UsageError(`${child.spawnfile} cannot be started: ${(error as Error).message}`, 'name the interpreter: --python PATH')
+    throw new UsageError(
+      `${child.spawnfile} cannot be started: ${(error as Error).message}`,
+      'name the interpreter: --python PATH',
+    )
   }
 }
 
@@ -94,7 +99,12 @@ const newestWorkflows = async (client: Client): Promise<Newest> => {
  * Adds what has come to the list since. The script is another process, and a workflow does not say which process drives it: of two scripts of one person that start
  * in the same moment each shows both.
  */
-const addNew = async (client: Client, { owner, number }: Newest, add: (id: `w${number}`) => void, signal: AbortSignal): Promise<void> => {
+const addNew = async (
+  client: Client,
+  { owner, number }: Newest,
+  add: (id: `w${number}`) => void,
+  signal: AbortSignal,
+): Promise<void> => {
   let isLast = false
   while (!isLast) {
     await sleep(lookMs, signal)

@@ -8,7 +8,16 @@ export const parseMemoryMb = (text: string): number => {
   return atLeastOne((Number(number) * bytes) / 1e6, 'at least 1 MB')
 }
 
-const bytesIn: Record<string, number> = { k: 1e3, m: 1e6, g: 1e9, t: 1e12, ki: 2 ** 10, mi: 2 ** 20, gi: 2 ** 30, ti: 2 ** 40 }
+const bytesIn: Record<string, number> = {
+  k: 1e3,
+  m: 1e6,
+  g: 1e9,
+  t: 1e12,
+  ki: 2 ** 10,
+  mi: 2 ** 20,
+  gi: 2 ** 30,
+  ti: 2 ** 40,
+}
 
 /** `90s`, `10m`, `2h`, `1h30m`, `1d` → s; a plain number is in seconds. */
 export const parseSeconds = (text: string): number => {
@@ -35,7 +44,8 @@ const atLeastOne = (n: number, what: string): number => {
 export const parseWhole =
   (least: number) =>
   (text: string): number => {
-    if (!/^\d{1,9}$/.test(text) || Number(text) < least) throw new InvalidArgumentError(`It must be a whole number from ${least} on.`)
+    if (!/^\d{1,9}$/.test(text) || Number(text) < least)
+      throw new InvalidArgumentError(`It must be a whole number from ${least} on.`)
     return Number(text)
   }
 

@@ -43,7 +43,7 @@ export const submitCommand = (cli: Cli): Command =>
   culm submit -- python3 fit.py --seed 7
   culm submit -n 100 --memory 2GB --time 1h -- sh -c 'simulate --seed $CULM_INDEX'
 
-Prints the ids: workflow, task, job (the first and the last of several).`,
+Prints the ids: workflow, task, job (of several the first and the last).`,
     )
     .action(async (command: string[], options: Options) => {
       const client = await cli.client()
@@ -51,7 +51,11 @@ Prints the ids: workflow, task, job (the first and the last of several).`,
       if (!options.wait) return cli.json ? cli.printJson(submitted) : cli.print(idsOf(submitted))
       if (!cli.json) cli.print(idsOf(submitted))
       const workflow = await watch(cli, client, submitted.workflowId)
-      if (cli.json) cli.printJson({ ...submitted, workflow: workflow ?? (await client.call('getWorkflow', { params: { id: submitted.workflowId } })) })
+      if (cli.json)
+        cli.printJson({
+          ...submitted,
+          workflow: workflow ?? (await client.call('getWorkflow', { params: { id: submitted.workflowId } })),
+        })
     })
 
 type Submitted = { workflowId: `w${number}`; taskId: `t${number}`; firstJobId: `j${number}`; jobs: number }
@@ -75,7 +79,10 @@ const taskOf = (command: string[], options: Options, cwd: string): CommandTask =
 
 /** A workflow of its own, which ends with the task. A task that was refused leaves no empty workflow behind. */
 const submit = async (client: Client, task: CommandTask, { jobs, label, after }: Options): Promise<Submitted> => {
-  const { workflowId } = await client.call('createWorkflow', { body: { name: task.name, kind: 'tasks', labels: label }, key: randomUUID() })
+  const { workflowId } = await client.call('createWorkflow', {
+    body: { name: task.name, kind: 'tasks', labels: label },
+    key: randomUUID(),
+  })
   const job: NewJob = { args: { text: '{}' }, after: after?.jobs.length ? after.jobs : undefined }
   try {
     const first = Math.min(jobs, maxJobsPerRequest)
@@ -90,14 +97,17 @@ const submit = async (client: Client, task: CommandTask, { jobs, label, after }:
     await client.call('closeWorkflow', { params: { id: workflowId }, repeat: true })
     return { workflowId, taskId, firstJobId: firstJobId!, jobs }
   } catch (error) {
-    await client.call('cancelWorkflow', { params: { id: workflowId }, body: { why: 'it could not be submitted' }, repeat: true }).catch(() => {})
+    await client
+      .call('cancelWorkflow', { params: { id: workflowId }, body: { why: 'it could not be submitted' }, repeat: true })
+      .catch(() => {})
     throw error
   }
 }
 
+/** Jobs of one request have consecutive ids; of more requests only the first is known. */
 const idsOf = ({ workflowId, taskId, firstJobId, jobs }: Submitted): string => {
-  const last = `j${Number(firstJobId.slice(1)) + jobs - 1}`
-  return `${workflowId} ${taskId} ${jobs === 1 ? firstJobId : `${firstJobId}-${last}`}`
+  const last = jobs > 1 && jobs <= maxJobsPerRequest ? `-j${Number(firstJobId.slice(1)) + jobs - 1}` : ''
+  return `${workflowId} ${taskId} ${firstJobId}${last}`
 }
 
 /** Commander calls it at each repetition with what came of those before. */
@@ -106,5 +116,8 @@ function parseAfter(text: string, before: Options['after'] = { tasks: [], jobs: 
   const wrong = ids.find((id) => readId('t', id) === undefined && readId('j', id) === undefined)
   if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" is not the id of a task or job.`)
   const of = (noun: string) => ids.filter((id) => id[0] === noun)
-  return { tasks: [...before.tasks, ...(of('t') as `t${number}`[])], jobs: [...before.jobs, ...(of('j') as `j${number}`[])] }
+  return {
+    tasks: [...before.tasks, ...(of('t') as `t${number}`[])],
+    jobs: [...before.jobs, ...(of('j') as `j${number}`[])],
+  }
 }

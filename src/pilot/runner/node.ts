@@ -49,6 +49,7 @@ let current: Job | null = null
 let onResumed = () => {}
 
 const start = () => {
+  // Nothing to speak of for a small bundle; with one of 2.8 MB the first error of the process takes 0.3 s (measured).
   process.setSourceMapsEnabled(true)
   for (const stream of [process.stdout, process.stderr]) writeAtOnce(stream)
   process.on('uncaughtException', stray)

@@ -1,5 +1,4 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { fault } from '../../contract/faults.ts'
@@ -41,11 +40,7 @@ const addressInSources = async (definition: Definition): Promise<Address> => {
   const { module } = definition.site
   const file = fileOf(module)
   if (!file) throw notExported(definition, 'it was not defined in a file')
-  const name =
-    exportIn(loadedCommonJs(file), definition) ??
-    writtenExport(definition) ??
-    exportIn(await imported(module), definition) ??
-    listedExport(definition)
+  const name = writtenExport(definition) ?? exportIn(await imported(module), definition) ?? listedExport(definition)
   if (name === undefined) throw notExported(definition)
   return { kind: 'source', file, name: moduleName(file), export: name }
 }
@@ -59,8 +54,6 @@ const fileOf = (module: string): string | undefined => {
   const path = fileURLToPath(url)
   return existsSync(path) ? path : undefined
 }
-
-const loadedCommonJs = (file: string): unknown => createRequire(import.meta.url).cache[file]?.exports
 
 /**
  * The export as it is written where the work was defined: `export const name = work(`. Reading it needs no module to be complete, so a script may call its own works from its

@@ -118,8 +118,9 @@ test('a module and its namesake with another ending both have a place', async ()
 
 test('errors bear the lines of the sources, and classes their names', async () => {
   const root = await write('traces', {
-    'main.ts': `import { Boom } from './boom'\ntype X = number\n\nexport const f = (x: X) => {\n  throw new Boom('no')\n}\n`,
-    'boom.ts': `export class Boom extends Error {}\n`,
+    'main.ts': `import { Boom } from 'booms/one.js'\ntype X = number\n\nexport const f = (x: X) => {\n  throw new Boom('no')\n}\n`,
+    'node_modules/booms/one.js': `import { Boom as Other } from './two.js'\nexport class Boom extends Other {}\n`,
+    'node_modules/booms/two.js': `export class Boom extends Error {}\n`,
   })
   const { out } = await evaluate(
     join(root, 'main.ts'),

@@ -47,11 +47,37 @@ const holding = async () => {
   return ends
 }
 
-test('an outcome that ends before the submission is answered is not lost', async () => {
-  server = await startFakeServer({ run: async () => ({ text: '1' }) })
+test('an outcome that comes before the submission is answered is not lost', async () => {
+  let release = () => {}
+  const held = [
+    undefined,
+    new Promise<void>((resolve) => {
+      release = resolve
+    }),
+  ]
+  const hold = (name: string) => (name === 'submitTask' ? held.shift() : undefined)
+  server = await startFakeServer({ run: async () => ({ text: '1' }), hold })
   const { submit, received } = await open()
-  for (let i = 0; i < 20; i++) await submit(1)
-  await vi.waitFor(() => expect(received).toHaveLength(20))
+  await submit(1)
+  const early = submit(1)
+  // The stream keeps order: when the third has come, so has the second, whose submission is still unanswered.
+  await vi.waitFor(() => expect(server.askedFor('submitTask')).toHaveLength(2))
+  const { taskId } = await submit(1)
+  await vi.waitFor(() => expect(received.map((outcome) => outcome.taskId)).toContain(taskId))
+  expect(received).toHaveLength(2)
+  release()
+  const late = await early
+  expect(received.map((outcome) => outcome.taskId)).toContain(late.taskId)
+})
+
+test('what ended while no stream was open is asked for', async () => {
+  const ends = await holding()
+  const { submit, received } = await open()
+  await submit(1)
+  await vi.waitFor(() => expect(server.streams.size).toBe(1))
+  server.cutStreams()
+  ends[0]!({ text: '0' })
+  await vi.waitFor(() => expect(received).toHaveLength(1))
 })
 
 test('a stream that breaks is opened again, and each outcome is received once', async () => {

@@ -97,6 +97,7 @@ export class OutcomeStream {
 
   #deliver(outcome: Outcome): void {
     const tracked = this.#tracked.get(outcome.taskId)
+    if (!tracked) this.#keepEarly(outcome)
     if (!tracked || tracked.seen.has(outcome.index)) return
     tracked.seen.add(outcome.index)
     if (tracked.seen.size >= tracked.jobs) {

@@ -38,13 +38,15 @@ export type FakeServerOptions = {
   run?: (job: FakeJob) => Promise<Ended>
   /** How many jobs run at once; those that await calls of their own do not count. */
   slots?: number
+  /** Holds an answer back: what was asked for has happened, and the asker does not know. */
+  hold?: (name: RouteName) => Promise<void> | undefined
 }
 
 /**
  * Speaks the routes that the SDK uses, with everything in memory, and notes what it was asked. Bodies are checked with the schemas of the contract. Not a model of the real
  * server: it is there to lose connections and to hold answers back at will, which the real one does not do on request.
  */
-export const startFakeServer = async ({ run, slots = 2 }: FakeServerOptions = {}) => {
+export const startFakeServer = async ({ run, slots = 2, hold }: FakeServerOptions = {}) => {
   const app = Fastify({ bodyLimit: 32e6, forceCloseConnections: true })
   const asked: { name: RouteName; body: unknown; key: string | undefined; token: string | undefined }[] = []
   const contents = new Map<string, Buffer>()
@@ -275,7 +277,12 @@ export const startFakeServer = async ({ run, slots = 2 }: FakeServerOptions = {}
           key: request.headers['idempotency-key'] as string | undefined,
           token: request.headers.authorization,
         })
-        return handler({ params: request.params, query: request.query, headers: request.headers, body }, reply)
+        const answer = await handler(
+          { params: request.params, query: request.query, headers: request.headers, body },
+          reply,
+        )
+        await hold?.(name)
+        return answer
       },
     })
   }

@@ -1,0 +1,234 @@
+"""The whole way, against a real server with a local pilot: CULM_TEST_SERVER is its address, CULM_TEST_TOKEN a user's token."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import signal
+import subprocess
+import sys
+import unittest
+
+from support import DEADLINE_SECONDS, PYTHON_FOLDER, FolderTest, end_session, eventually
+
+import culm
+from culm import Client, _scope, session
+
+SERVER, TOKEN = os.environ.get('CULM_TEST_SERVER', ''), os.environ.get('CULM_TEST_TOKEN', '')
+
+SOURCE = """
+    import concurrent.futures, os, signal, sys, time
+    from culm import work, workflow
+    from beside import OFFSET
+
+    @work
+    def add(x, y=0):
+        return x + y
+
+    @work
+    def same(x):
+        return x
+
+    @work
+    def leaf(x):
+        return x + OFFSET
+
+    @work
+    def branch(x):
+        return sum(leaf.map([x, x]))
+
+    @work
+    def root(x):
+        return branch(x) + leaf(x)
+
+    @work
+    def threads(n):
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            return list(pool.map(leaf, range(n)))
+
+    @work
+    def failing(x):
+        print('about to fail')
+        raise ValueError(f'no {x}')
+
+    @work
+    def killed():
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @work
+    def sleeping():
+        time.sleep(600)
+
+    @work
+    def incomplete():
+        import no_such_package
+
+    @work
+    def big(n):
+        return 'é' * n
+
+    @work
+    def place():
+        return sys.executable, sys.prefix, os.path.basename(__file__)
+
+    @workflow
+    def main(n):
+        return {'sum': sum(leaf.map(range(n))), 'root': root(1)}
+
+    @workflow
+    def unlucky():
+        return failing(7)
+
+    if __name__ == '__main__':
+        print(main(4), list(add.map([1, 2], y=10)))
+"""
+
+
+@unittest.skipUnless(SERVER and TOKEN, 'CULM_TEST_SERVER and CULM_TEST_TOKEN name no server')
+class EndToEnd(FolderTest):
+    def setUp(self):
+        super().setUp()
+        before = dict(os.environ)
+        os.environ.update(CULM_SERVER=SERVER, CULM_TOKEN=TOKEN)
+        self.addCleanup(lambda: (os.environ.clear(), os.environ.update(before)))
+        self.addCleanup(end_session)
+        self.client = Client()
+        self.addCleanup(self.client.close)
+        # Modules of a name of their own: what an earlier test has bundled in this process is known by its file.
+        self.write('beside.py', 'OFFSET = 1\n')
+        self.write('flow.py', SOURCE)
+        self.flow = self.load('flow')
+
+    def raised(self, kind, call):
+        with self.assertRaises(kind) as caught:
+            call.result(DEADLINE_SECONDS)
+        return caught.exception
+
+    def test_calls_give_values_falsy_ones_too(self):
+        self.assertEqual(self.flow.add(1, y=2), 3)
+        for value in (None, False, 0, '', [], {}, (1, {2, 3}), b'\x00', {1: 2.0}, float('inf'), 2**70, '\ud800é\0'):
+            self.assertEqual(self.flow.same(value), value)
+
+    def test_a_map_keeps_the_order_and_goes_in_parts_when_it_is_large(self):
+        before = _scope.MAX_JOBS_PER_REQUEST
+        _scope.MAX_JOBS_PER_REQUEST = 20
+        self.addCleanup(setattr, _scope, 'MAX_JOBS_PER_REQUEST', before)
+        calls = self.flow.add.map(range(50), y=100)
+        self.assertEqual(sorted(calls.as_completed()), [(n, n + 100) for n in range(50)])
+        self.assertEqual(list(calls), [n + 100 for n in range(50)])
+        eventually(lambda: self.client.get(f'/v1/tasks/{calls.task_id}')['state'] == 'done', 'the end of the task')
+
+    def test_a_workflow_s_value_is_kept(self):
+        value = self.flow.main(4)
+        self.assertEqual(value, {'sum': 10, 'root': 6})
+        newest = self.client.get('/v1/workflows', {'limit': 1})['items'][0]
+        self.assertEqual(
+            (newest['name'], newest['state'], newest['value']), ('main', 'done', {'text': '{"sum":10,"root":6}'})
+        )
+
+    def test_a_workflow_s_error_is_kept_with_both_tracebacks(self):
+        with self.assertRaises(ValueError) as caught:
+            self.flow.unlucky()
+        self.assertIn('File "flow.py"', caught.exception.remote_traceback)
+        newest = self.client.get('/v1/workflows', {'limit': 1})['items'][0]
+        self.assertEqual((newest['state'], newest['error']['type']), ('failed', 'culm.UserError'))
+        self.assertIn('no 7', newest['error']['message'])
+        self.assertIn('in unlucky', newest['error']['stack'])
+
+    def test_an_error_has_the_lines_of_the_user_and_its_job_a_log(self):
+        error = self.raised(ValueError, self.flow.failing.submit(7))
+        self.assertIsInstance(error, culm.UserError)
+        self.assertIn("raise ValueError(f'no {x}')", str(error))
+        job = self.client.get(f'/v1/jobs/{error.job_id}')
+        self.assertEqual((job['state'], job['cause'], len(job['attempts'])), ('failed', 'user', 1))
+        printed, after = '', {}
+        while 'about to fail' not in printed:
+            page = self.client.get(f'/v1/jobs/{error.job_id}/log', {'waitSeconds': 10, **after})
+            printed += ''.join(chunk['text'] for chunk in page['items'])
+            self.assertFalse(page['ended'] and 'about to fail' not in printed, printed)
+            after = {'after': page['next']}
+
+    def test_other_ends_are_told_apart(self):
+        self.raised(
+            culm.RunnerError, self.flow.killed.with_options(attempts={'lost': 1, 'site': 1, 'user': 1}).submit()
+        )
+        self.assertIn('install it there', str(self.raised(culm.BundleError, self.flow.incomplete.submit())))
+        self.raised(culm.WallTimeLimit, self.flow.sleeping.with_options(wall_seconds=1).submit())
+
+    def test_a_call_can_be_cancelled(self):
+        call = self.flow.sleeping.submit()
+        self.assertTrue(call.cancel())
+        self.raised(culm.CallCancelled, call)
+
+    def test_what_comes_after_a_failure_does_not_run(self):
+        first = self.flow.failing.submit(1)
+        second = self.flow.add.with_options(after=[first]).submit(1)
+        self.raised(culm.ParentFailed, second)
+        third = self.flow.add.with_options(after=[self.flow.add.map([1, 2])]).submit(5)
+        self.assertEqual(third.result(DEADLINE_SECONDS), 5)
+
+    def test_works_call_works(self):
+        self.assertEqual(self.flow.root.submit(1).result(DEADLINE_SECONDS), 6)
+        self.assertEqual(self.flow.threads.submit(5).result(DEADLINE_SECONDS), [1, 2, 3, 4, 5])
+
+    def test_large_values_go_both_ways(self):
+        self.assertEqual(self.flow.same('x' * 3_000_000), 'x' * 3_000_000)
+        self.assertEqual(self.flow.big(1_000_000), 'é' * 1_000_000)
+
+    def test_the_caller_s_own_interpreter_runs_it(self):
+        self.assertEqual(self.flow.place(), (sys.executable, sys.prefix, 'flow.py'))
+
+    def test_the_environment_of_the_caller_is_used(self):
+        folder = os.path.join(self.folder, 'environment')
+        subprocess.run([sys.executable, '-m', 'venv', '--without-pip', '--symlinks', folder], check=True, timeout=60)
+        path = self.write('asking.py', "import flow\nif __name__ == '__main__':\n    print(flow.place()[1])\n")
+        out, err = self.program(path, os.path.join(folder, 'bin', 'python')).communicate(timeout=60)
+        self.assertEqual((out.strip(), err), (folder, ''))
+
+    def test_threads_and_awaits(self):
+        import asyncio
+
+        async def gather():
+            return await asyncio.gather(*(self.flow.add.aio(n) for n in range(10)))
+
+        with session('threads'), concurrent.futures.ThreadPoolExecutor(8) as pool:
+            self.assertEqual(list(pool.map(self.flow.add, range(10))), list(range(10)))
+            self.assertEqual(asyncio.run(gather()), list(range(10)))
+
+    def program(self, path, python=sys.executable):
+        env = {**os.environ, 'PYTHONPATH': PYTHON_FOLDER}
+        return subprocess.Popen(
+            [python, path], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    def test_a_plain_script_runs_as_it_is(self):
+        out, err = self.program(os.path.join(self.folder, 'flow.py')).communicate(timeout=60)
+        self.assertEqual((out, err), ("{'sum': 10, 'root': 6} [11, 12]\n", ''))
+
+    def test_ctrl_c_cancels_a_workflow_and_its_jobs(self):
+        path = self.write(
+            'waiting.py',
+            """
+            import flow
+            from culm import workflow
+
+            @workflow
+            def wait():
+                call = flow.sleeping.submit()
+                print(call._scope.workflow_id, call.job_id, flush=True)
+                call.result()
+
+            if __name__ == '__main__':
+                wait()
+            """,
+        )
+        program = self.program(path)
+        workflow_id, job_id = program.stdout.readline().split()
+        program.send_signal(signal.SIGINT)
+        _, err = program.communicate(timeout=60)
+        self.assertIn('KeyboardInterrupt', err)
+        self.assertEqual(self.client.get(f'/v1/workflows/{workflow_id}')['state'], 'cancelled')
+
+
+if __name__ == '__main__':
+    unittest.main()
