@@ -44,7 +44,7 @@ const untilFirstValue = async (cwd: string, env: NodeJS.ProcessEnv): Promise<num
   const at = await new Promise<number>((resolve, reject) => {
     const hear = (chunk: Buffer) => {
       out += chunk
-      if (/iteration +1\b/i.test(out)) resolve(performance.now() - start)
+      if (/evaluate [1-9]\d*\/20|20 evaluations/.test(out)) resolve(performance.now() - start)
     }
     child.stdout.on('data', hear)
     child.stderr.on('data', hear)

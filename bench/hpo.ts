@@ -1,17 +1,17 @@
 /**
  * Bayesian optimisation against random search on the example's own training: 10 batches of 20 points each, over paired
  * seeds. Regret is how far a search's best loss is from the best of all runs; random search draws from the same space.
- * Without a server: what is measured is the optimiser, not the engine. Run: npx tsx bench/hpo.ts [--seeds 20] [--json]
+ * Without a server: what is measured is the optimiser, not the engine. Run: npm run bench -- hpo [--seeds=20]
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { bestSoFar } from '../examples/hpo/draw.ts'
 import { makeOptimiser, randomPoint } from '../examples/hpo/optimiser.ts'
 import { makeRandom } from '../examples/hpo/random.ts'
 import { type Params, space, trainOnce } from '../examples/hpo/train.ts'
+import type { BenchResult } from './index.ts'
 
 const batches = 10
 const batchSize = 20
@@ -38,7 +38,9 @@ type Comparison = {
   excludesZero: boolean
 }
 
-export const run = async ({ seeds = 20 }: { seeds?: number; json?: boolean } = {}) => {
+/** `seeds` (20 when left out) is how many pairs of searches there are. */
+export const run = async (options: { seeds?: string | boolean } = {}): Promise<BenchResult> => {
+  const seeds = Number(options.seeds ?? 20)
   const startedAt = performance.now()
   const searches = Array.from({ length: seeds }, (_, i) => i + 1).flatMap((seed) => [
     { method: 'bayes' as const, seed },
@@ -47,7 +49,11 @@ export const run = async ({ seeds = 20 }: { seeds?: number; json?: boolean } = {
   const outcomes = await inProcesses(searches)
   const best = outcomes.map((outcome) => outcome.best).reduce((a, b) => (a.loss <= b.loss ? a : b))
   const comparisons = checkpoints.map((evaluations) => compare(outcomes, evaluations, best.loss))
+  const longestTrainingSeconds = Math.max(...outcomes.map(({ longestTraining }) => longestTraining))
+  const longestAskSeconds = Math.max(...outcomes.map(({ longestAsk }) => longestAsk))
+  const seconds = (performance.now() - startedAt) / 1000
   return {
+    title: 'Bayesian optimisation against random search',
     columns: ['evaluations', 'regret, random', 'regret, bayes', 'difference', '95 % interval', 'excludes 0'],
     rows: comparisons.map(({ evaluations, randomRegret, bayesRegret, difference, interval, excludesZero }) => [
       String(evaluations),
@@ -61,9 +67,9 @@ export const run = async ({ seeds = 20 }: { seeds?: number; json?: boolean } = {
       seeds,
       best,
       comparisons,
-      longestTrainingSeconds: Math.max(...outcomes.map(({ longestTraining }) => longestTraining)),
-      longestAskSeconds: Math.max(...outcomes.map(({ longestAsk }) => longestAsk)),
-      seconds: (performance.now() - startedAt) / 1000,
+      longestTrainingSeconds,
+      longestAskSeconds,
+      seconds,
       searches: outcomes.map(({ method, seed, losses, meanTraining }) => ({
         method,
         seed,
@@ -71,6 +77,10 @@ export const run = async ({ seeds = 20 }: { seeds?: number; json?: boolean } = {
         bestLosses: checkpoints.map((evaluations) => bestSoFar(losses)[evaluations - 1]!),
       })),
     },
+    notes: [
+      `Mean regret of the log-loss over ${seeds} paired seeds, against the best point of all runs (${best.loss.toFixed(5)}); interval by bootstrap.`,
+      `Longest training ${longestTrainingSeconds.toFixed(2)} s, longest ask ${longestAskSeconds.toFixed(2)} s, the whole ${seconds.toFixed(0)} s.`,
+    ],
   }
 }
 
@@ -162,11 +172,4 @@ const inProcesses = async (searches: Search[]): Promise<Outcome[]> => {
 
 const searcherFlag = '--searcher'
 
-if (process.argv[2] === searcherFlag) {
-  process.on('message', (given: Search) => process.send!(search(given)))
-} else if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { values } = parseArgs({ options: { seeds: { type: 'string' }, json: { type: 'boolean' } } })
-  const { columns, rows, json } = await run({ seeds: values.seeds ? Number(values.seeds) : undefined })
-  if (values.json) console.log(JSON.stringify(json, null, 2))
-  else console.table(rows.map((row) => Object.fromEntries(columns.map((column, i) => [column, row[i]]))))
-}
+if (process.argv[2] === searcherFlag) process.on('message', (given: Search) => process.send!(search(given)))

@@ -254,7 +254,8 @@ def _refuse_too_much(entries: Sequence[Mapping[str, Any]]) -> None:
         folder = entry['path'].rpartition('/')[0] or '.'
         folders[folder] = folders.get(folder, 0) + 1
     fullest = sorted(folders.items(), key=lambda item: -item[1])[:5]
-    raise CulmError('bundle_failed', _too_much(len(entries), total, largest, fullest))
+    help = 'Name what is not needed in a file .culmignore in the folder that holds the package.'
+    raise CulmError('bundle_failed', _too_much(len(entries), total, largest, fullest), help)
 
 
 def _too_much(count: int, total: int, largest: Sequence[Mapping[str, Any]], fullest: Sequence[Tuple[str, int]]) -> str:

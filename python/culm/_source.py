@@ -50,8 +50,8 @@ def locate(fn: Callable[..., Any], is_same: Callable[[Any], bool]) -> Source:
     spec = scope.get('__spec__')
     if spec is not None and spec.name != '__main__':
         return Source(spec.name, name, file, False)
-    if file is None:
-        raise _not_exported(name, 'was typed into an interactive session')
+    if file is None or not os.path.isfile(file):
+        raise _not_exported(name, 'is in no file: it was typed into an interactive session')
     return Source(script_path(file), name, os.path.abspath(file), True)
 
 

@@ -9,9 +9,10 @@ import sys
 import threading
 import unittest
 
-from support import DEADLINE_SECONDS, PYTHON_FOLDER, USER_TOKEN, Drop, FakeServer, FolderTest, Problem, ServerTest
+from support import DEADLINE_SECONDS, PYTHON_FOLDER, USER_TOKEN, Drop, FakeServer, FolderTest, Problem, ServerTest, eventually
 
 from culm import Client, CulmError
+from culm._client import _is_stale
 from culm._discover import discover, home_folder
 
 
@@ -146,6 +147,12 @@ class Calls(ServerTest):
         for _ in range(20):
             self.client.get('/v1/me')
         self.assertEqual(len(self.server.http.open), 1)
+
+    def test_a_connection_that_the_server_has_closed_meanwhile_is_not_used_for_a_write(self):
+        self.client.get('/v1/me')
+        self.server.http.drop_connections()
+        eventually(lambda: _is_stale(self.client._idle[self.server.url][0]), 'the end of the connection')
+        self.assertEqual(self.client.post('/v1/workflows', {'name': 'a', 'kind': 'tasks'})['epoch'], 1)
 
     def test_many_threads_may_use_it(self):
         kinds = []

@@ -70,6 +70,18 @@ SOURCE = """
         return inner(x)
 
     @work
+    def computes_meanwhile(x):
+        ended = []
+        def compute():
+            while not ended:
+                sum(range(1000))
+        thread = threading.Thread(target=compute)
+        thread.start()
+        ended.append(leaf(x))
+        thread.join()
+        return ended
+
+    @work
     def forgets(x):
         leaf.submit(x)
         return x
@@ -107,6 +119,10 @@ class Nested(ServerTest):
     def test_a_job_that_calls_nothing_keeps_its_slot(self):
         self.assertEqual(self.value(self.start().leaf.submit(1)), 2)
         self.assertEqual([m for m, _ in self.pilot.moves], ['done'])
+
+    def test_a_job_that_computes_in_another_thread_keeps_its_slot(self):
+        self.assertEqual(self.value(self.start(slots=2).computes_meanwhile.submit(1)), [2])
+        self.assertEqual([m for m, _ in self.pilot.moves], ['done', 'done'])
 
     def test_an_error_two_levels_down_tells_of_both(self):
         with self.assertRaises(culm.UserError) as caught:

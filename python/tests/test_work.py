@@ -500,6 +500,7 @@ class Streams(WorkTest):
         self.assertEqual(call.result(DEADLINE_SECONDS), {'a': [2]})
 
     def test_an_outcome_that_is_told_twice_counts_once(self):
+        self.warm()
         calls = self.square.map([1, 2])
         first = self.server.next_job()
         self.server.finish(first['id'], '1')
@@ -621,6 +622,13 @@ class Processes(WorkTest):
         self.assertEqual((payload['module'], payload['export']), ('program.py', 'double'))
         files = self.server.bundles[payload['bundle']]['files']
         self.assertEqual(sorted(f['path'] for f in files), ['program.py', 'steps.py'])
+
+    def test_a_work_that_is_in_no_file_is_refused(self):
+        text = 'from culm import work\n@work\ndef f():\n    pass\nf()\n'
+        env = {**os.environ, 'PYTHONPATH': PYTHON_FOLDER}
+        done = subprocess.run([sys.executable], input=text, env=env, capture_output=True, text=True, timeout=60)
+        self.assertIn('is in no file', done.stderr)
+        self.assertIn('(work_not_exported)', done.stderr)
 
     def test_without_a_server_the_error_is_the_one_command_that_starts_one(self):
         for name in ('CULM_SERVER', 'CULM_TOKEN'):

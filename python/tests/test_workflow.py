@@ -173,6 +173,36 @@ class Workflows(WorkflowTest):
         self.assertEqual(main.local(0), [])
         self.assertEqual(self.server.workflows, {})
 
+    def test_a_child_that_a_workflow_forked_calls_for_itself(self):
+        path = self.write(
+            'program.py',
+            """
+            import os, sys
+            from culm import work, workflow
+
+            @work
+            def square(x):
+                return x * x
+
+            @workflow
+            def main():
+                pid = os.fork()
+                value = square(3)
+                if pid == 0:
+                    sys.stdout.write(f'{value} of the child')
+                    sys.stdout.flush()
+                    os._exit(0)
+                return value, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+            if __name__ == '__main__':
+                print(main())
+            """,
+        )
+        env = {**os.environ, 'PYTHONPATH': PYTHON_FOLDER}
+        done = subprocess.run([sys.executable, path], env=env, capture_output=True, text=True, timeout=60)
+        self.assertEqual((done.stdout, done.stderr), ('9 of the child(9, 0)\n', ''))
+        self.assertEqual([w['kind'] for w in self.server.workflows.values()], ['function', 'session'])
+
     def test_ctrl_c_cancels_it(self):
         path = self.write(
             'program.py',

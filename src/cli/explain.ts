@@ -5,6 +5,7 @@ import type { Cli } from './cli.ts'
 import { naming, type Subject, subjectOf } from './ids.ts'
 import type { Style } from './look/style.ts'
 import { plainText } from './look/textWidth.ts'
+import { localTime } from './look/times.ts'
 
 export const explainCommand = (cli: Cli): Command =>
   new Command('explain')
@@ -27,17 +28,20 @@ export const explain = (client: Client, { noun, id }: Subject): Promise<Explanat
   }
 }
 
-const explanationLines = (
-  { subject, state, cause, sentence, evidence, remedy }: Explanation,
-  style: Style,
-): string[] => {
-  const { colors } = style
-  return [
-    `${colors.bold(subject)} is ${state}: ${plainText(sentence)} ${colors.dim(`(${cause})`)}`,
-    ...evidence.map((line) => `  ${plainText(line)}`),
-    ...remedyLines(remedy, style),
-  ]
-}
+const explanationLines = (explanation: Explanation, style: Style): string[] => [
+  ...reasonLines(explanation, `${style.colors.bold(explanation.subject)} is ${explanation.state}: `, style),
+  ...remedyLines(explanation.remedy, style),
+]
+
+/** Why it is so, and what shows it. */
+export const reasonLines = ({ sentence, cause, evidence }: Explanation, lead: string, { colors }: Style): string[] => [
+  `${lead}${readable(sentence)} ${colors.dim(`(${cause})`)}`,
+  ...evidence.map((line) => `  ${readable(line)}`),
+]
+
+/** Times are told on the clock of the reader. */
+const readable = (text: string): string =>
+  plainText(text).replace(/\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, (at) => localTime(at))
 
 export const remedyLines = (remedy: string | null, { colors }: Style): string[] =>
   remedy ? [`${colors.green('try:')} ${remedy}`] : []

@@ -1,10 +1,11 @@
 import { Command } from 'commander'
+import type { Value } from '../contract/base.ts'
 import type { Client } from '../contract/client.ts'
 import type { AttemptView, Explanation, Job, Move, RemoteError } from '../contract/jobs.ts'
 import type { Payload, Task } from '../contract/tasks.ts'
 import type { Workflow } from '../contract/workflows.ts'
 import type { Cli } from './cli.ts'
-import { explain, remedyLines } from './explain.ts'
+import { explain, reasonLines, remedyLines } from './explain.ts'
 import { naming, subjectOf } from './ids.ts'
 import { stateCell, stateText, withNumbers } from './look/states.ts'
 import type { Style } from './look/style.ts'
@@ -140,7 +141,7 @@ const workflowLines = (row: Workflow, style: Style): string[] =>
     ['driver', row.driverSeenAt && !row.endedAt ? `seen ${ago(row.driverSeenAt, style.now)} ago` : ''],
     ['labels', labelsText(row.labels)],
     ['why', row.why ?? ''],
-    ['value', row.value ? showSent(row.value, style) : ''],
+    ['value', valueText(row.value, style)],
   ])
 
 const taskLines = (row: Task, style: Style): string[] =>
@@ -167,7 +168,7 @@ const jobLines = (row: Job, style: Style): string[] =>
     ],
     ['cancel', row.cancelAsked && !['cancelled', 'finished', 'failed'].includes(row.state) ? 'asked for' : ''],
     ['arguments', showArguments(row.args, style)],
-    ['value', row.value ? showSent(row.value, style) : ''],
+    ['value', valueText(row.value, style)],
     ['cause', row.cause ?? ''],
   ])
 
@@ -192,6 +193,10 @@ const countsText = ({ total, ...states }: Workflow['jobs']): string => {
   const parts = Object.entries(states).map(([state, n]) => `${n} ${state}`)
   return parts.length > 0 ? `${total}: ${parts.join(', ')}` : String(total)
 }
+
+/** Commands have no value, and say so by null. */
+const valueText = (value: Value | null, style: Style): string =>
+  value === null || ('text' in value && value.text === 'null') ? '' : showSent(value, style)
 
 const labelsText = (labels: Record<string, string>): string =>
   Object.entries(labels)
@@ -258,10 +263,10 @@ const historyLines = (moves: Move[], style: Style): string[] => {
   return rows.length === 0 ? [] : table(columns, rows, style)
 }
 
-const nextLines = ({ sentence, evidence, remedy, cause, state }: Explanation, style: Style): string[] => [
-  // For what went well the state says it all.
-  ...(cause === state ? [] : [plainText(sentence), ...evidence.map((line) => `  ${plainText(line)}`)]),
-  ...remedyLines(remedy, style),
+/** For what went well the state says it all. */
+const nextLines = (explanation: Explanation, style: Style): string[] => [
+  ...(explanation.cause === explanation.state ? [] : reasonLines(explanation, `${style.colors.dim('why:')} `, style)),
+  ...remedyLines(explanation.remedy, style),
 ]
 
 /** Sections stand apart. */

@@ -1,16 +1,39 @@
 #!/usr/bin/env node
-import { Command } from 'commander'
+import { runCli } from '../cli/program.ts'
+import type { World } from '../cli/world.ts'
 import { doctorCommand } from './commands/doctor.ts'
 import { pilotCommand } from './commands/pilot.ts'
 import { agentsCommand, serverCommand } from './commands/server.ts'
 import { upCommand } from './commands/up.ts'
-import { version } from './files.ts'
+import { files, version } from './files.ts'
 
-const { env } = process
-const program = new Command('culm').version(version)
-for (const c of [upCommand(env), serverCommand(env), agentsCommand(env), pilotCommand(env), doctorCommand(env)])
-  program.addCommand(c)
-program.parseAsync(process.argv).catch((e) => {
-  console.error(e)
-  process.exitCode = 1
-})
+const { env, stdout, stderr } = process
+
+/** The one place where the command line meets the process it runs in. */
+const world: World = {
+  env,
+  cwd: process.cwd(),
+  stdout,
+  stderr,
+  version,
+  pythonPath: files.pythonPath,
+  clock: () => new Date(),
+  setExitCode: (code) => {
+    process.exitCode = code
+  },
+  exit: (code) => process.exit(code),
+  onInterrupt: (listener) => {
+    process.on('SIGINT', listener).on('SIGTERM', listener)
+    return () => {
+      process.off('SIGINT', listener).off('SIGTERM', listener)
+    }
+  },
+}
+
+await runCli(world, process.argv, [
+  upCommand(env),
+  serverCommand(env),
+  agentsCommand(env),
+  pilotCommand(env),
+  doctorCommand(env),
+])

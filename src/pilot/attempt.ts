@@ -149,10 +149,10 @@ export class Attempt {
     this.#watched = false
   }
 
-  /** Ends it from outside, and tells whether that is new. A later reason counts only when it leaves less time. */
+  /** Ends it from outside, and tells whether that is new. A later word may only shorten the time, or take the attempt away altogether. */
   stopFor(stop: Stop): boolean {
     if (this.#phase === 'ended' || (this.#stop && stop.graceMs >= this.#stop.graceMs)) return false
-    this.#stop = stop
+    this.#stop = this.#stop && stop.why !== 'dropped' ? { ...this.#stop, graceMs: stop.graceMs } : stop
     this.#resolveStopping()
     this.#reins?.stop(stop)
     return true

@@ -173,3 +173,15 @@ test('a job may await and wake many times, and each time its end waits for its s
   await settle()
   expect(told()).toEqual(['j1 awaiting', 'j1 woken', 'j1 awaiting', 'j1 woken', 'j1 finished'])
 })
+
+test('the first reason to end counts, and a later one only hastens it', async () => {
+  const { attempts, running, reports } = bench(1)
+  attempts.take(reply([1], { memoryMb: 10 }))
+  running.get('j1')!.attempt.started(undefined, { stop: () => {}, resume: () => {} }) // it takes its time
+  attempts.stop({ jobId: 'j1', attempt: 1 }, { why: 'cancelled', graceMs: 5000 })
+  attempts.overMemory('j1:1', 20)
+  expect(running.get('j1')!.attempt.stop).toEqual({ why: 'cancelled', graceMs: 0 })
+  running.get('j1')!.end({ what: 'returned' })
+  await attempts.quiet()
+  expect(reports.map(({ what }) => what)).toEqual(['cancelled'])
+})

@@ -123,7 +123,7 @@ test('an error of a function comes with the user’s own trace, and the runner l
   const failure = await pilots.server.ended(pilots.server.submit({ payload, args: ['luck'] }))
   expect(failure).toMatchObject({ what: 'failed', cause: 'user', error: { type: 'TypeError', message: 'bad luck' } })
   expect(failure.error!.stack).toMatch(/m\.mjs:\d+.*\nCaused by: Error: beneath/s)
-  expect(failure.error!.stack).not.toMatch(/runner\.mjs|node:internal/)
+  expect(failure.error!.stack).not.toMatch(/runner\.js|node:internal/)
   expect(valueIn(await pilots.server.ended(pilots.server.submit({ payload, args: ['pid'] })))).toBe(before)
   expect(await pilots.server.ended(pilots.server.submit({ payload, args: ['stray'] }))).toMatchObject({
     cause: 'user',

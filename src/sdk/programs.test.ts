@@ -221,6 +221,7 @@ test('a workflow function gives its calls to one workflow, which ends with its v
       export const outer = workflow(async () => [await sum(0), await square(1)])
       console.log(await sum(3))
       await fails().catch((error) => console.log(error.message))
+      await workflow(async () => { throw new RangeError('\\0 \\ud800') }, { name: 'odd' })().catch(() => {})
       console.log(await square(5), await outer())`,
   })
   const { out, err, code } = await run('flow/main.mjs', inThisProcess)
@@ -246,11 +247,17 @@ test('a workflow function gives its calls to one workflow, which ends with its v
         }),
       }),
     }),
+    expect.objectContaining({
+      name: 'odd',
+      ended: expect.objectContaining({
+        error: expect.objectContaining({ type: 'RangeError', message: '\ufffd \ufffd' }),
+      }),
+    }),
     expect.objectContaining({ name: 'main.mjs', kind: 'session', state: 'done' }),
     expect.objectContaining({ name: 'outer', kind: 'function', state: 'done' }),
     expect.objectContaining({ name: 'sum', kind: 'function', state: 'done' }),
   ])
-  const [sum, fails, session, outer, inner] = [...server.workflows.keys()]
+  const [sum, fails, , session, outer, inner] = [...server.workflows.keys()]
   const owners = [...server.tasks.values()].map((task) => task.workflowId)
   expect(owners).toEqual([sum, sum, fails, session, inner, inner, outer])
 })

@@ -3,7 +3,6 @@ import type { Pilot, Queue } from '../../contract/pilots.ts'
 import type { Task } from '../../contract/tasks.ts'
 import type { Workflow } from '../../contract/workflows.ts'
 import type { Style } from './style.ts'
-import type { Cell } from './table.ts'
 
 /** What a state says to people at a glance. Each tone has a colour and a symbol, so that the colour is not the only sign. */
 type Tone = 'good' | 'part' | 'bad' | 'busy' | 'waiting' | 'stopped'
@@ -82,7 +81,7 @@ export const stateCell = <N extends keyof States>(
   state: States[N],
   style: Style,
   text: string = state,
-): Cell => {
+): { text: string; paint: (text: string) => string } => {
   const { unicode, ascii, color } = symbols[tones[noun][state]]
   return { text: `${style.unicode ? unicode : ascii} ${text}`, paint: style.colors[color] }
 }
@@ -93,7 +92,7 @@ export const stateText = <N extends keyof States>(
   style: Style,
   text: string = state,
 ): string => {
-  const cell = stateCell(noun, state, style, text) as Exclude<Cell, string>
+  const cell = stateCell(noun, state, style, text)
   return cell.paint(cell.text)
 }
 

@@ -1,4 +1,4 @@
-import { stateText } from '../look/states.ts'
+import { stateCell } from '../look/states.ts'
 import type { Style } from '../look/style.ts'
 import { cutText, plainLine, textWidth } from '../look/textWidth.ts'
 import { duration } from '../look/times.ts'
@@ -29,9 +29,19 @@ export const progressSentence = ({ id, name, state, seconds, groups }: ProgressV
 }
 
 const headLine = ({ id, name, state, seconds }: ProgressView, style: Style): string => {
-  const took = duration(seconds)
-  const room = style.columns - 1 - textWidth(`${id}  x ${state} ${took}`)
-  return `${style.colors.bold(id)} ${cutText(plainLine(name), Math.max(0, room))} ${stateText('workflow', state, style)} ${style.colors.dim(took)}`
+  const cell = stateCell('workflow', state, style)
+  const took = ` ${duration(seconds)}`
+  const room = style.columns - 1 - textWidth(`${id}  ${cell.text}${took}`)
+  const shown = cutText(plainLine(name), Math.max(1, room))
+  return fitting(
+    [
+      { text: `${id} `, paint: style.colors.bold },
+      { text: `${shown} ` },
+      cell,
+      { text: took, paint: style.colors.dim },
+    ],
+    style.columns - 1,
+  )
 }
 
 /** Names, bars and numbers stand below each other; a narrow terminal loses the bars first, and then the last of the numbers. */
@@ -41,55 +51,54 @@ const rowsOf = (groups: readonly Group[], style: Style): string[] => {
   const nameWidth = Math.min(maxNameWidth, Math.floor(width / 3), Math.max(0, ...names.map(textWidth)))
   const counts = groups.map((group) => `${endedOf(group)}/${group.total}`)
   const countWidth = Math.max(0, ...counts.map((text) => text.length))
-  const numbers = groups.map(numbersOf)
+  const numbers = groups.map((group) => numbersOf(group, style.colors))
   const numbersWidth = Math.max(0, ...numbers.map((parts) => parts.reduce((sum, { text }) => sum + text.length + 2, 0)))
   const left = width - 2 - nameWidth - 2 - countWidth - numbersWidth - 2
   const barWidth = left >= leastBarWidth ? Math.min(maxBarWidth, left) : 0
   return groups.map((group, i) => {
     const name = cutText(names[i]!, nameWidth)
-    const parts: Part[] = [
+    const head: Part[] = [
       { text: `  ${name}${' '.repeat(nameWidth - textWidth(name))}` },
       ...(barWidth > 0 ? barOf(group, barWidth, style) : []),
       { text: `  ${counts[i]!.padStart(countWidth)}` },
-      ...numbers[i]!.map(({ text, color }) => ({ text: `  ${text}`, color })),
     ]
-    return fitting(parts, width, style)
+    return fitting([...head, ...numbers[i]!.map(({ text, paint }) => ({ text: `  ${text}`, paint }))], width)
   })
 }
 
-type Part = { text: string; color?: 'green' | 'red' | 'cyan' | 'yellow' | 'dim' }
+type Part = { text: string; paint?: (text: string) => string }
 
-const numbersOf = ({ running, failed, cancelled, rate }: Group): Part[] => [
-  ...(running > 0 ? [{ text: `${running} running`, color: 'cyan' as const }] : []),
-  ...(failed > 0 ? [{ text: `${failed} failed`, color: 'red' as const }] : []),
-  ...(cancelled > 0 ? [{ text: `${cancelled} cancelled`, color: 'yellow' as const }] : []),
-  ...(rate !== null ? [{ text: `${rate < 10 ? rate.toFixed(1) : Math.round(rate)}/s`, color: 'dim' as const }] : []),
+const numbersOf = ({ running, failed, cancelled, rate }: Group, colors?: Style['colors']): Part[] => [
+  ...(running > 0 ? [{ text: `${running} running`, paint: colors?.cyan }] : []),
+  ...(failed > 0 ? [{ text: `${failed} failed`, paint: colors?.red }] : []),
+  ...(cancelled > 0 ? [{ text: `${cancelled} cancelled`, paint: colors?.yellow }] : []),
+  ...(rate !== null ? [{ text: `${rate < 10 ? rate.toFixed(1) : Math.round(rate)}/s`, paint: colors?.dim }] : []),
 ]
 
 /** What has ended, what of it ended badly, and what is left. Anything at all is one character at least; all is all only when it is. */
-const barOf = ({ finished, failed, cancelled, total }: Group, width: number, style: Style): Part[] => {
+const barOf = ({ finished, failed, cancelled, total }: Group, width: number, { unicode, colors }: Style): Part[] => {
   const bad = Math.min(width, share(failed + cancelled, total, width))
   const good = Math.min(width - bad, share(finished, total, width))
-  const [full, spoilt, empty] = style.unicode ? ['█', '▒', '·'] : ['#', 'x', '.']
+  const [full, spoilt, empty] = unicode ? ['█', '▒', '·'] : ['#', 'x', '.']
   return [
     { text: '  ' },
-    { text: full!.repeat(good), color: 'green' },
-    { text: spoilt!.repeat(bad), color: 'red' },
-    { text: empty!.repeat(width - good - bad), color: 'dim' },
+    { text: full!.repeat(good), paint: colors.green },
+    { text: spoilt!.repeat(bad), paint: colors.red },
+    { text: empty!.repeat(width - good - bad), paint: colors.dim },
   ]
 }
 
 const share = (n: number, total: number, width: number): number =>
   n <= 0 ? 0 : Math.max(1, Math.floor((n * width) / Math.max(total, n)))
 
-const fitting = (parts: readonly Part[], width: number, { colors }: Style): string => {
+/** As many parts as there is room for. Each is whole or missing: half a number is a wrong one. */
+const fitting = (parts: readonly Part[], width: number): string => {
   let line = ''
   let left = width
-  for (const { text, color } of parts) {
-    const kept = cutText(text, left, '')
-    line += color ? colors[color](kept) : kept
-    left -= textWidth(kept)
-    if (kept !== text) break
+  for (const { text, paint } of parts) {
+    left -= textWidth(text)
+    if (left < 0) break
+    line += paint && text !== '' ? paint(text) : text
   }
   return line
 }

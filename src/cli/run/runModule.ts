@@ -38,7 +38,8 @@ export const runModule = async (cli: Cli, path: string, args: string[], options:
   await follower.end()
   interruption.stop()
   ownOutput()
-  tellEnd(cli, ended, follower.ids[0] ?? null)
+  const code = tellEnd(cli, ended, follower.ids[0] ?? null)
+  if (code !== 0) cli.world.setExitCode(code)
   if (loaded) rmSync(loaded.bundle.folder, { recursive: true, force: true })
   // What the function still waits for would keep the process.
   if (ended.state === 'cancelled') cli.world.exit(exitCodes.interrupted)
@@ -85,28 +86,33 @@ export const cancelAll = async (cli: Cli, ids: readonly `w${number}`[]): Promise
 const printsToStderr = ({ world: { stdout, stderr } }: Cli): (() => void) =>
   interpose(stdout, (_write, text) => stderr.write(text))
 
-const tellEnd = (cli: Cli, ended: Ended, workflowId: string | null): void => {
+const tellEnd = (cli: Cli, ended: Ended, workflowId: string | null): number => {
   if (ended.state === 'failed') return tellFailure(cli, ended.error, workflowId)
   if (ended.state === 'cancelled') {
-    cli.world.setExitCode(exitCodes.interrupted)
     if (cli.json) cli.printJson({ workflowId, state: 'cancelled' })
     else cli.note(workflowId ? `${workflowId} is cancelled` : 'interrupted')
-  } else if (cli.json) cli.printJson({ workflowId, state: 'done', value: plain(ended.value) })
+    return exitCodes.interrupted
+  }
+  if (cli.json) cli.printJson({ workflowId, state: 'done', value: plain(ended.value) })
   else if (ended.value !== undefined) cli.print(showValue(ended.value, cli.style()))
+  return 0
 }
 
 /** What kept it from starting is told as of every command; what it threw is told with the way there, its own and the remote one. */
-const tellFailure = (cli: Cli, error: unknown, workflowId: string | null): void => {
-  const { world } = cli
-  if (error instanceof UsageError || (asFault(error) && (!workflowId || !cli.json)))
-    return world.setExitCode(reportError(cli, error, 'run'))
-  world.setExitCode(exitCodes.failed)
+const tellFailure = (cli: Cli, error: unknown, workflowId: string | null): number => {
+  const hasNotStarted = error instanceof UsageError || (asFault(error) && !workflowId)
+  if (hasNotStarted || (asFault(error) && !cli.json)) return reportError(cli, error, 'run')
   const { name, message, stack } =
     error instanceof Error ? error : { name: 'Error', message: String(error), stack: undefined }
-  if (cli.json) return cli.printJson({ workflowId, state: 'failed', error: { type: name, message, stack } })
-  const { colors } = cli.style(world.stderr)
-  world.stderr.write(`${colors.red('error:')} ${stack ?? message}\n`)
-  if (workflowId) world.stderr.write(`${colors.dim('help:')} culm explain ${workflowId}\n`)
+  if (cli.json) {
+    cli.printJson({ workflowId, state: 'failed', error: { type: name, message, stack } })
+  } else {
+    const { stderr } = cli.world
+    const { colors } = cli.style(stderr)
+    stderr.write(`${colors.red('error:')} ${stack ?? message}\n`)
+    if (workflowId) stderr.write(`${colors.dim('help:')} culm explain ${workflowId}\n`)
+  }
+  return exitCodes.failed
 }
 
 /** The value in the form in which values travel; a value that cannot travel is told as text. */

@@ -6,15 +6,13 @@ import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { type Done, endMark, type Run, type ToRunner } from '../../contract/runner.ts'
+import { files } from '../../main/files.ts'
 import { makeLineReader } from '../lines.ts'
-import { type Built, buildPilotParts } from '../testing/startTestPilot.ts'
 
-let built: Built
 let folder: string
 const children: ChildProcess[] = []
 
 beforeAll(async () => {
-  built = await buildPilotParts()
   folder = await mkdtemp(join(tmpdir(), 'culm-runner-'))
   await writeFile(
     join(folder, 'm.mjs'),
@@ -29,13 +27,12 @@ afterEach(() => {
   for (const child of children.splice(0)) child.kill('SIGKILL')
 })
 afterAll(async () => {
-  await built.remove()
   await rm(folder, { recursive: true })
 })
 
 /** A runner as a pilot starts it: what it says on its channel, and what it prints. */
 const startRunner = () => {
-  const child = spawn(process.execPath, [built.nodeRunner], { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [files.nodeRunner], { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
   children.push(child)
   const channel = child.stdio[3] as Duplex
   const heard: (Done | { t: 'ready' })[] = []

@@ -1,13 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { afterEach, beforeEach, expect } from 'vitest'
 import type { Report } from '../../contract/pilots.ts'
 import type { Payload } from '../../contract/tasks.ts'
 import type { PilotOptions } from '../pilot.ts'
 import { readProc } from '../processTable.ts'
 import { FakeServer } from './fakeServer.ts'
-import { type Built, buildPilotParts, startTestPilot, type TestPilot } from './startTestPilot.ts'
+import { startTestPilot, type TestPilot } from './startTestPilot.ts'
 
 /** For each test a fake server, an empty folder, and pilots that end with it. Read the fields inside of a test. */
 export const pilotFixture = () => {
@@ -16,7 +16,7 @@ export const pilotFixture = () => {
     scratch: '',
     /** Starts a pilot in this process. */
     start: async (options: Partial<PilotOptions> = {}): Promise<TestPilot> => {
-      const pilot = await startTestPilot(fixture.server, built, options)
+      const pilot = await startTestPilot(fixture.server, options)
       pilots.push(pilot)
       return pilot
     },
@@ -29,12 +29,7 @@ export const pilotFixture = () => {
       language: 'node',
     }),
   }
-  let built: Built
   const pilots: TestPilot[] = []
-  beforeAll(async () => {
-    built = await buildPilotParts()
-  })
-  afterAll(() => built.remove())
   beforeEach(async () => {
     fixture.scratch = await mkdtemp(join(tmpdir(), 'culm-scratch-'))
     fixture.server = await new FakeServer().start()

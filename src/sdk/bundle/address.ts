@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, realpathSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { fault } from '../../contract/faults.ts'
@@ -135,7 +135,9 @@ const packageName = (packageJson: string): string | undefined => {
  * In a bundle, modules may lie together in one file; the bundle's index says which lie where. Only those of the file that defined the work are looked at: they have been
  * evaluated, so that importing them runs nothing.
  */
-const addressInBundle = async (definition: Definition, folder: string): Promise<Address> => {
+const addressInBundle = async (definition: Definition, bundleFolder: string): Promise<Address> => {
+  // Node names a module by its real path.
+  const folder = realpathSync(bundleFolder)
   const index: BundleIndex = JSON.parse(readFileSync(join(folder, bundleIndexFile), 'utf8'))
   const file = fileOf(definition.site.module)
   for (const source of index.contents[file ? relative(folder, file) : ''] ?? []) {

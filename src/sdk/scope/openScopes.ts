@@ -53,22 +53,29 @@ let session: Promise<Scope> | undefined
 export const jobScope = (runtime: Runtime, job: NonNullable<Runtime['job']>): Promise<Scope> => {
   const key = `${job.jobId} ${job.attempt}`
   if (lastJob?.key !== key) {
-    lastJob?.scope.then((scope) => scope.fail(fault('workflow_ended', `the job ${lastJob?.key} has ended`)))
-    lastJob = { key, scope: Promise.resolve(scopeOfJob(runtime, job)) }
+    lastJob?.close()
+    lastJob = openJob(runtime, job, key)
   }
   return lastJob.scope
 }
-let lastJob: { key: string; scope: Promise<Scope> } | undefined
+let lastJob: OpenJob | undefined
 
-const scopeOfJob = (runtime: Runtime, job: NonNullable<Runtime['job']>): Scope => {
+type OpenJob = { key: string; scope: Promise<Scope>; close(): void }
+
+const openJob = (
+  runtime: Runtime,
+  { jobId, workflowId, attempt, token }: NonNullable<Runtime['job']>,
+  key: string,
+): OpenJob => {
   if (!runtime.serverUrl) throw fault('server_unknown', 'the runner did not say where the server is')
-  return new Scope({
-    client: makeClient({ url: runtime.serverUrl, token: job.token }),
-    workflowId: job.workflowId as `w${number}`,
-    name: job.jobId,
-    epoch: job.attempt,
-    slot: jobSlot({ awaiting: () => runtime.awaiting?.(), woken: async () => runtime.woken?.() }),
-  })
+  const client = makeClient({ url: runtime.serverUrl, token })
+  const slot = jobSlot({ awaiting: () => runtime.awaiting?.(), woken: async () => runtime.woken?.() })
+  const scope = new Scope({ client, workflowId: workflowId as `w${number}`, name: jobId, epoch: attempt, slot })
+  const close = () => {
+    scope.fail(fault('workflow_ended', `${jobId}, which made this call, has ended`))
+    void client.close()
+  }
+  return { key, scope: Promise.resolve(scope), close }
 }
 
 const openSession = async (): Promise<Scope> => {
@@ -142,11 +149,13 @@ const sentValue = async (client: Client, value: unknown): Promise<BodyInputOf<'e
   }
 }
 
-const errorToSend = (error: unknown): NonNullable<BodyInputOf<'endWorkflow'>['error']> =>
-  error instanceof Error
-    ? {
-        type: (error.name === 'Error' ? error.constructor.name : error.name).slice(0, 200),
-        message: error.message.slice(0, 10_000),
-        stack: error.stack?.slice(0, 100_000),
-      }
-    : { type: typeof error, message: String(error).slice(0, 10_000) }
+const errorToSend = (error: unknown): NonNullable<BodyInputOf<'endWorkflow'>['error']> => {
+  if (!(error instanceof Error)) return { type: typeof error, message: storable(String(error), 10_000) }
+  const { name, message, stack = '' } = error
+  const type = name === 'Error' ? error.constructor.name : name
+  return { type: storable(type, 200), message: storable(message, 10_000), stack: storable(stack, 100_000) }
+}
+
+/** As much as the server takes, without what no database stores: NUL, and halves of characters. */
+const storable = (text: string, length: number): string =>
+  text.slice(0, length).toWellFormed().replaceAll('\0', '\ufffd')

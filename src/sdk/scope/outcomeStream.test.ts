@@ -2,7 +2,7 @@ import { afterEach, expect, test, vi } from 'vitest'
 import { makeClient } from '../../contract/client.ts'
 import { fault } from '../../contract/faults.ts'
 import type { Outcome } from '../../contract/jobs.ts'
-import { type Ended, type FakeServer, startFakeServer } from '../testing/fakeServer.ts'
+import { type Ended, type FakeServer, type FakeServerOptions, startFakeServer } from '../testing/fakeServer.ts'
 import { OutcomeStream } from './outcomeStream.ts'
 
 let server: FakeServer
@@ -41,9 +41,9 @@ const open = async () => {
 }
 
 /** A server whose jobs end when the test says so. */
-const holding = async () => {
+const holding = async (options: FakeServerOptions = {}) => {
   const ends: ((ended: Ended) => void)[] = []
-  server = await startFakeServer({ slots: 100, run: () => new Promise((resolve) => ends.push(resolve)) })
+  server = await startFakeServer({ slots: 100, run: () => new Promise((resolve) => ends.push(resolve)), ...options })
   return ends
 }
 
@@ -70,14 +70,15 @@ test('an outcome that comes before the submission is answered is not lost', asyn
   expect(received.map((outcome) => outcome.taskId)).toContain(late.taskId)
 })
 
-test('what ended while no stream was open is asked for', async () => {
-  const ends = await holding()
+test('what ended while no stream was open is asked for, also when the server cannot resume', async () => {
+  const ends = await holding({ forgets: true })
   const { submit, received } = await open()
-  await submit(1)
-  await vi.waitFor(() => expect(server.streams.size).toBe(1))
-  server.cutStreams()
+  await submit(2)
   ends[0]!({ text: '0' })
   await vi.waitFor(() => expect(received).toHaveLength(1))
+  server.cutStreams()
+  ends[1]!({ text: '1' })
+  await vi.waitFor(() => expect(received).toHaveLength(2))
 })
 
 test('a stream that breaks is opened again, and each outcome is received once', async () => {

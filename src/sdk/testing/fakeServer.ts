@@ -1,5 +1,5 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -40,13 +40,15 @@ export type FakeServerOptions = {
   slots?: number
   /** Holds an answer back: what was asked for has happened, and the asker does not know. */
   hold?: (name: RouteName) => Promise<void> | undefined
+  /** A stream that is opened again tells only what happens from then on. */
+  forgets?: boolean
 }
 
 /**
  * Speaks the routes that the SDK uses, with everything in memory, and notes what it was asked. Bodies are checked with the schemas of the contract. Not a model of the real
  * server: it is there to lose connections and to hold answers back at will, which the real one does not do on request.
  */
-export const startFakeServer = async ({ run, slots = 2, hold }: FakeServerOptions = {}) => {
+export const startFakeServer = async ({ run, slots = 2, hold, forgets }: FakeServerOptions = {}) => {
   const app = Fastify({ bodyLimit: 32e6, forceCloseConnections: true })
   const asked: { name: RouteName; body: unknown; key: string | undefined; token: string | undefined }[] = []
   const contents = new Map<string, Buffer>()
@@ -64,7 +66,11 @@ export const startFakeServer = async ({ run, slots = 2, hold }: FakeServerOption
   const runners = new Set<ChildProcess>()
   /** Warm runners by bundle. */
   const idle = new Map<string, ChildProcess[]>()
-  const folder = await mkdtemp(join(tmpdir(), 'culm-fake-'))
+  const place = await mkdtemp(join(tmpdir(), 'culm-fake-'))
+  // Bundles lie behind a symbolic link, as they do in many a home folder.
+  const folder = join(place, 'link')
+  await mkdir(join(place, 'real'))
+  await symlink(join(place, 'real'), folder)
 
   const takeSlot = async () => {
     if (free === 0) return new Promise<void>((resolve) => queue.push(resolve))
@@ -244,7 +250,7 @@ export const startFakeServer = async ({ run, slots = 2, hold }: FakeServerOption
       reply.raw.writeHead(200, { 'content-type': 'text/event-stream' })
       reply.raw.write(': here\n\n')
       const stream = { scope: query.scope, reply: reply.raw }
-      if (headers['last-event-id'])
+      if (headers['last-event-id'] && !forgets)
         for (const event of told.slice(Number(headers['last-event-id'])))
           if (event.scope === query.scope) send(reply.raw, event)
       streams.add(stream)
@@ -307,7 +313,7 @@ export const startFakeServer = async ({ run, slots = 2, hold }: FakeServerOption
     close: async () => {
       for (const runner of runners) runner.disconnect()
       await app.close()
-      await rm(folder, { recursive: true, force: true })
+      await rm(place, { recursive: true, force: true })
     },
   }
 }

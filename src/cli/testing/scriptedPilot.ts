@@ -1,0 +1,39 @@
+import type { Client } from '../../contract/client.ts'
+import type { ClaimReply, Report } from '../../contract/pilots.ts'
+
+export type ClaimedJob = ClaimReply['jobs'][number]
+
+let pilots = 0
+
+/** A pilot of which a test says every word. */
+export const scriptedPilot = async (client: Client) => {
+  const name = `pilot-${++pilots}`
+  const { pilotId, epoch } = await client.call('registerPilot', {
+    body: { name, queue: 'local', slots: 100, host: 'node-7', version: '1' },
+  })
+  let claimSeq = 0
+  const claim = async (jobs = 100): Promise<ClaimedJob[]> => {
+    const body = { epoch, claimSeq: ++claimSeq, cores: 100, jobs, waitSeconds: 5 }
+    return (await client.call('claim', { params: { id: pilotId }, body })).jobs
+  }
+  const report = (job: ClaimedJob, what: Omit<Report, 'jobId' | 'attempt'>) =>
+    client.call('report', {
+      params: { id: pilotId },
+      body: { epoch, reports: [{ jobId: job.jobId, attempt: job.attempt, ...what }] },
+    })
+  return {
+    pilotId,
+    claim,
+    report,
+    finish: (job: ClaimedJob, value: unknown = null) =>
+      report(job, { what: 'finished', value: { text: JSON.stringify(value) }, startedAt: new Date().toISOString() }),
+    print: async (job: ClaimedJob, stream: 'stdout' | 'stderr', text: string, offset = 0) => {
+      const { jobId, attempt } = job
+      await client.call('sendLogs', {
+        params: { id: pilotId },
+        body: { epoch, chunks: [{ jobId: jobId as `j${number}`, attempt, stream, offset, text }] },
+      })
+    },
+    leave: () => client.call('leavePilot', { params: { id: pilotId }, body: { epoch } }),
+  }
+}
