@@ -29,7 +29,7 @@ from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Op
 
 from ._client import Client
 from ._errors import CulmError
-from ._source import Source
+from ._source import Source, wanted_files
 
 MAX_FILES = 2_000
 MAX_BYTES = 50_000_000
@@ -39,8 +39,6 @@ _IGNORED_FOLDERS = frozenset({'__pycache__', 'node_modules', 'site-packages', 'v
 _BUILT_FOLDERS = frozenset({'build', 'dist'})
 _IGNORED_SUFFIXES = ('.pyc', '.pyo')
 
-#: (file of the module, pattern), by `@work(files=…)`.
-_wanted_files: Set[Tuple[str, str]] = set()
 #: Bundles by the file of the module, once per process: what runs remotely is what this process has loaded.
 _known: Dict[Tuple[str, str], str] = {}
 _lock = threading.Lock()
@@ -52,11 +50,6 @@ class Bundle(NamedTuple):
     hash: str
     manifest: Dict[str, Any]
     files: Dict[str, str]
-
-
-def want_files(module_file: str, patterns: Sequence[str]) -> None:
-    """Files to ship beside a module: patterns with `*`, `?` and `**`, relative to its folder."""
-    _wanted_files.update((os.path.abspath(module_file), pattern) for pattern in patterns)
 
 
 def ensure_bundle(client: Client, source: Source) -> str:
@@ -210,7 +203,7 @@ def _extra_files(files: Mapping[str, str]) -> Dict[str, str]:
     """What works in these files asked for, at the same place relative to their module."""
     inside = {os.path.abspath(place): path for path, place in files.items()}
     found: Dict[str, str] = {}
-    for module_file, pattern in sorted(_wanted_files):
+    for module_file, pattern in sorted(wanted_files):
         if module_file not in inside:
             continue
         folder, prefix = os.path.dirname(module_file), os.path.dirname(inside[module_file])
@@ -235,7 +228,7 @@ def _is_installed(path: str) -> bool:
     return inside or not {'site-packages', 'dist-packages'}.isdisjoint(place.split(os.sep))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _installed_folders() -> FrozenSet[str]:
     paths = sysconfig.get_paths()
     user_site = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []

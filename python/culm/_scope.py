@@ -11,7 +11,7 @@ import contextvars
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ._errors import CulmError
 from ._pending import Pending, Told
@@ -235,7 +235,7 @@ class Scope:
 
     @contextlib.contextmanager
     def _numbered(self, use: str) -> Iterator[int]:
-        """The ordinal among equal calls. One that could not be submitted gives it back: a second try is the same call."""
+        """The ordinal among equals. A call that could not be submitted gives it back: a second try is the same call."""
         with self._lock:
             ordinal = self._ordinals[use] = self._ordinals.get(use, 0) + 1
         try:
@@ -299,6 +299,6 @@ def enclosing_scope() -> Optional[Scope]:
 
 
 def only_scope() -> Optional[Scope]:
-    """For a thread that was started without the context of its starter: the one scope there is, if it is the only one."""
+    """For a thread that was started without the context of its starter: the scope there is, if it is the only one."""
     scopes = [scope for scope in _active if not scope.is_of_parent()]
     return scopes[0] if len(scopes) == 1 else None

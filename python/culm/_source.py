@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, NamedTuple, Optional, cast
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Set, Tuple, cast
 
 from ._errors import CulmError
 
@@ -20,6 +20,15 @@ class Source(NamedTuple):
     export: str
     file: Optional[str]
     is_script: bool
+
+
+#: What `@work(files=…)` asks for: (file of the module, pattern).
+wanted_files: Set[Tuple[str, str]] = set()
+
+
+def want_files(module_file: str, patterns: Sequence[str]) -> None:
+    """Files to ship beside a module: patterns with `*`, `?` and `**`, relative to its folder."""
+    wanted_files.update((os.path.abspath(module_file), pattern) for pattern in patterns)
 
 
 def check_exported(fn: Callable[..., Any]) -> None:

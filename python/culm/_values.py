@@ -97,7 +97,7 @@ def _are_plain(values: Collection[Any]) -> bool:
     if kinds == {float}:
         return all(map(math.isfinite, values))
     if kinds == {int}:
-        return bool(-_MAX_INT <= min(values) and max(values) <= _MAX_INT)
+        return bool(min(values) >= -_MAX_INT and max(values) <= _MAX_INT)
     return kinds <= _ATOMS or all(map(_is_plain, values))
 
 

@@ -30,7 +30,7 @@ from typing import (
 from ._errors import RemoteError, error_of
 from ._pending import Pending, Told
 from ._scope import Scope
-from ._source import Source, check_exported, locate
+from ._source import Source, check_exported, locate, want_files
 from ._values import encode_arguments
 
 if TYPE_CHECKING:
@@ -72,21 +72,19 @@ class Work(Generic[P, R]):
         self._set(options)
         module_file = getattr(fn, '__globals__', {}).get('__file__')
         if files and module_file:
-            from ._bundle import want_files
-
             want_files(module_file, files)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.submit(*args, **kwargs).result()
 
-    def submit(self, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Submits a job, and returns its handle without waiting for it."""
         self._check_arguments(args, kwargs)
         text = encode_arguments(args, kwargs)
         scope = _calling()
         return Call(scope, self._submit(scope, None, [text]), self.name)
 
-    def map(self, *iterables: Iterable[Any], **common: Any) -> MapCall[R]:
+    def map(self, /, *iterables: Iterable[Any], **common: Any) -> MapCall[R]:
         """Submits one task with a job for each item. As with the built-in `map`, each gets one item of every iterable.
 
         `common` are named arguments that all jobs share; they are sent once. Returns a handle without waiting.
@@ -95,7 +93,7 @@ class Work(Generic[P, R]):
             raise TypeError(f'{self.name}.map() takes at least one iterable')
         return self.starmap(zip(*iterables), **common)
 
-    def starmap(self, items: Iterable[Sequence[Any]], **common: Any) -> MapCall[R]:
+    def starmap(self, items: Iterable[Sequence[Any]], /, **common: Any) -> MapCall[R]:
         """As `map`, with the positional arguments of each job as one tuple."""
         rows = list(items)
         for row in rows:
@@ -106,7 +104,7 @@ class Work(Generic[P, R]):
         pending = self._submit(scope, shared, texts) if rows else Pending(0)
         return MapCall(scope, pending, self.name)
 
-    async def aio(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def aio(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls it from asynchronous code: submits a job, and awaits its value."""
         import asyncio
 
@@ -114,7 +112,7 @@ class Work(Generic[P, R]):
         call = await asyncio.to_thread(submit)
         return await call
 
-    def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls the function itself, here and now, without a server."""
         return self.fn(*args, **kwargs)
 
@@ -359,7 +357,7 @@ def work(
     return lambda fn: Work(fn, name, files, options)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _signature(fn: Callable[..., Any]) -> Signature:
     from inspect import signature
 

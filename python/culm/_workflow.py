@@ -43,14 +43,14 @@ class WorkflowFunction(Generic[P, R]):
         self.name = name or fn.__name__
         self._labels = labels
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         scope = enclosing_scope()
         if scope is None:
             return self._drive(functools.partial(self.fn, *args, **kwargs))
         scope.check()
         return self.fn(*args, **kwargs)
 
-    def local(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls the function itself, as a part of whatever calls it."""
         return self.fn(*args, **kwargs)
 

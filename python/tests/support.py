@@ -1,9 +1,9 @@
 """What the tests share.
 
 `FakeServer` is a small HTTP server in this process that speaks the real routes of the API, as far as the Python client
-uses them (`src/contract/`), with a journal, idempotency keys and a resumable stream. It holds every job until a test (or a
-`FakePilot`) ends it, and can be told to drop connections. `FakePilot` runs jobs in real runner processes, over the real
-protocol (`src/contract/runner.ts`). `test_end_to_end.py` runs against a real server instead.
+uses them (`src/contract/`), with a journal, idempotency keys and a resumable stream. It holds every job until a test
+(or a `FakePilot`) ends it, and can be told to drop connections. `FakePilot` runs jobs in real runner processes, over
+the real protocol (`src/contract/runner.ts`). `test_end_to_end.py` runs against a real server instead.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib
-import io
 import json
 import os
 import queue
@@ -494,8 +493,8 @@ class RunnerProcess:
         self.socket, child = socket.socketpair()
         outs = [os.pipe(), os.pipe()]
         env = {**os.environ, 'PYTHONPATH': PYTHON_FOLDER}
-        env.pop('CULM_SERVER', None)
-        env.pop('CULM_TOKEN', None)
+        for name in ('CULM_SERVER', 'CULM_TOKEN', 'PYTHONUNBUFFERED'):  # as under a pilot
+            env.pop(name, None)
         actions = [
             (os.POSIX_SPAWN_DUP2, child.fileno(), 3),
             (os.POSIX_SPAWN_DUP2, outs[0][1], 1),
@@ -544,7 +543,7 @@ class RunnerProcess:
         return eventually(ended, 'the end of the runner')[0]
 
     def _drain(self, name, fd):
-        with io.open(fd, 'rb', buffering=0) as pipe:
+        with open(fd, 'rb', buffering=0) as pipe:
             for part in iter(lambda: pipe.read(65536), b''):
                 with self.printed_more:
                     self.printed[name] += part
@@ -557,6 +556,7 @@ class FakePilot:
     def __init__(self, server, slots):
         self.server = server
         self.slots = threading.Semaphore(slots)
+        self.closed = False
         self.moves = []
         self.idle = {}
         self.runners = []
@@ -565,6 +565,7 @@ class FakePilot:
         threading.Thread(target=self._claim, daemon=True).start()
 
     def close(self):
+        self.closed = True
         self.server.ready.put(None)
         for runner in self.runners:
             runner.close()
@@ -600,7 +601,12 @@ class FakePilot:
         }
         runner.say({'t': 'run', **place, **payload, **values})
         while True:
-            word = runner.hear()
+            try:
+                word = runner.hear()
+            except (OSError, ValueError):
+                if self.closed:
+                    return
+                raise
             if word is None:
                 return
             self.moves.append((word['t'], job['id']))

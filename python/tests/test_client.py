@@ -9,7 +9,17 @@ import sys
 import threading
 import unittest
 
-from support import DEADLINE_SECONDS, PYTHON_FOLDER, USER_TOKEN, Drop, FakeServer, FolderTest, Problem, ServerTest, eventually
+from support import (
+    DEADLINE_SECONDS,
+    PYTHON_FOLDER,
+    USER_TOKEN,
+    Drop,
+    FakeServer,
+    FolderTest,
+    Problem,
+    ServerTest,
+    eventually,
+)
 
 from culm import Client, CulmError
 from culm._client import _is_stale

@@ -1,4 +1,4 @@
-"""The whole way, against a real server with a local pilot: CULM_TEST_SERVER is its address, CULM_TEST_TOKEN a user's token."""
+"""The whole way, through a real server with a local pilot: CULM_TEST_SERVER is its address, CULM_TEST_TOKEN a token."""
 
 from __future__ import annotations
 
@@ -197,9 +197,7 @@ class EndToEnd(FolderTest):
 
     def program(self, path, python=sys.executable):
         env = {**os.environ, 'PYTHONPATH': PYTHON_FOLDER}
-        return subprocess.Popen(
-            [python, path], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        return subprocess.Popen([python, path], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def test_a_plain_script_runs_as_it_is(self):
         out, err = self.program(os.path.join(self.folder, 'flow.py')).communicate(timeout=60)
@@ -215,7 +213,7 @@ class EndToEnd(FolderTest):
             @workflow
             def wait():
                 call = flow.sleeping.submit()
-                print(call._scope.workflow_id, call.job_id, flush=True)
+                print(call._scope.workflow_id, flush=True)
                 call.result()
 
             if __name__ == '__main__':
@@ -223,7 +221,7 @@ class EndToEnd(FolderTest):
             """,
         )
         program = self.program(path)
-        workflow_id, job_id = program.stdout.readline().split()
+        workflow_id = program.stdout.readline().strip()
         program.send_signal(signal.SIGINT)
         _, err = program.communicate(timeout=60)
         self.assertIn('KeyboardInterrupt', err)

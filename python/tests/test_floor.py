@@ -13,7 +13,8 @@ from support import PYTHON_FOLDER
 #: Names of the standard library that are newer than 3.9.
 NEWER = r"""
     \baiter\( | \banext\( | strict=True | itertools\.(pairwise|batched) | slots=True | kw_only=True | ExceptionGroup |
-    add_note | TaskGroup | asyncio\.(timeout|Runner) | tomllib | StrEnum | datetime\.UTC | dt\.UTC | stdlib_module_names |
+    add_note | TaskGroup | asyncio\.(timeout|Runner) | tomllib | StrEnum | datetime\.UTC | dt\.UTC |
+    stdlib_module_names |
     from\ typing\ import\ .*\b(ParamSpec|TypeAlias|Self|Concatenate|override)\b | get_annotations | EncodingWarning |
     hashlib\.file_digest | \bcontextlib\.(aclosing|chdir) | functools\.(singledispatch\.|Placeholder) | bisect.*key=
 """

@@ -131,7 +131,13 @@ class Errors(RunnerTest):
 
     def test_the_cause_of_an_error_is_in_the_traceback(self):
         self.start(
-            steps='def f():\n    try:\n        {}["k"]\n    except KeyError as e:\n        raise RuntimeError("no k") from e\n'
+            steps="""
+                def f():
+                    try:
+                        {}["k"]
+                    except KeyError as e:
+                        raise RuntimeError("no k") from e
+                """
         )
         stack = self.error('f')[1]['stack']
         self.assertIn('KeyError', stack)
@@ -197,7 +203,16 @@ class Errors(RunnerTest):
 
     def test_a_workflow_started_during_import_is_refused(self):
         self.start(
-            steps='from culm import work, workflow\n@workflow\ndef main():\n    open("ran", "w")\n@work\ndef f(): pass\nmain()\n'
+            steps="""
+                from culm import work, workflow
+                @workflow
+                def main():
+                    open("ran", "w")
+                @work
+                def f():
+                    pass
+                main()
+                """
         )
         self.assertIn('work_during_import', self.error('f')[1]['message'])
         self.assertEqual(os.listdir(os.path.join(self.folder, 'j1')), [])
@@ -211,7 +226,13 @@ class Errors(RunnerTest):
 class Prints(RunnerTest):
     def test_output_is_told_apart_by_its_marks(self):
         self.start(
-            steps='import sys, os\ndef f(x):\n    print("out", x)\n    print("err", x, file=sys.stderr)\n    os.write(1, b"raw\\n")\n'
+            steps="""
+                import os, sys
+                def f(x):
+                    print("out", x)
+                    print("err", x, file=sys.stderr)
+                    os.write(1, b"raw\\n")
+                """
         )
         for n in (1, 2):
             self.run_job('f', n)
@@ -229,7 +250,16 @@ class Prints(RunnerTest):
 
     def test_replaced_and_closed_streams_are_put_right_again(self):
         self.start(
-            steps='import sys, io\ndef f():\n    sys.stdout = io.StringIO()\n    print("lost")\ndef g():\n    sys.stdout.close()\ndef h():\n    print("seen", "\\ud800")\n'
+            steps="""
+                import io, sys
+                def f():
+                    sys.stdout = io.StringIO()
+                    print("lost")
+                def g():
+                    sys.stdout.close()
+                def h():
+                    print("seen", "\\ud800")
+                """
         )
         self.run_job('f')
         self.assertEqual(self.runner.text('stdout', 'j1'), '')
@@ -258,14 +288,16 @@ class Life(RunnerTest):
 
     @unittest.skipUnless(os.path.isdir('/proc/self/fd'), 'this system has no /proc')
     def test_its_channel_is_not_inherited(self):
-        self.start(steps='import os\ndef f():\n    return os.system("readlink /proc/self/fd/3 > fds"), open("fds").read()\n')
+        self.start(
+            steps='import os\ndef f():\n    return os.system("readlink /proc/self/fd/3 > fds"), open("fds").read()\n'
+        )
         self.assertNotIn('socket', self.value('f'))
 
     def test_it_needs_no_environment(self):
         program = [
             sys.executable,
             '-c',
-            'import culm._runner, sys; print(sorted(m for m in ("ssl", "asyncio", "http.client", "inspect") if m in sys.modules))',
+            'import culm._runner, sys; print(sorted({"ssl", "asyncio", "http.client", "inspect"} & set(sys.modules)))',
         ]
         env = {'PYTHONPATH': os.path.dirname(os.path.dirname(os.path.abspath(__file__)))}
         found = subprocess.run([*program[:1], '-S', *program[1:]], env=env, capture_output=True, check=True, text=True)

@@ -131,7 +131,8 @@ class Values(unittest.TestCase):
         self.assertIn('argument limit[0]', str(caught.exception))
 
     def test_equal_arguments_have_equal_text_in_every_process(self):
-        program = "from culm._values import encode_arguments as e; print(e([{'a', 'b', 'c', 1, (2, 'x')}], {'z': 1, 'y': {3, 4}}))"
+        arguments = "[{'a', 'b', 'c', 1, (2, 'x')}], {'z': 1, 'y': {3, 4}}"
+        program = f'from culm._values import encode_arguments; print(encode_arguments({arguments}))'
         texts = {
             subprocess.run(
                 [sys.executable, '-c', program],

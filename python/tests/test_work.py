@@ -23,7 +23,8 @@ STEPS = """
     def square(x, scale=1):
         return x * x * scale
 
-    @work(name='trainer', queue='grid', cores=4, memory_mb=8000, wall_seconds=60, priority=5, attempts=3, labels={'a': 'b'})
+    @work(name='trainer', queue='grid', cores=4, memory_mb=8000, wall_seconds=60, attempts=3, priority=5,
+          labels={'a': 'b'})
     def train(point):
         return point
 
@@ -167,7 +168,9 @@ class Submitting(WorkTest):
         self.assertEqual(len(self.server.requests_of('PUT', '/v1/content')), 1)
 
     def test_equal_calls_are_told_apart_by_number_and_the_same_program_makes_the_same_keys(self):
-        program = 'import steps\nfrom culm import session\nwith session():\n    for x in (1, 2, 1, 1):\n        steps.square.submit(x)\n'
+        program = (
+            'import steps, culm\nwith culm.session():\n    for x in (1, 2, 1, 1):\n        steps.square.submit(x)\n'
+        )
         env = {'PYTHONPATH': f'{PYTHON_FOLDER}:{self.folder}', 'CULM_SERVER': self.server.url, 'CULM_TOKEN': USER_TOKEN}
         for seed in '12':
             subprocess.run([sys.executable, '-c', program], env={**env, 'PYTHONHASHSEED': seed}, check=True, timeout=60)
@@ -230,7 +233,7 @@ class Results(WorkTest):
             ('{"$culm":"tuple","v":[1]}', (1,)),
         ):
             call = self.later(lambda: self.square(3))
-            self.answer(value=lambda job: text)
+            self.answer(value=lambda job, text=text: text)
             self.assertEqual(call.result(DEADLINE_SECONDS), value)
 
     def test_an_error_is_raised_with_the_traceback_of_the_worker(self):

@@ -11,7 +11,7 @@ import sys
 import threading
 import warnings
 
-from support import DEADLINE_SECONDS, PYTHON_FOLDER, Drop, Problem, ServerTest, eventually
+from support import DEADLINE_SECONDS, PYTHON_FOLDER, Drop, Problem, ServerTest
 
 import culm
 from culm import CulmError, session, work, workflow
@@ -199,7 +199,7 @@ class Workflows(WorkflowTest):
             """,
         )
         env = {**os.environ, 'PYTHONPATH': PYTHON_FOLDER}
-        done = subprocess.run([sys.executable, path], env=env, capture_output=True, text=True, timeout=60)
+        done = subprocess.run([sys.executable, '-W', 'ignore', path], env=env, capture_output=True, text=True, timeout=60)
         self.assertEqual((done.stdout, done.stderr), ('9 of the child(9, 0)\n', ''))
         self.assertEqual([w['kind'] for w in self.server.workflows.values()], ['function', 'session'])
 

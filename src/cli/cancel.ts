@@ -40,6 +40,12 @@ export const cancel = (client: Client, { noun, id }: Subject, why?: string): Pro
   }
 }
 
+/** What an attached program had started, after Ctrl-C. */
+export const cancelAll = async (client: Client, ids: readonly `w${number}`[]): Promise<void> => {
+  // One that ended in this moment needs no cancelling, and a server that is away cannot be told: it sees that the driver has fallen silent.
+  await Promise.allSettled(ids.map((id) => cancel(client, { noun: 'w', id }, 'interrupted at the keyboard')))
+}
+
 const sentenceOf = ({ id, cancelled, asked }: { id: string } & Cancelled): string => {
   const parts = [
     ...(cancelled > 0 ? [`${jobs(cancelled)} cancelled`] : []),

@@ -1,4 +1,4 @@
-import { type Client, makeClient } from '../contract/client.ts'
+import type { Client } from '../contract/client.ts'
 import { discoverServer, type Server } from '../sdk/discover.ts'
 import { type Style, styleOf } from './look/style.ts'
 import type { Output, World } from './world.ts'
@@ -66,8 +66,15 @@ export class Cli {
   }
 
   client(): Promise<Client> {
-    this.#client ??= this.server().then((server) => makeClient({ ...server, retrySeconds }))
+    this.#client ??= this.#connect()
     return this.#client
+  }
+
+  /** HTTP and schemas are most of the time that a command takes to start, and help needs none of them. */
+  async #connect(): Promise<Client> {
+    const server = await this.server()
+    const { makeClient } = await import('../contract/client.ts')
+    return makeClient({ ...server, retrySeconds })
   }
 
   async close(): Promise<void> {

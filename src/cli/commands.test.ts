@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from 'vitest'
 import { eventually, startTestServer, type TestServer } from '../../test/support/server.ts'
+import { submitTask } from './submit/submitTask.ts'
 import { type ClaimedJob, scriptedPilot } from './testing/scriptedPilot.ts'
 import { testCli } from './testing/testCli.ts'
 
@@ -53,7 +54,21 @@ const running = async () => {
 test('submit gives the task what was asked for, prints the ids, and what it waited for releases it', async () => {
   const first = await running()
   const { code, out, err } = await cli.run(
-    ...['submit', '-n', '3', '--name', 'scan', '--queue', 'local', '--cores', '2', '--memory', '2GB', '--time', '1h30m'],
+    ...[
+      'submit',
+      '-n',
+      '3',
+      '--name',
+      'scan',
+      '--queue',
+      'local',
+      '--cores',
+      '2',
+      '--memory',
+      '2GB',
+      '--time',
+      '1h30m',
+    ],
     ...['--priority', '2000', '--label', 'run=7', '--label', 'by=ann', '--after', `${first.taskId},${first.job.jobId}`],
     ...['--folder', 'data', '--', 'sh', '-c', 'echo "$CULM_INDEX"', '-n', '--json'],
   )
@@ -61,8 +76,18 @@ test('submit gives the task what was asked for, prints the ids, and what it wait
   const [, workflowId, taskId, from, to] = /^(w\d+) (t\d+) j(\d+)-j(\d+)\n$/.exec(out)!
   expect(Number(to) - Number(from)).toBe(2)
   const task = await server.user.call('getTask', { params: { id: taskId as `t${number}` } })
-  expect(task).toMatchObject({ name: 'scan', queue: 'local', state: 'pending', workflowId, labels: { run: '7', by: 'ann' } })
-  expect(task.payload).toEqual({ kind: 'command', command: ['sh', '-c', 'echo "$CULM_INDEX"', '-n', '--json'], folder: '/data' })
+  expect(task).toMatchObject({
+    name: 'scan',
+    queue: 'local',
+    state: 'pending',
+    workflowId,
+    labels: { run: '7', by: 'ann' },
+  })
+  expect(task.payload).toEqual({
+    kind: 'command',
+    command: ['sh', '-c', 'echo "$CULM_INDEX"', '-n', '--json'],
+    folder: '/data',
+  })
   await pilot.finish(first.job)
   const claimed = await eventually(async () => {
     const jobs = await pilot.claim()
@@ -78,7 +103,7 @@ test('submit --wait follows to the end, and its exit code says how that was', as
   await pilot.finish((await pilot.claim())[0]!)
   const { code, out, err } = await good.ended
   expect([code, out]).toEqual([0, expect.stringMatching(/^w\d+ t\d+ j\d+\n$/)])
-  expect(err).toMatch(/^w\d+ fit (registered|running), .*\n(.*\n)*w\d+ fit done, .*: fit 1\/1\n$/)
+  expect(err).toMatch(/^(w\d+ fit (registered|running), .*\n)*w\d+ fit done, .*: fit 1\/1\n$/)
 
   const bad = cli.start(['submit', '--wait', '--json', '--', 'fit'])
   await fail((await pilot.claim())[0]!)
@@ -88,11 +113,14 @@ test('submit --wait follows to the end, and its exit code says how that was', as
 })
 
 test('more jobs than one request takes are all submitted', async () => {
-  const { taskId, workflowId, jobs } = await submit('-n', '10001')
-  expect(jobs).toBe(10_001)
-  const task = await server.user.call('getTask', { params: { id: taskId } })
-  expect(task.counts.total).toBe(10_001)
-  expect((await cli.run('cancel', workflowId)).out).toBe(`${workflowId}: 10001 jobs cancelled\n`)
+  const payload = { kind: 'command' as const, command: ['true'] }
+  const options = { jobs: 5, jobsPerRequest: 2 }
+  const { workflowId, taskId, firstJobId } = await submitTask(server.user, { name: 'many', payload }, options)
+  const claimed = [...(await pilot.claim()), ...(await pilot.claim(0))]
+  expect(claimed.map((job) => job.index)).toEqual([0, 1, 2, 3, 4])
+  expect(claimed[0]).toMatchObject({ taskId, jobId: firstJobId })
+  await Promise.all(claimed.map((job) => pilot.finish(job)))
+  expect((await ended(workflowId)).state).toBe('done')
 })
 
 test('what submit was refused leaves no workflow open', async () => {
@@ -117,7 +145,7 @@ test('ls shows your own, those of another, or everybody’s, and those in one st
   const bob = await server.person('bob')
   const { workflowId } = await bob.call('createWorkflow', { body: { name: 'of bob', kind: 'function' } })
   const idsOf = async (...argv: string[]) =>
-    ((await cli.run('ls', '--json', '-n', '500', ...argv)).json() as { id: string; owner: string; state: string }[])
+    (await cli.run('ls', '--json', '-n', '500', ...argv)).json() as { id: string; owner: string; state: string }[]
   expect((await idsOf()).map((w) => w.id)).not.toContain(workflowId)
   expect((await idsOf('--owner', 'bob')).map((w) => w.id)).toEqual([workflowId])
   const all = await idsOf('--all')
@@ -131,7 +159,9 @@ test('ls shows your own, those of another, or everybody’s, and those in one st
 test('ls of an id is what is below it; queues and pilots are listed by name', async () => {
   const { workflowId, taskId, jobIds } = await partlyFailed()
   const first = async (...argv: string[]) => (await cli.run('ls', ...argv)).out.split('\n')[1]
-  expect(await first(workflowId)).toMatch(new RegExp(`^${taskId} +fit +◐ finished 2/3, 1 failed +3 +local +${workflowId} +ann`))
+  expect(await first(workflowId)).toMatch(
+    new RegExp(`^${taskId} +fit +◐ finished 2/3, 1 failed +3 +local +${workflowId} +ann`),
+  )
   expect(await first('tasks', workflowId)).toBe(await first(workflowId))
   expect(await first('tasks')).toMatch(new RegExp(`^${taskId} `))
   const jobs = (await cli.run('ls', taskId)).out.trimEnd().split('\n').slice(1)
@@ -203,9 +233,16 @@ test('show tells of workflows and tasks their numbers, what is below them, and t
 test('explain says in one sentence why, what shows it, and what to try', async () => {
   const { job, workflowId } = await running()
   const { out } = await cli.run('explain', job.jobId)
-  expect(out).toMatch(new RegExp(`^${job.jobId} is sent: .*\n  p\\d+ on node-7 is online, last heard \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\n`))
+  expect(out).toMatch(
+    new RegExp(
+      `^${job.jobId} is sent: .*\n  p\\d+ on node-7 is online, last heard \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\n`,
+    ),
+  )
   expect(out).toMatch(new RegExp(`\ntry: culm logs -f ${job.jobId}\n$`))
-  expect((await cli.run('explain', '--json', workflowId)).json()).toMatchObject({ subject: workflowId, cause: expect.any(String) })
+  expect((await cli.run('explain', '--json', workflowId)).json()).toMatchObject({
+    subject: workflowId,
+    cause: expect.any(String),
+  })
   await pilot.finish(job)
 })
 
@@ -270,7 +307,9 @@ test('cancel says what it did, and one that has ended does not keep it from the 
   expect((await cli.run('show', waiting.firstJobId)).out).toContain('a mistake')
   await pilot.report(job, { what: 'cancelled' })
   const more = await submit()
-  expect((await cli.run('cancel', '--json', more.workflowId)).json()).toEqual([{ id: more.workflowId, cancelled: 1, asked: 0 }])
+  expect((await cli.run('cancel', '--json', more.workflowId)).json()).toEqual([
+    { id: more.workflowId, cancelled: 1, asked: 0 },
+  ])
 })
 
 test('watch follows a workflow to its end; of a job it is the workflow of that', async () => {
@@ -284,7 +323,7 @@ test('watch follows a workflow to its end; of a job it is the workflow of that',
   expect(err).toMatch(new RegExp(`\n${workflowId} true done, .*: true 2/2\n$`))
   const told = (await notices.ended).jsonLines() as { kind: string; data: object }[]
   expect(told.at(-1)).toMatchObject({ kind: 'workflow', data: { id: workflowId, state: 'done' } })
-  expect(new Set(told.map((notice) => notice.kind))).toEqual(new Set(['progress', 'move', 'outcome', 'workflow']))
+  expect(told.filter((notice) => notice.kind === 'outcome')).toHaveLength(2)
 })
 
 test('Ctrl-C ends the watching and not the workflow', async () => {
@@ -293,7 +332,10 @@ test('Ctrl-C ends the watching and not the workflow', async () => {
   await eventually(async () => watching.err() !== '', 'it is shown')
   watching.interrupt()
   const { code, err } = await watching.ended
-  expect([code, err]).toEqual([130, expect.stringContaining(`${workflowId} goes on; culm cancel ${workflowId} ends it\n`)])
+  expect([code, err]).toEqual([
+    130,
+    expect.stringContaining(`${workflowId} goes on; culm cancel ${workflowId} ends it\n`),
+  ])
   expect((await server.user.call('getWorkflow', { params: { id: workflowId } })).endedAt).toBeNull()
   await pilot.finish(job)
 })
@@ -307,14 +349,18 @@ test('on a terminal the progress is drawn in place', async () => {
   await pilot.finish(jobs[1]!)
   const { err } = await watching.ended
   // The last drawing, after the one before was taken back.
-  expect(err.split('\u001b[2A\u001b[0J').at(-1)).toMatch(new RegExp(`^${workflowId} true ✓ done \\d.*\n  true  █{30}  2/2\n$`))
+  expect(err.split('\u001b[2A\u001b[0J').at(-1)).toMatch(
+    new RegExp(`^${workflowId} true ✓ done \\d.*\n  true  █{30}  2/2\n$`),
+  )
 })
 
 test('whoami and open say who and where', async () => {
   expect((await cli.run('whoami')).out).toMatch(/^ann of default, in users\nhttp:\/\/127\.0\.0\.1:\d+, Culm .*\n$/)
   expect((await cli.run('whoami', '--json')).json()).toMatchObject({ name: 'ann', kind: 'user', url: server.url })
   expect((await cli.run('open')).out).toBe(`${server.url}/#token=${server.userToken}\n`)
-  expect((await cli.run('open', 'w1', '--json')).json()).toEqual({ url: `${server.url}/#token=${server.userToken}&id=w1` })
+  expect((await cli.run('open', 'w1', '--json')).json()).toEqual({
+    url: `${server.url}/#token=${server.userToken}&id=w1`,
+  })
 })
 
 test('unknown and wrong ids are told with what helps, as text or as a problem', async () => {
@@ -327,11 +373,20 @@ test('unknown and wrong ids are told with what helps, as text or as a problem', 
     [['cancel', 'w0'], 2, '"w0" is not the id of a workflow, task or job'],
   ] as const) {
     const text = await cli.run(...argv)
-    expect([text.code, text.out, text.err], argv.join(' ')).toEqual([code, '', expect.stringMatching(/^error: .*\nhelp: .*\n$/)])
+    expect([text.code, text.out, text.err], argv.join(' ')).toEqual([
+      code,
+      '',
+      expect.stringMatching(/^error: .*\nhelp: .*\n$/),
+    ])
     expect(text.err).toContain(`error: ${detail}\n`)
     const json = await cli.run(...argv, '--json')
     expect([json.code, json.out]).toEqual([code, ''])
-    expect(JSON.parse(json.err)).toMatchObject({ type: expect.stringMatching(/^urn:culm:fault:/), code: expect.any(String), detail, help: expect.any(String) })
+    expect(JSON.parse(json.err)).toMatchObject({
+      type: expect.stringMatching(/^urn:culm:fault:/),
+      code: expect.any(String),
+      detail,
+      help: expect.any(String),
+    })
   }
 })
 

@@ -1,13 +1,13 @@
 import { Argument, Command } from 'commander'
 import type { Client } from '../contract/client.ts'
-import { type JobLine, jobLine } from '../contract/jobs.ts'
+import type { JobLine } from '../contract/jobs.ts'
 import type { Pilot, Queue } from '../contract/pilots.ts'
-import { type Task, task } from '../contract/tasks.ts'
-import { type Workflow, workflow } from '../contract/workflows.ts'
+import type { Task } from '../contract/tasks.ts'
+import type { Workflow } from '../contract/workflows.ts'
 import type { Cli } from './cli.ts'
 import { UsageError } from './errors.ts'
 import { naming, type Subject, subjectOf } from './ids.ts'
-import { stateCell, withNumbers } from './look/states.ts'
+import { type States, stateCell, statesOf, withNumbers } from './look/states.ts'
 import type { Style } from './look/style.ts'
 import { type Cell, type Column, table } from './look/table.ts'
 import { ago } from './look/times.ts'
@@ -65,12 +65,12 @@ const below = (subject: Subject, asked?: string): Wanted => {
 
 const everywhere: Record<Exclude<Kind, 'jobs'>, (client: Client, options: Options) => Pages> = {
   workflows: async function* (client, options) {
-    const state = checkedState(options.state, workflow.shape.state.options)
+    const state = checkedState(options.state, 'workflow')
     const owner = await ownerMeant(client, options)
     yield* paged(options.limit, (page) => client.call('listWorkflows', { query: { ...page, state, owner } }))
   },
   tasks: async function* (client, options) {
-    const state = checkedState(options.state, task.shape.state.options)
+    const state = checkedState(options.state, 'task')
     const owner = await ownerMeant(client, options)
     for await (const items of paged(200, (page) => client.call('listTasks', { query: { ...page, state } })))
       yield items.filter((one) => owner === undefined || one.owner === owner)
@@ -85,13 +85,13 @@ const everywhere: Record<Exclude<Kind, 'jobs'>, (client: Client, options: Option
 }
 
 async function* tasksOf(client: Client, workflowId: `w${number}`, options: Options): Pages {
-  const state = checkedState(options.state, task.shape.state.options)
+  const state = checkedState(options.state, 'task')
   await naming(workflowId, client.call('getWorkflow', { params: { id: workflowId } }))
   yield* paged(options.limit, (page) => client.call('listTasks', { query: { ...page, state, workflowId } }))
 }
 
 async function* jobsOf(client: Client, id: `t${number}`, options: Options): Pages {
-  const state = checkedState(options.state, jobLine.shape.state.options)
+  const state = checkedState(options.state, 'job')
   yield* paged(options.limit, (page) =>
     naming(id, client.call('listJobs', { params: { id }, query: { ...page, state } })),
   )
@@ -102,9 +102,14 @@ const ownerMeant = async (client: Client, { owner, all }: Options): Promise<stri
   return owner ?? (await client.call('me')).name
 }
 
-const checkedState = <S extends string>(text: string | undefined, states: readonly S[]): S | undefined => {
-  if (text === undefined || (states as readonly string[]).includes(text)) return text as S | undefined
-  throw new UsageError(`"${text}" is no state of these`, `one of ${states.join(', ')}`)
+const checkedState = <N extends 'workflow' | 'task' | 'job'>(
+  text: string | undefined,
+  noun: N,
+): States[N] | undefined => {
+  if (text === undefined) return undefined
+  const states: readonly string[] = statesOf(noun)
+  if (states.includes(text)) return text as States[N]
+  throw new UsageError(`"${text}" is no state of a ${noun}`, `one of ${states.join(', ')}`)
 }
 
 /** One more than is wanted is asked for, which tells whether there are more. */

@@ -42,6 +42,8 @@ export type Done = {
   jobId: string
   attempt: number
   usage?: Usage
+  /** This runner is not fit for another job. */
+  last?: boolean
 } & ({ ok: true; value: Text } | { ok: false; cause: 'user' | 'bundle'; error: RemoteError })
 
 /** It waits for calls of its own, and for nothing else: its slot may go to others. */

@@ -46,6 +46,8 @@ export class Attempt {
   readonly output: JobOutput
   /** Resolves when it is to end. */
   readonly stopping: Promise<void>
+  /** When it was claimed, by `performance.now`. */
+  readonly takenMs = performance.now()
   usage: Usage = {}
 
   readonly #desk: Desk

@@ -5,6 +5,7 @@ import { Attempt, type Desk, type Phase, type Stop, takesSlot } from './attempt.
 import { failedBy, type Outcome } from './failure.ts'
 import { attemptKey, makeJobOutput } from './jobOutput.ts'
 import type { LogOutbox } from './logOutbox.ts'
+import { Pace } from './pace.ts'
 
 type Answer = ReportsReply['answers'][number]
 type Named = { jobId: string; attempt: number }
@@ -29,6 +30,9 @@ export type AttemptsOptions = {
 /** How often time limits are looked at, ms. */
 const wallCheckMs = 250
 
+/** A job claimed ahead waits so long for a core at most, ms. */
+const stuckMs = 1000
+
 /**
  * All attempts that this pilot holds, and its slots. A claim may bring more than there are cores for (jobs claimed ahead, a job resumed while its
  * cores are others'): then they wait here, first come, first served, resumed ones first.
@@ -38,6 +42,7 @@ export class Attempts {
   readonly #held = new Map<string, Attempt>()
   readonly #desk: Desk
   readonly #wallTimer: NodeJS.Timeout
+  readonly #pace = new Pace()
   #queue: Attempt[] = []
   #coresTaken = 0
   #memoryTaken = 0
@@ -55,12 +60,19 @@ export class Attempts {
     }
     this.#wallTimer = setInterval(() => {
       for (const attempt of this.#held.values()) attempt.checkWallTime()
+      this.#returnStuck()
     }, wallCheckMs).unref()
   }
 
-  get freeCores(): number {
+  /**
+   * Cores to claim for: those that are free, and a few ahead when jobs are short. Less than half of what is held ahead is not worth a claim of its own.
+   */
+  get room(): number {
+    const { slots } = this.#options
     const promised = this.#queue.reduce((sum, attempt) => sum + attempt.task.cores, 0)
-    return Math.max(0, this.#options.slots - this.#coresTaken - promised)
+    const free = slots - this.#coresTaken - promised
+    const ahead = this.#pace.ahead(slots)
+    return free > 0 || free + ahead >= ahead / 2 ? Math.max(0, free + ahead) : 0
   }
 
   get freeMemoryMb(): number | undefined {
@@ -170,6 +182,14 @@ export class Attempts {
     }
   }
 
+  /** What was claimed ahead and now waits behind a long job is given back: another pilot may have room. */
+  #returnStuck(): void {
+    const longAgo = performance.now() - stuckMs
+    for (const waiting of [...this.#queue])
+      if (waiting.phase === 'waiting' && waiting.takenMs < longAgo)
+        this.#stopHeld(waiting, { why: 'returned', graceMs: cancelGraceMs })
+  }
+
   async #run(attempt: Attempt): Promise<void> {
     attempt.prepares()
     const outcome = await this.#options.run(attempt).catch(failedBy)
@@ -179,6 +199,7 @@ export class Attempts {
 
   async #end(attempt: Attempt, outcome: Outcome): Promise<void> {
     const report = attempt.endReport(outcome)
+    if (report?.usage?.wallSeconds !== undefined) this.#pace.ended(report.usage.wallSeconds * 1000)
     const answered = report === null ? null : this.#options.report(report)
     this.#startWhatFits()
     this.#options.onFree()

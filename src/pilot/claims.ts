@@ -56,7 +56,7 @@ export class Claims {
   async run(): Promise<void> {
     let idle = 0
     while (!this.#stopped) {
-      if (this.#attempts.freeCores === 0) await this.#napFor(lullMs)
+      if (this.#attempts.room === 0) await this.#napFor(lullMs)
       if (this.#stopped) return
       const began = performance.now()
       const reply = await this.#claim(this.#ask())
@@ -77,9 +77,8 @@ export class Claims {
     this.#open?.abort()
   }
 
-  /** As many jobs as cores for now: with jobs of some milliseconds one could ask for a few more, to wait here rather than there. */
   #ask(): Ask {
-    const cores = this.#attempts.freeCores
+    const cores = this.#attempts.room
     const memoryMb = this.#attempts.freeMemoryMb
     return { cores, jobs: Math.min(cores, 5000), ...(memoryMb === undefined ? {} : { memoryMb }) }
   }

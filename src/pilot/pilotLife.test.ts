@@ -83,7 +83,7 @@ test('an answer to a claim that is lost is asked for again, and no job runs twic
   expect(readFileSync(ran, 'utf8').trim().split('\n').sort()).toEqual(['a', 'b'])
 })
 
-test('jobs go on while the pilots.server is away, and what happened is told when it is back', async () => {
+test('jobs go on while the server is away, and what happened is told when it is back', async () => {
   await pilots.start({ slots: 2 })
   const file = join(pilots.scratch, 'go')
   const payload = pilots.work(
@@ -146,7 +146,7 @@ test('a job that is over before it has its slot back is told of once it has', as
   expect(order).toEqual([inner, outer])
 })
 
-test('at the end running jobs may finish, what awaits goes back, and the pilots.server is told', async () => {
+test('at the end running jobs may finish, what awaits goes back, and the server is told', async () => {
   const pilot = await pilots.start({ slots: 2, graceSeconds: 30 })
   const file = join(pilots.scratch, 'go')
   const awaiting = pilots.server.submit({ payload: pilots.work('runtime().awaiting(); await fileAt("/never")') })
@@ -200,10 +200,11 @@ test('the lease is renewed with what is held; what is no longer its own is ended
   pilots.server.drop = []
   const other = pilots.server.submit({ payload: pilots.work('return 3') })
   expect(valueIn(await pilots.server.ended(other))).toBe(3)
-  expect(pilots.server.reports.filter(({ jobId, what }) => jobId === id && what !== 'running')).toEqual([])
+  const ends = pilots.server.reports.filter(({ jobId, endedAt }) => jobId === id && endedAt)
+  expect(ends).toEqual([])
 })
 
-test('a pilot that the pilots.server has forgotten registers again; one that was replaced ends, and its jobs with it', async () => {
+test('a pilot that the server has forgotten registers again; one that was replaced ends, and its jobs with it', async () => {
   pilots.server.renewSeconds = 0.05
   const pilot = await pilots.start()
   await pilots.server.until('the first registration', () => pilots.server.epoch === 1)

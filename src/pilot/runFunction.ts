@@ -64,7 +64,7 @@ const outcomeOfDone = async (attempt: Attempt, done: Done, folder: string, value
  * A runner goes after a job that was ended from outside, whose bundle did not load (a module that failed stays failed in the process, though the missing
  * package may be installed by then), that left a stray error behind, or that filled so much memory that it would count against the next.
  */
-const isFitForMore = (attempt: Attempt, done: Done & { last?: boolean }): boolean => {
+const isFitForMore = (attempt: Attempt, done: Done): boolean => {
   if (attempt.stop || done.last || (!done.ok && done.cause === 'bundle')) return false
   const { memoryMb } = attempt.task
   return memoryMb === null || (attempt.usage.maxRssMb ?? 0) < memoryMb / 2

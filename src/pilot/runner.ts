@@ -12,9 +12,7 @@ import { OutputSplitter } from './outputSplitter.ts'
 import { WorkFolder } from './workFolder.ts'
 
 /** How a job in a runner ended: with its word, or with the end of the process. `ready`: it had come so far as to take jobs. */
-export type RunEnd =
-  | { kind: 'done'; done: Done & { last?: boolean } }
-  | { kind: 'exit'; exit: Exit; ready: boolean; why: string | null }
+export type RunEnd = { kind: 'done'; done: Done } | { kind: 'exit'; exit: Exit; ready: boolean; why: string | null }
 
 type Busy = { run: Run; attempt: Pick<Attempt, 'awaits' | 'wakes'>; end: (end: RunEnd) => void }
 
@@ -172,7 +170,7 @@ export class Runner {
   }
 }
 
-const checkedDone = (done: Done & { last?: boolean }): Done & { last?: boolean } => {
+const checkedDone = (done: Done): Done => {
   const { t, jobId, attempt, usage } = done
   const head = {
     t,

@@ -7,16 +7,16 @@ export class Call<T> implements Promise<T> {
   readonly taskId: Promise<string>
   /** Id of the job, once the server has it. */
   readonly jobId: Promise<string>
-  /** Asks the server to cancel the job; the call then ends with a RemoteError of kind `cancelled`, or with its value if that was first. */
+  /**
+   * Asks the server to cancel the job; the call then ends with a RemoteError of kind `cancelled`, or with its value
+   * if that was first.
+   */
   readonly cancel: () => Promise<void>
   readonly #started: Started<T>
   #value: Promise<T> | undefined
 
   constructor({ definition, options, args, below }: Called & { args: readonly unknown[] }) {
-    const started = startUse<T>(
-      { definition, options, kind: 'call', jobs: [argumentsText(args)], common: undefined },
-      below,
-    )
+    const started = startUse<T>({ definition, options, jobs: [argumentsText(args)], common: undefined }, below)
     this.#started = started
     this.taskId = started.taskId
     this.jobId = started.firstJobId

@@ -22,7 +22,10 @@ export type CommandOptions = Omit<UseOptions, 'after'> & {
 
 export type SubmittedCommand = { workflowId: string; taskId: string; jobId: string }
 
-/** What a program does with a server beside calling works: submit commands, look, explain, cancel. Ids bear their noun: `w12 t34 j56`. */
+/**
+ * What a program does with a server beside calling works: submit commands, look, explain, cancel. Ids bear their
+ * noun: `w12 t34 j56`.
+ */
 export class Client {
   readonly #options: ClientOptions
   #connected: Promise<ContractClient> | undefined
@@ -31,7 +34,10 @@ export class Client {
     this.#options = options
   }
 
-  /** Submits a program with its arguments (no shell is involved), as a workflow of its own that ends with it. Returns when the server has it. */
+  /**
+   * Submits a program with its arguments (no shell is involved), as a workflow of its own that ends with it. Returns
+   * when the server has it.
+   */
   async submit(
     command: readonly string[],
     { after = [], folder, name = command[0], ...needs }: CommandOptions = {},
@@ -113,7 +119,10 @@ export class Client {
     }
   }
 
-  /** Cancels a workflow, task or job with all that is under way of it. `asked` counts jobs that end when their pilot confirms. */
+  /**
+   * Cancels a workflow, task or job with all that is under way of it. `asked` counts jobs that end when their pilot
+   * confirms.
+   */
   async cancel(id: string, why?: string): Promise<{ cancelled: number; asked: number }> {
     const api = await this.#api()
     const body = { why }

@@ -20,8 +20,9 @@ export const refuseDuringImport = (): void => {
 let scopes: Promise<typeof import('./scope/openScopes.ts')> | undefined
 
 /**
- * The scope that a call made here and now belongs to. What makes scopes (HTTP, schemas, the bundler) is loaded only when a first call is made, since most jobs call nothing,
- * and it would be most of the time that a fresh runner takes to import a module.
+ * The scope that a call made here and now belongs to. What makes scopes (HTTP, schemas, the bundler) is loaded only
+ * when a first call is made, since most jobs call nothing, and it would be most of the time that a fresh runner takes
+ * to import a module.
  * @throws `work_during_import` while a module is imported to find a work in it.
  */
 export const currentScope = (): Promise<Scope> => {

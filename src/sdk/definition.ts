@@ -5,7 +5,10 @@ import type { CallSite } from './bundle/callSite.ts'
 /** A function of any shape. */
 export type AnyFunction = (...args: never[]) => unknown
 
-/** What a work is: the function, where it was defined, and what its author asked for. One object per `work(…)`, shared by all of its `with(…)`. */
+/**
+ * What a work is: the function, where it was defined, and what its author asked for. One object per `work(…)`, shared
+ * by all of its `with(…)`.
+ */
 export type Definition = { fn: AnyFunction; site: CallSite; options: WorkOptions }
 
 type Need<K extends keyof typeof needs> = z.input<(typeof needs)[K]>

@@ -13,8 +13,8 @@ export const currentServer = async (): Promise<Server> => {
 }
 
 /**
- * The server that this user's programs speak to: `CULM_SERVER` with `CULM_TOKEN`, else the one that runs in `CULM_HOME` (`~/.culm`).
- * This is the one place of the SDK that reads the environment.
+ * The server that this user's programs speak to: `CULM_SERVER` with `CULM_TOKEN`, else the one that runs in
+ * `CULM_HOME` (`~/.culm`). This is the one place of the SDK that reads the environment.
  * @throws `server_unknown` with the command that starts one.
  */
 export const discoverServer = async (env: NodeJS.ProcessEnv = process.env): Promise<Server> => {

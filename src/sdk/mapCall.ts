@@ -2,8 +2,8 @@ import type { Outcome } from './arrivals.ts'
 import { argumentsText, type Called, type Started, startUse, waitFor } from './use.ts'
 
 /**
- * A work that was called for each item of a list. Await it for all values in the order of the list (it rejects at the first failure); iterate it for each
- * as it comes; `settle()` it for what became of every one, failed ones too.
+ * A work that was called for each item of a list. Await it for all values in the order of the list (it rejects at the
+ * first failure); iterate it for each as it comes; `settle()` it for what became of every one, failed ones too.
  */
 export class MapCall<T> implements Promise<T[]>, AsyncIterable<{ index: number; value: T }> {
   readonly [Symbol.toStringTag] = 'MapCall'
@@ -24,17 +24,17 @@ export class MapCall<T> implements Promise<T[]>, AsyncIterable<{ index: number; 
     below,
   }: Called & { items: (readonly unknown[])[]; common: readonly unknown[] }) {
     const commonText = common.length > 0 ? argumentsText(common) : undefined
-    const started = startUse<T>(
-      { definition, options, kind: 'map', jobs: items.map(argumentsText), common: commonText },
-      below,
-    )
+    const started = startUse<T>({ definition, options, jobs: items.map(argumentsText), common: commonText }, below)
     this.#started = started
     this.taskId = started.taskId
     this.size = items.length
     this.cancel = async () => (await started.scope).cancel(await started.taskId)
   }
 
-  /** What became of every job, in the order of the list. Rejects only when the map could not be submitted or the server is lost. */
+  /**
+   * What became of every job, in the order of the list. Rejects only when the map could not be submitted or the
+   * server is lost.
+   */
   async settle(): Promise<Outcome<T>[]> {
     const { arrivals } = this.#started
     await waitFor(this.#started, () => arrivals.complete)

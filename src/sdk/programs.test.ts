@@ -7,7 +7,10 @@ import { type Ended, type FakeServer, type FakeServerOptions, startFakeServer } 
 import { installSdk } from './testing/installSdk.ts'
 import { runProgram } from './testing/runProgram.ts'
 
-/** Whole programs that use the installed package, run by plain Node and by tsx: how modules are loaded is part of what is tested. */
+/**
+ * Whole programs that use the installed package, run by plain Node and by tsx: how modules are loaded is part of what
+ * is tested.
+ */
 
 let sdk: Awaited<ReturnType<typeof installSdk>>
 let server: FakeServer
@@ -391,6 +394,7 @@ test('a call that never reached the server is not lost in silence, one whose job
   })
   const { out, err, code } = await run('silent/main.mjs', inThisProcess)
   expect(out).toBe('9\n')
+  expect(err).toMatch(/Fault: the work defined at .*\n\s+at .*main\.mjs:7:7/)
   expect(err).toMatch(/work_not_exported/)
   expect(code).toBe(1)
 })

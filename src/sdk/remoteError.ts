@@ -1,4 +1,5 @@
 import type { Outcome } from '../contract/jobs.ts'
+import { stackLines } from './stackLines.ts'
 
 /** Why a job has no value: the cause of its last attempt, or how it ended when no attempt is to blame. */
 export type FailureKind = NonNullable<Outcome['cause']> | 'closed'
@@ -13,11 +14,14 @@ export type RemoteErrorContext = {
 }
 
 /**
- * What a call throws when its job failed or was cancelled. Its stack is that of the call, followed by that of the remote error; both have lines of the
- * user's own files.
+ * What a call throws when its job failed or was cancelled. Its stack is that of the call, followed by that of the
+ * remote error; both have lines of the user's own files.
  */
 export class RemoteError extends Error {
-  /** Why: `user` is an error of the function itself, the others are those of `culm explain` (`memory`, `walltime`, `lost` …). */
+  /**
+   * Why: `user` is an error of the function itself, the others are those of `culm explain` (`memory`, `walltime`,
+   * `lost` …).
+   */
   readonly kind: FailureKind
   /** Class of the remote error, such as `TypeError`; undefined when the function did not throw. */
   readonly remoteType: string | undefined
@@ -44,14 +48,8 @@ export class RemoteError extends Error {
     const remote = error
       ? `\n  in ${work} (${jobId} of ${taskId}, attempt ${attempt}):\n${remoteStack ?? `${error.type}: ${error.message}`}`
       : ''
-    this.stack = `${this.name}: ${this.message}${linesOf(callSite)}${remote}`
+    this.stack = `${this.name}: ${this.message}${stackLines(callSite)}${remote}`
   }
-}
-
-const linesOf = (error: Error): string => {
-  const stack = error.stack ?? ''
-  const first = stack.search(/\n\s+at /)
-  return first < 0 ? '' : stack.slice(first)
 }
 
 /** Workers unpack a bundle into a folder that bears its hash; here its files are the sources themselves. */

@@ -1,6 +1,6 @@
 /**
- * What a process that runs payloads tells the SDK, and what the SDK tells it. The two meet through well-known symbols only, since each may come from its
- * own copy of this code: the runner from the pilot, the SDK from the bundle.
+ * What a process that runs payloads tells the SDK, and what the SDK tells it. The two meet through well-known symbols
+ * only, since each may come from its own copy of this code: the runner from the pilot, the SDK from the bundle.
  */
 
 /** On a work or workflow object: its `Definition`. A runner calls `definition.fn`. */

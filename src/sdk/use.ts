@@ -1,15 +1,19 @@
 import { fault } from '../contract/faults.ts'
 import { encodeValue } from '../contract/values.ts'
+import { Fault, isFault } from '../lib/fault.ts'
 import { Arrivals } from './arrivals.ts'
 import { currentScope } from './context.ts'
 import type { AnyFunction, Definition, UseOptions } from './definition.ts'
 import type { Scope } from './scope/scope.ts'
+import { stackLines } from './stackLines.ts'
 
-/** One use of a work: a call, or a map with one job per item. Its arguments are already text, so that what happens to them later changes nothing. */
+/**
+ * One use of a work: a call, or a map with one job per item. Its arguments are already text, so that what happens to
+ * them later changes nothing.
+ */
 export type Use<T = unknown> = {
   definition: Definition
   options: UseOptions
-  kind: 'call' | 'map'
   jobs: string[]
   common: string | undefined
   arrivals: Arrivals<T>
@@ -30,11 +34,13 @@ export type Started<T> = {
 /** Begins a use in the scope of its caller: a workflow function, a job, or the session of this process. */
 export const startUse = <T>(wanted: Omit<Use<T>, 'arrivals' | 'callSite'>, below: AnyFunction): Started<T> => {
   const use: Use<T> = { ...wanted, arrivals: new Arrivals<T>(wanted.jobs.length), callSite: errorAt(below) }
-  const scope = currentScope()
-  const submitted = scope.then((opened) => opened.submit(use))
+  const toldHere = (error: unknown) => Promise.reject(toldAt(use.callSite, error))
+  const scope = currentScope().catch(toldHere)
+  const submitted = scope.then((opened) => opened.submit(use).catch(toldHere))
   submitted.catch((error) => {
     use.arrivals.fail(error)
-    // An unhandled rejection: a call that never reached the server is not lost in silence. (One that did is on record there, and stays quiet.)
+    // An unhandled rejection: a call that never reached the server is not lost in silence. (One that did is on record
+    // there, and stays quiet.)
     if (!use.arrivals.watched) void Promise.reject(error)
   })
   return {
@@ -64,6 +70,14 @@ export const argumentsText = (args: readonly unknown[]): string => {
     )
   }
   return `{"a":${encodeValue(args)}}`
+}
+
+/** A refusal, with the lines of the call that was refused instead of ours. */
+const toldAt = (callSite: Error, error: unknown): unknown => {
+  if (!isFault(error)) return error
+  const told = new Fault(error.code, error.message, { data: error.data, cause: error.cause })
+  told.stack = `${told.name}: ${told.message}${stackLines(callSite)}`
+  return told
 }
 
 const errorAt = (below: AnyFunction): Error => {

@@ -26,8 +26,8 @@ export type Work<F extends AnyFunction> = {
   /** Runs the function as a job of its own; `await` gives its value. */
   (...args: Parameters<F>): Call<ResultOf<F>>
   /**
-   * One job per item, all in one task. Each item is the function's argument; `common` gives the arguments before it, sent once for all jobs.
-   * For functions of several arguments that differ, see `starmap`.
+   * One job per item, all in one task. Each item is the function's argument; `common` gives the arguments before it,
+   * sent once for all jobs. For functions of several arguments that differ, see `starmap`.
    */
   map(items: Iterable<Parameters<F>[0]>): MapCall<ResultOf<F>>
   map<const Common extends CommonOf<Required<Parameters<F>>>>(
@@ -44,8 +44,9 @@ export type Work<F extends AnyFunction> = {
 }
 
 /**
- * Makes a function one that runs as a job: `export const square = work((x: number) => x * x)`, then `await square(3)`. It must be an export of its module,
- * since a job finds it by module and export; what is not exported is refused at the first call.
+ * Makes a function one that runs as a job: `export const square = work((x: number) => x * x)`, then `await
+ * square(3)`. It must be an export of its module, since a job finds it by module and export; what is not exported is
+ * refused at the first call.
  */
 export const work = <F extends AnyFunction>(fn: F, options: WorkOptions = {}): Work<F> =>
   useOf({ fn, options, site: captureCallSite(work) }, options)

@@ -19,8 +19,9 @@ export type WorkflowOptions = {
 }
 
 /**
- * Makes a function a workflow: the calls of works in it, and in whatever it awaits, belong to one workflow, which ends with its value or error. The
- * function runs in the process that calls it. Called in a job, it is part of that job's workflow.
+ * Makes a function a workflow: the calls of works in it, and in whatever it awaits, belong to one workflow, which
+ * ends with its value or error. The function runs in the process that calls it. Called in a job, it is part of that
+ * job's workflow.
  */
 export const workflow = <F extends AnyFunction>(fn: F, options: WorkflowOptions = {}): Workflow<F> => {
   const definition: Definition = { fn, options, site: captureCallSite(workflow) }

@@ -66,9 +66,17 @@ const claimOnce = async (
   if (look === 1 && rows.length === 0)
     rows.push(...(await store.claimedBefore(engine.db, pilot.id, claim.epoch, claim.claimSeq)))
   const mayCancel = look > 1 || engine.rungPilots.delete(pilot.id) || rows.length === 0
-  const cancel = mayCancel ? await cancelsFor(engine.db, pilot.id, claim.epoch) : []
+  const cancel = mayCancel ? untold(engine, pilot.id, await cancelsFor(engine.db, pilot.id, claim.epoch)) : []
   if (cancel.length + resumed.length + rows.length === 0) return undefined
   return replyOf(engine, claim.claimSeq, rows, resumed, cancel)
+}
+
+/** A word to cancel is said once by a claim (its renewals repeat it): said each time, no claim would be held open while a job takes its time to end. */
+const untold = (engine: Engine, pilotId: number, cancels: { jobId: number; attempt: number }[]) => {
+  const told = engine.toldCancels.get(pilotId)
+  if (cancels.length === 0) engine.toldCancels.delete(pilotId)
+  else engine.toldCancels.set(pilotId, new Set(cancels.map((c) => c.jobId)))
+  return cancels.filter((c) => !told?.has(c.jobId))
 }
 
 const resumeWaiting = async (engine: Engine, pilotId: number, claim: Claim, laneId: number) => {
@@ -93,7 +101,7 @@ const claimNew = async (engine: Engine, pilot: PilotRow, claim: Claim, cores: nu
     const plan = planClaim(engine.lanes.ofQueue(pilot.queueId), room)
     if (!plan) break
     const { tick } = engine.lanes
-    const { picked, rows } = await store.claimReady(engine.db, {
+    const { picked, known, rows } = await store.claimReady(engine.db, {
       plan: plan.lanes,
       limit: plan.limit,
       from: claimable,
@@ -103,6 +111,8 @@ const claimNew = async (engine: Engine, pilot: PilotRow, claim: Claim, cores: nu
       part: got.length,
       now: engine.clock(),
     })
+    // This claim was answered before: nothing was learnt about its lanes, and the caller gives that answer again.
+    if (known) break
     await noteClaimed(engine, plan, rows, picked < plan.limit, tick)
     got.push(...rows)
     room = {

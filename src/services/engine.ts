@@ -28,6 +28,8 @@ export type Engine = {
   lanes: Lanes
   /** Pilots for whom a word waits (a job to cancel): their next claim looks. */
   rungPilots: Set<number>
+  /** Per pilot, the jobs that a claim has told it to cancel. */
+  toldCancels: Map<number, Set<number>>
   tasks: TaskCache
   workflows: WorkflowCache
   keys: { jobs: Buffer; content: Buffer }
@@ -73,6 +75,7 @@ export const makeEngine = async ({
     storage,
     bell,
     rungPilots: new Set(),
+    toldCancels: new Map(),
     ring: (keys) => {
       hearRing(engine, keys)
       ringOthers(keys)

@@ -31,13 +31,16 @@ export const claimReady = async (
     part: number
     now: Date
   },
-): Promise<{ picked: number; rows: ClaimedRow[] }> => {
-  const rows = await db.rows<ClaimedRow & { picked: number }>(sql`
-    with pick as materialized (
-      select r.* from unnest(${c.plan.map((p) => p.laneId)}::int[], ${c.plan.map((p) => p.low)}::bigint[], ${c.plan.map((p) => p.n)}::int[]) p(lane_id, low, n)
+): Promise<{ picked: number; known: boolean; rows: ClaimedRow[] }> => {
+  const rows = await db.rows<ClaimedRow & { picked: number; known: boolean }>(sql`
+    with k as materialized (
+      select ${c.part}::int = 0 and exists (
+        select from held where pilot_id = ${c.pilotId} and epoch = ${c.epoch} and claim_seq = ${c.claimSeq}::bigint) as known),
+    pick as materialized (
+      select r.* from k, unnest(${c.plan.map((p) => p.laneId)}::int[], ${c.plan.map((p) => p.low)}::bigint[], ${c.plan.map((p) => p.n)}::int[]) p(lane_id, low, n)
       cross join lateral (
         select ctid as tid, lane_id, rank, job_id from ready r where r.lane_id = p.lane_id and r.rank > p.low order by r.rank limit p.n for update skip locked) r
-      where ${c.part}::int > 0 or not exists (select from held where pilot_id = ${c.pilotId} and epoch = ${c.epoch} and claim_seq = ${c.claimSeq}::bigint)
+      where not k.known
       limit ${c.limit}),
     locked as materialized (
       select id, task_id, index, state, attempt from job where id = any(array(select job_id from pick)) order by id for no key update skip locked),
@@ -55,12 +58,16 @@ export const claimReady = async (
     hi as (
       insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
       select ${c.now}, 'job', u.id, t.workflow_id, 'activated', 'sent', 'claimed' from u cross join lateral (select workflow_id from task where id = u.task_id) t)
-    select n.picked, x.* from (select count(*)::int as picked from pick) n
+    select n.picked, k.known, x.* from k cross join (select count(*)::int as picked from pick) n
     left join (
       select u.id as "jobId", u.task_id as "taskId", u.index, u.attempt, s.args, s.args_blob as blob, s.args_bytes as bytes
       from u cross join lateral (select args, args_blob, args_bytes from spec where job_id = u.id) s) x on true
     order by x."jobId"`)
-  return { picked: rows[0]?.picked ?? 0, rows: rows.filter((row) => row.jobId !== null) }
+  return {
+    picked: rows[0]?.picked ?? 0,
+    known: rows[0]?.known ?? false,
+    rows: rows.filter((row) => row.jobId !== null),
+  }
 }
 
 /** What this claim got when it was first asked: the answer to a repeated one. */

@@ -45,6 +45,9 @@ const signedIn = async (place = '/'): Promise<Page> => {
 /** Waits until the page shows this text somewhere in its content. */
 const shows = (page: Page, text: string | RegExp) => page.locator('main').getByText(text).first().waitFor()
 
+/** From here on only the stream brings news of a workflow: what is asked for gets no answer. */
+const holdAnswers = (page: Page) => page.route(/\/v1\/(workflows\/w\d+|tasks\?.*)$/, () => {})
+
 const text = (value: unknown) => ({ text: JSON.stringify(value) })
 const command = { kind: 'command' as const, command: ['true'] }
 
@@ -160,8 +163,7 @@ describe.skipIf(isMissing)(`the page in a real browser${isMissing ? ` (skipped: 
       await line.getByText('0/8').waitFor()
       await line.getByRole('link').click()
       await page.locator('main li', { hasText: 'try' }).getByText('0/8').waitFor()
-      // From here on only the stream brings news: what is asked for gets no answer.
-      await page.route(/\/v1\/(workflows\/w\d+|tasks\?.*)$/, () => {})
+      await holdAnswers(page)
       await page.evaluate("document.querySelector('.tasks > li').mark = 1; getSelection().selectAllChildren(document.querySelector('h1'))")
 
       await pilot.report(finished(jobs[0]!, { loss: 0.5 }), finished(jobs[1]!, { loss: 0.25 }), finished(jobs[2]!, { loss: 0.75 }))
@@ -177,9 +179,31 @@ describe.skipIf(isMissing)(`the page in a real browser${isMissing ? ` (skipped: 
     })
   })
 
-  test('a connection that was cut is opened again, and what happened meanwhile is shown', async () => {
-    const { taskId } = await submit(await newWorkflow('cut off'), 2)
-    const { workflowId } = await server.user.call('getTask', { params: { id: taskId } })
+  test('a stream that ends is opened again where it broke off', async () => {
+    const workflowId = await newWorkflow('broken off')
+    const { taskId } = await submit(workflowId, 1)
+    await withPilot(async (pilot) => {
+      const [job] = await pilot.take(taskId, 1)
+      const page = await signedIn()
+      const resumedAt: (string | undefined)[] = []
+      await page.route('**/stream?*', (route) => {
+        resumedAt.push(route.request().headers()['last-event-id'])
+        if (resumedAt.length > 1) return route.continue()
+        return route.fulfill({ contentType: 'text/event-stream', body: 'id: 0-0\nevent: ping\ndata: {}\n\n' })
+      })
+      await page.evaluate(`location.hash = '#/${workflowId}'`)
+      await page.locator('.tasks > li').getByText('0/1').waitFor()
+      await eventually(async () => resumedAt.length === 2, 'it was opened again')
+      expect(resumedAt).toEqual([undefined, '0-0'])
+      await holdAnswers(page)
+      await pilot.report(finished(job!, 'told by the second stream'))
+      await page.locator('.tasks > li').getByText('told by the second stream').waitFor()
+    })
+  })
+
+  test('while the server does not answer the page says so, and afterwards shows what happened meanwhile', async () => {
+    const workflowId = await newWorkflow('cut off')
+    const { taskId } = await submit(workflowId, 2)
     await withPilot(async (pilot) => {
       const jobs = await pilot.take(taskId, 2)
       const page = await signedIn(`/${workflowId}`)
@@ -224,27 +248,24 @@ describe.skipIf(isMissing)(`the page in a real browser${isMissing ? ` (skipped: 
   })
 
   test('markup in names, values, errors and logs is text, and nothing of it runs', async () => {
-    const evil = '<img src=x onerror="window.ran=1"><script>window.ran=1</script>'
+    const evil = '<img src=x onerror=window.ran=1><script>window.ran=1</script>'
     const workflowId = await newWorkflow(evil)
     const { taskId } = await submit(workflowId, 2, { name: evil, payload: { kind: 'command', command: ['echo', evil] } })
+    let [good, bad]: Held[] = []
     await withPilot(async (pilot) => {
-      const [good, bad] = await pilot.take(taskId, 2)
+      ;[good, bad] = await pilot.take(taskId, 2)
       await pilot.print(bad!, 0, evil)
       await pilot.report(finished(good!, evil), failed(bad!, { type: evil, message: evil, stack: evil }))
     })
     const page = await signedIn()
     await shows(page, evil)
-    for (const [id, places] of [[workflowId, 3], [taskId, 4], [good(taskId), 2], [bad(taskId), 4]] as const) {
-      await page.evaluate(`location.hash = '#/${await id}'`)
+    for (const [id, times] of [[workflowId, 3], [taskId, 3], [good!.jobId, 2], [bad!.jobId, 4]] as const) {
+      await page.evaluate(`location.hash = '#/${id}'`)
       await page.locator('h1', { hasText: evil }).waitFor()
-      await eventually(async () => (await page.locator('main').innerText()).split('window.ran=1').length > places, `${await id} shows what it was given`)
+      await eventually(async () => (await page.locator('main').innerText()).split(evil).length > times, `${id} shows it ${times} times`)
     }
     expect(await page.evaluate("[window.ran, document.querySelectorAll('main img, main script').length]")).toEqual([undefined, 0])
   })
-
-  const jobOf = async (id: `t${number}`, index: number) => (await server.user.call('listJobs', { params: { id } })).items[index]!.id
-  const good = (id: `t${number}`) => jobOf(id, 0)
-  const bad = (id: `t${number}`) => jobOf(id, 1)
 
   test('the jobs of a task come in pages, and by state', async () => {
     const { taskId } = await submit(await newWorkflow('many'), 60)
@@ -302,11 +323,11 @@ describe.skipIf(isMissing)(`the page in a real browser${isMissing ? ` (skipped: 
   })
 
   test('on a phone nothing is wider than the screen', async () => {
-    const { taskId } = await submit(await newWorkflow('a name that is rather long for the width of a telephone, and goes on for a while'), 2)
-    const { workflowId } = await server.user.call('getTask', { params: { id: taskId } })
+    const workflowId = await newWorkflow('a name that is rather long for the width of a telephone, and goes on for a while')
+    const { taskId, firstJobId } = await submit(workflowId, 2)
     const page = await signedIn()
     await page.setViewportSize({ width: 360, height: 740 })
-    for (const place of ['', workflowId, taskId, await good(taskId)]) {
+    for (const place of ['', workflowId, taskId, firstJobId]) {
       await page.evaluate(`location.hash = '#/${place}'`)
       await page.locator('h1').waitFor()
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)

@@ -16,7 +16,7 @@ const symbols: Record<Tone, { unicode: string; ascii: string; color: 'green' | '
   stopped: { unicode: '⊘', ascii: '-', color: 'yellow' },
 }
 
-type States = {
+export type States = {
   workflow: Workflow['state']
   task: Task['state']
   job: Job['state']
@@ -74,6 +74,9 @@ const tones: { [N in keyof States]: Record<States[N], Tone> } = {
   pilot: { online: 'good', suspect: 'part', gone: 'stopped' },
   queue: { online: 'good', test: 'part', brokeroff: 'part', offline: 'stopped' },
 }
+
+/** Every state of a noun. */
+export const statesOf = (noun: keyof States): string[] => Object.keys(tones[noun])
 
 /** A state as people see it, with its symbol; `text` says it with more words. */
 export const stateCell = <N extends keyof States>(

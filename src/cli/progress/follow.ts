@@ -36,6 +36,7 @@ export const followWorkflow = async (options: FollowOptions): Promise<Workflow> 
   const progress = new Progress(await client.call('getWorkflow', { params: { id } }))
   await untilItEnds(progress, options)
   await settle(progress, options)
+  options.onView(progress.view(options.clock()))
   return progress.workflow
 }
 
@@ -70,7 +71,7 @@ const isPassing = (error: unknown): boolean =>
 const passing = new Set(['server_away', 'database_away', 'overloaded', 'internal'])
 
 const readStream = async (progress: Progress, options: FollowOptions, heard: () => void): Promise<void> => {
-  const { client, id, clock, signal, onView, onNotice } = options
+  const { client, id, clock, signal, onNotice } = options
   const connection = new AbortController()
   const watch = setTimeout(() => connection.abort(), silentMs).unref()
   try {
@@ -81,8 +82,8 @@ const readStream = async (progress: Progress, options: FollowOptions, heard: () 
     })
     heard()
     await lookAtAll(progress, options)
+    show(progress, options)
     for await (const sent of stream) {
-      if (progress.workflow.endedAt) return
       watch.refresh()
       heard()
       const notice = sent as Notice
@@ -90,8 +91,8 @@ const readStream = async (progress: Progress, options: FollowOptions, heard: () 
       if (notice.kind === 'progress') progress.seeTask(notice.data, clock())
       if (notice.kind === 'move' && notice.data.noun === 'workflow')
         progress.seeWorkflow(await client.call('getWorkflow', { params: { id } }))
-      onView(progress.view(clock()))
       if (progress.workflow.endedAt) return
+      show(progress, options)
     }
   } finally {
     clearTimeout(watch)
@@ -114,7 +115,7 @@ const settle = async (progress: Progress, options: FollowOptions): Promise<void>
   }
 }
 
-const lookAtAll = async (progress: Progress, { client, id, clock, onView }: FollowOptions): Promise<void> => {
+const lookAtAll = async (progress: Progress, { client, id, clock }: FollowOptions): Promise<void> => {
   let after: string | undefined
   let seen = 0
   const pages = []
@@ -127,5 +128,9 @@ const lookAtAll = async (progress: Progress, { client, id, clock, onView }: Foll
   // They come newest first, and are to be shown in the order in which they came.
   for (const { id: taskId, name, counts } of pages.flat().reverse()) progress.seeTask({ taskId, name, counts }, clock())
   progress.seeWorkflow(await client.call('getWorkflow', { params: { id } }))
-  onView(progress.view(clock()))
+}
+
+/** What has ended is shown once, when its numbers are complete: `done 9/10` would be a lie. */
+const show = (progress: Progress, { clock, onView }: FollowOptions): void => {
+  if (!progress.workflow.endedAt) onView(progress.view(clock()))
 }

@@ -3,8 +3,6 @@ import { extname, resolve } from 'node:path'
 import { Command } from 'commander'
 import type { Cli } from '../cli.ts'
 import { UsageError } from '../errors.ts'
-import { runModule } from './runModule.ts'
-import { runPython } from './runPython.ts'
 
 export type RunOptions = { export?: string; python?: string }
 
@@ -39,9 +37,11 @@ which cancels the workflow; a second Ctrl-C leaves at once.`,
       await run(cli, path, args, options)
     })
 
-const runners: Record<string, (cli: Cli, path: string, args: string[], options: RunOptions) => Promise<void>> = {
-  ...Object.fromEntries(
-    ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs', '.tsx', '.jsx'].map((ending) => [ending, runModule]),
-  ),
-  '.py': runPython,
+type Runner = (cli: Cli, path: string, args: string[], options: RunOptions) => Promise<void>
+
+/** Loaded when they are needed: the one has a compiler behind it. */
+const runners: Record<string, Runner> = {
+  '.py': async (...given) => (await import('./runPython.ts')).runPython(...given),
 }
+for (const ending of ['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs', '.tsx', '.jsx'])
+  runners[ending] = async (...given) => (await import('./runModule.ts')).runModule(...given)

@@ -1,13 +1,14 @@
+import { once } from 'node:events'
 import { rmSync } from 'node:fs'
 import { relative } from 'node:path'
 import { encodeValue } from '../../contract/values.ts'
 import { type LoadedBundle, loadBundled } from '../../sdk/bundle/loadBundled.ts'
-import { cancel } from '../cancel.ts'
+import { cancelAll } from '../cancel.ts'
 import type { Cli } from '../cli.ts'
 import { asFault, exitCodes, reportError, UsageError } from '../errors.ts'
 import { onInterrupt } from '../interrupts.ts'
 import { showValue } from '../look/values.ts'
-import { type Follower, openFollower } from '../progress/follower.ts'
+import { openFollower } from '../progress/follower.ts'
 import { interpose } from '../progress/live.ts'
 import { entryOf } from './entry.ts'
 import type { RunOptions } from './run.ts'
@@ -28,7 +29,7 @@ export const runModule = async (cli: Cli, path: string, args: string[], options:
     const entry = entryOf(loaded.exports, options.export, relative(cli.world.cwd, path))
     return { state: 'done', value: await entry.run(...args.map(argument)) }
   }
-  const interruption = interruptible(cli, follower)
+  const interruption = interruptible(cli, () => cancelAll(client, follower.ids))
   const ran = run().catch((error): Ended => ({ state: 'failed', error }))
   // What is cancelled fails in the function too, perhaps before the server has said so.
   const ended = await Promise.race([
@@ -54,19 +55,16 @@ const argument = (text: string): unknown => {
   }
 }
 
-/** Ctrl-C cancels what was started; `cancelled` resolves when the server knows. */
+/** The first Ctrl-C calls `cancel`; `cancelled` resolves when that is done. */
 const interruptible = (
   cli: Cli,
-  follower: Follower,
+  cancel: () => Promise<void>,
 ): { readonly asked: boolean; cancelled: Promise<Ended>; stop: () => void } => {
   const asked = new AbortController()
   const stop = onInterrupt(cli, () => asked.abort())
-  const cancelled = new Promise<Ended>((resolve) => {
-    asked.signal.addEventListener(
-      'abort',
-      () => void cancelAll(cli, follower.ids).then(() => resolve({ state: 'cancelled' })),
-    )
-  })
+  const cancelled = once(asked.signal, 'abort')
+    .then(cancel)
+    .then((): Ended => ({ state: 'cancelled' }))
   return {
     get asked() {
       return asked.signal.aborted
@@ -74,12 +72,6 @@ const interruptible = (
     cancelled,
     stop,
   }
-}
-
-export const cancelAll = async (cli: Cli, ids: readonly `w${number}`[]): Promise<void> => {
-  const client = await cli.client()
-  // One that ended in this moment needs no cancelling, and a server that is away cannot be told: it sees that the driver has fallen silent.
-  await Promise.allSettled(ids.map((id) => cancel(client, { noun: 'w', id }, 'interrupted at the keyboard')))
 }
 
 /** Standard output is one document: what the program prints goes beside it. */

@@ -4,13 +4,13 @@ import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import type { Client } from '../../contract/client.ts'
 import { sleep } from '../../lib/clock.ts'
+import { cancelAll } from '../cancel.ts'
 import type { Cli } from '../cli.ts'
 import { exitCodes, UsageError } from '../errors.ts'
 import { onInterrupt } from '../interrupts.ts'
 import { jsonOf } from '../look/values.ts'
 import { openFollower } from '../progress/follower.ts'
 import type { RunOptions } from './run.ts'
-import { cancelAll } from './runModule.ts'
 
 /** How often it is looked for a workflow of the script, ms. */
 const lookMs = 300
@@ -34,7 +34,7 @@ export const runPython = async (cli: Cli, path: string, args: string[], options:
     wasInterrupted = true
     // A terminal tells the script as well; whoever else interrupts tells this process alone.
     if (!stderr.isTTY) child.kill('SIGINT')
-    void cancelAll(cli, follower.ids)
+    void cancelAll(client, follower.ids)
   })
   const ending = new AbortController()
   const looking = addNew(client, newest, follower.add, ending.signal)

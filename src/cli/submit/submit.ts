@@ -1,12 +1,10 @@
-import { randomUUID } from 'node:crypto'
 import { basename, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import type { Client } from '../../contract/client.ts'
-import { maxJobsPerRequest, type NewJob, type NewTask } from '../../contract/tasks.ts'
 import { readId } from '../../lib/ids.ts'
 import type { Cli } from '../cli.ts'
 import { watch } from '../watch.ts'
 import { parseLabel, parseMemoryMb, parseSeconds, parseWhole } from './quantities.ts'
+import type { Submitted, WantedTask } from './submitTask.ts'
 
 type Options = {
   jobs: number
@@ -47,7 +45,11 @@ Prints the ids: workflow, task, job (of several the first and the last).`,
     )
     .action(async (command: string[], options: Options) => {
       const client = await cli.client()
-      const submitted = await submit(client, taskOf(command, options, cli.world.cwd), options)
+      const { submitTask } = await import('./submitTask.ts')
+      const submitted = await submitTask(client, taskOf(command, options, cli.world.cwd), {
+        jobs: options.jobs,
+        afterJobs: options.after?.jobs,
+      })
       if (!options.wait) return cli.json ? cli.printJson(submitted) : cli.print(idsOf(submitted))
       if (!cli.json) cli.print(idsOf(submitted))
       const workflow = await watch(cli, client, submitted.workflowId)
@@ -58,14 +60,7 @@ Prints the ids: workflow, task, job (of several the first and the last).`,
         })
     })
 
-type Submitted = { workflowId: `w${number}`; taskId: `t${number}`; firstJobId: `j${number}`; jobs: number }
-type CommandTask = Omit<NewTask, 'workflowId' | 'jobs' | 'open' | 'cores' | 'priority' | 'attempts' | 'labels'> & {
-  cores?: number
-  priority?: number
-  labels?: Record<string, string>
-}
-
-const taskOf = (command: string[], options: Options, cwd: string): CommandTask => ({
+const taskOf = (command: string[], options: Options, cwd: string): WantedTask => ({
   name: options.name ?? basename(command[0]!),
   payload: { kind: 'command', command, folder: options.folder && resolve(cwd, options.folder) },
   queue: options.queue,
@@ -74,41 +69,11 @@ const taskOf = (command: string[], options: Options, cwd: string): CommandTask =
   wallSeconds: options.time,
   priority: options.priority,
   labels: options.label,
-  after: options.after?.tasks.length ? options.after.tasks : undefined,
+  after: options.after?.tasks,
 })
 
-/** A workflow of its own, which ends with the task. A task that was refused leaves no empty workflow behind. */
-const submit = async (client: Client, task: CommandTask, { jobs, label, after }: Options): Promise<Submitted> => {
-  const { workflowId } = await client.call('createWorkflow', {
-    body: { name: task.name, kind: 'tasks', labels: label },
-    key: randomUUID(),
-  })
-  const job: NewJob = { args: { text: '{}' }, after: after?.jobs.length ? after.jobs : undefined }
-  try {
-    const first = Math.min(jobs, maxJobsPerRequest)
-    const body = { ...task, workflowId, jobs: Array<NewJob>(first).fill(job), open: first < jobs }
-    const { taskId, firstJobId } = await client.call('submitTask', { body, key: randomUUID() })
-    for (let firstIndex = first; firstIndex < jobs; ) {
-      const part = Math.min(jobs - firstIndex, maxJobsPerRequest)
-      const more = { firstIndex, jobs: Array<NewJob>(part).fill(job), close: firstIndex + part === jobs }
-      await client.call('addJobs', { params: { id: taskId }, body: more, repeat: true })
-      firstIndex += part
-    }
-    await client.call('closeWorkflow', { params: { id: workflowId }, repeat: true })
-    return { workflowId, taskId, firstJobId: firstJobId!, jobs }
-  } catch (error) {
-    await client
-      .call('cancelWorkflow', { params: { id: workflowId }, body: { why: 'it could not be submitted' }, repeat: true })
-      .catch(() => {})
-    throw error
-  }
-}
-
-/** Jobs of one request have consecutive ids; of more requests only the first is known. */
-const idsOf = ({ workflowId, taskId, firstJobId, jobs }: Submitted): string => {
-  const last = jobs > 1 && jobs <= maxJobsPerRequest ? `-j${Number(firstJobId.slice(1)) + jobs - 1}` : ''
-  return `${workflowId} ${taskId} ${firstJobId}${last}`
-}
+const idsOf = ({ workflowId, taskId, firstJobId, lastJobId }: Submitted): string =>
+  `${workflowId} ${taskId} ${firstJobId}${lastJobId && lastJobId !== firstJobId ? `-${lastJobId}` : ''}`
 
 /** Commander calls it at each repetition with what came of those before. */
 function parseAfter(text: string, before: Options['after'] = { tasks: [], jobs: [] }): NonNullable<Options['after']> {

@@ -10,7 +10,6 @@ import { inspect } from 'node:util'
 import type { RemoteError } from '../../contract/jobs.ts'
 import {
   type Arguments,
-  type Done,
   endMark,
   type FromRunner,
   type Hello,
@@ -80,7 +79,7 @@ const receive = (message: ToRunner) => {
   else if (message.jobId === current?.run.jobId) onResumed()
 }
 
-const send = (message: FromRunner | (Done & { last: boolean })) => channel.write(`${JSON.stringify(message)}\n`)
+const send = (message: FromRunner) => channel.write(`${JSON.stringify(message)}\n`)
 
 /**
  * The peak of this process since the last reset, MB: Linux forgets the peak when told to. Elsewhere it is what the process has now; the peak of its

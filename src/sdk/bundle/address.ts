@@ -8,10 +8,21 @@ import type { Definition } from '../definition.ts'
 import { currentRuntime, workMark } from '../runtime.ts'
 import { type BundleIndex, bundleIndexFile } from './bundleIndex.ts'
 
-/** Where a job finds a work: module and export. `name` is the module's name in journals: the same wherever the project lies. */
+/**
+ * Where a job finds a work: module and export. `name` is the module's name in journals: the same wherever the project
+ * lies.
+ */
 export type Address = { name: string; export: string } & (
-  | { kind: 'source' /** Absolute path. */; file: string }
-  | { kind: 'bundled' /** The module's path in the bundle of this process. */; module: string }
+  | {
+      kind: 'source'
+      /** Absolute path. */
+      file: string
+    }
+  | {
+      kind: 'bundled'
+      /** The module's path in the bundle of this process. */
+      module: string
+    }
 )
 
 /**
@@ -31,8 +42,8 @@ export const addressOf = (definition: Definition): Promise<Address> => {
 const addresses = new WeakMap<Definition, Promise<Address>>()
 
 /**
- * How long an import of a module that is loaded may take, ms. It is at once, but for a module that is still being evaluated: one whose top level awaits this very
- * call would wait for ever.
+ * How long an import of a module that is loaded may take, ms. It is at once, but for a module that is still being
+ * evaluated: one whose top level awaits this very call would wait for ever.
  */
 const evaluatingMs = 2000
 
@@ -45,19 +56,20 @@ const addressInSources = async (definition: Definition): Promise<Address> => {
   return { kind: 'source', file, name: moduleName(file), export: name }
 }
 
-/** `file:///a/b.ts?x` or `/a/b.ts` → `/a/b.ts`. */
+/** `file:///a/b.ts?x` or `/a/b.ts` → `/a/b.ts`, by its real path, as the compiler names it. */
 const fileOf = (module: string): string | undefined => {
   const url = module.startsWith('file:') ? new URL(module) : module.startsWith('/') ? pathToFileURL(module) : undefined
   if (!url) return undefined
   url.search = ''
   url.hash = ''
   const path = fileURLToPath(url)
-  return existsSync(path) ? path : undefined
+  return existsSync(path) ? realpathSync(path) : undefined
 }
 
 /**
- * The export as it is written where the work was defined: `export const name = work(`. Reading it needs no module to be complete, so a script may call its own works from its
- * top level; and no second import, which under test runners would make another instance.
+ * The export as it is written where the work was defined: `export const name = work(`. Reading it needs no module to
+ * be complete, so a script may call its own works from its top level; and no second import, which under test runners
+ * would make another instance.
  */
 const writtenExport = (definition: Definition): string | undefined => {
   const { exported, name, isDefault } = writtenDefinition(definition)
@@ -112,8 +124,8 @@ const exportIn = (exports: unknown, definition: Definition): string | undefined 
 }
 
 /**
- * The package's name and the path in it, the same wherever the project lies; a file that is in no named package bears its own place. Two modules of one process
- * never share a name.
+ * The package's name and the path in it, the same wherever the project lies; a file that is in no named package bears
+ * its own place. Two modules of one process never share a name.
  */
 const moduleName = (file: string): string => {
   for (let folder = dirname(file); ; folder = dirname(folder)) {
@@ -132,8 +144,8 @@ const packageName = (packageJson: string): string | undefined => {
 }
 
 /**
- * In a bundle, modules may lie together in one file; the bundle's index says which lie where. Only those of the file that defined the work are looked at: they have been
- * evaluated, so that importing them runs nothing.
+ * In a bundle, modules may lie together in one file; the bundle's index says which lie where. Only those of the file
+ * that defined the work are looked at: they have been evaluated, so that importing them runs nothing.
  */
 const addressInBundle = async (definition: Definition, bundleFolder: string): Promise<Address> => {
   // Node names a module by its real path.

@@ -20,7 +20,10 @@ const write = async (folder: string, files: Record<string, string | Uint8Array>)
   return join(scratch, folder)
 }
 
-/** Builds a module, unpacks the bundle elsewhere, and gives what plain Node prints for an expression on the imported entry. */
+/**
+ * Builds a module, unpacks the bundle elsewhere, and gives what plain Node prints for an expression on the imported
+ * entry.
+ */
 const evaluate = async (file: string, expression: string) => {
   const { files, modules } = await buildBundle(file)
   const folder = await mkdtemp(join(scratch, 'unpacked-'))
@@ -101,6 +104,25 @@ test('each module exists once, and is found under its own name', async () => {
       `(async () => [m.a(), (await import('./b.js')).b(), (await import('./shared.js')).count()].join())()`,
     ),
   ).toEqual({ out: '1,2,3,4', err: '' })
+})
+
+test('works of packages are found too', async () => {
+  const root = await write('published', {
+    'main.ts': `import { tool } from 'tools'\nimport pad from 'pad'\nexport const f = () => tool.local(pad(1))\n`,
+    'node_modules/tools/package.json': '{"name":"tools","type":"module","main":"lib/index.js"}',
+    'node_modules/tools/lib/index.js': `import { work } from 'culm'\nexport const tool = work((x) => x + '!')\n`,
+    'node_modules/pad/index.js': `module.exports = (x) => '0' + x\n`,
+  })
+  const tool = join(root, 'node_modules/tools/lib/index.js')
+  const { modules } = await buildBundle(join(root, 'main.ts'))
+  expect([...modules.values()].sort()).toEqual(['main.js', 'packages/tools/lib/index.js'])
+  expect(
+    await evaluate(
+      join(root, 'main.ts'),
+      `(async () => m.f() + (await import('./packages/tools/lib/index.js')).tool.local(2))()`,
+    ),
+  ).toEqual({ out: '01!2!', err: '' })
+  expect(await evaluate(tool, `m.tool.local(3)`)).toEqual({ out: '3!', err: '' })
 })
 
 test('a module and its namesake with another ending both have a place', async () => {

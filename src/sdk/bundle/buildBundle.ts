@@ -20,12 +20,13 @@ export type Bundle = {
 }
 
 /**
- * Compiles a module, with all that it imports, into a folder that runs at any site without an installation. Each of the user's own modules is an entry of its own, so that
- * works in any of them can be found by module and export while each module exists once. The same sources give the same bytes, wherever they lie.
+ * Compiles a module, with all that it imports, into a folder that runs at any site without an installation. Each module
+ * that may have works is an entry of its own, so that they can be found by module and export while each module exists
+ * once. The same sources give the same bytes, wherever they lie.
  * @throws `bundle_failed` with what the compiler said.
  */
 export const buildBundle = async (file: string): Promise<Bundle> => {
-  const sources = await userModules(file)
+  const sources = await modulesWithWorks(file)
   const root = commonFolder(sources)
   const modules = new Map(entriesOf(root, sources).map(({ in: source, out }) => [source, `${out}.js`]))
   const { outputFiles, metafile } = await compile({
@@ -49,7 +50,9 @@ export const buildBundle = async (file: string): Promise<Bundle> => {
     contents: Object.fromEntries(
       Object.entries(metafile.outputs).map(([out, { inputs }]) => [
         out,
-        Object.keys(inputs).filter(isUserModule).sort(),
+        Object.keys(inputs)
+          .filter((input) => modules.has(resolve(root, input)))
+          .sort(),
       ]),
     ),
   }
@@ -72,14 +75,20 @@ export const manifestOf = (files: Files): Manifest => ({
     .sort((a, b) => (a.path < b.path ? -1 : 1)),
 })
 
-/** What packages written as CommonJS expect to be there. Each file of a bundle has its own, under names that no source uses. */
+/**
+ * What packages written as CommonJS expect to be there. Each file of a bundle has its own, under names that no source
+ * uses.
+ */
 const commonJsNames = [
   `import{createRequire as $culmRequire}from'node:module'`,
   `const require=$culmRequire(import.meta.url),$culmFile=require('node:url').fileURLToPath(import.meta.url),$culmFolder=require('node:path').dirname($culmFile)`,
 ].join(';')
 
-/** The user's own modules that are reached from one of them: those outside `node_modules`. */
-const userModules = async (file: string): Promise<string[]> => {
+/**
+ * The modules that may have works, of all that are reached from one: the user's own, which are those outside
+ * `node_modules`, and those of packages that import the SDK.
+ */
+const modulesWithWorks = async (file: string): Promise<string[]> => {
   const folder = dirname(file)
   const { metafile } = await compile({
     entryPoints: [file],
@@ -87,14 +96,17 @@ const userModules = async (file: string): Promise<string[]> => {
     outdir: folder,
     allowOverwrite: true,
   })
-  return Object.keys(metafile.inputs)
-    .filter(isUserModule)
-    .map((input) => resolve(folder, input))
-    .sort()
+  const found = Object.entries(metafile.inputs).filter(
+    ([input, { imports }]) =>
+      isScript(input) && (!isInPackage(input) || imports.some(({ path, external }) => external && path === 'culm')),
+  )
+  return [...new Set([file, ...found.map(([input]) => resolve(folder, input))])].sort()
 }
 
-const isUserModule = (input: string): boolean =>
-  /\.[cm]?[jt]sx?$/.test(input) && !/(^|\/)node_modules\//.test(input) && !/^[\w-]+:/.test(input)
+/** A file of JavaScript or TypeScript; names with a colon are the compiler's own. */
+const isScript = (input: string): boolean => /\.[cm]?[jt]sx?$/.test(input) && !/^[\w-]+:/.test(input)
+
+const isInPackage = (input: string): boolean => /(^|\/)node_modules\//.test(input)
 
 const commonFolder = (files: string[]): string => {
   const [first = [], ...others] = files.map((file) => dirname(file).split(sep))
@@ -102,11 +114,15 @@ const commonFolder = (files: string[]): string => {
   return (differs < 0 ? first : first.slice(0, differs)).join(sep) || sep
 }
 
-/** `src/a.ts` → `src/a`; with its ending when there is an `a.js` beside it. */
+/**
+ * `src/a.ts` → `src/a`, or with its ending when there is an `a.js` beside it. Those of packages go to `packages/`, since
+ * below a `node_modules` Node would take them for CommonJS.
+ */
 const entriesOf = (root: string, sources: string[]): { in: string; out: string }[] => {
-  const stem = (source: string) => slashed(relative(root, source)).replace(/\.[^.]+$/, '')
-  const twins = (source: string) => sources.filter((other) => stem(other) === stem(source)).length > 1
-  return sources.map((source) => ({ in: source, out: twins(source) ? slashed(relative(root, source)) : stem(source) }))
+  const nameOf = (source: string) => slashed(relative(root, source)).replaceAll('node_modules/', 'packages/')
+  const stemOf = (source: string) => nameOf(source).replace(/\.[^.]+$/, '')
+  const hasTwin = (source: string) => sources.some((other) => other !== source && stemOf(other) === stemOf(source))
+  return sources.map((source) => ({ in: source, out: hasTwin(source) ? nameOf(source) : stemOf(source) }))
 }
 
 const slashed = (path: string): string => path.split(sep).join('/')

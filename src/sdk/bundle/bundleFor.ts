@@ -10,8 +10,8 @@ import { uploadBundle } from './uploadBundle.ts'
 export type BundledModule = { hash: string; module: string; root?: string }
 
 /**
- * The bundle that has a work, and the work's module in it. Built and uploaded once in a process; a module that is in the bundle of an earlier one
- * needs none of its own. What runs from a bundle calls from that bundle.
+ * The bundle that has a work, and the work's module in it. Built and uploaded once in a process; a module that is in
+ * the bundle of an earlier one needs none of its own. What runs from a bundle calls from that bundle.
  */
 export const bundleFor = async (address: Address, client: Client): Promise<BundledModule> => {
   if (address.kind === 'bundled') {

@@ -6,7 +6,10 @@ export type CallSite = {
   place(): string
 }
 
-/** Takes the caller of `below` from the stack. Two readings: the module's exact name is in the structured one, the source's own lines in the printed one. */
+/**
+ * Takes the caller of `below` from the stack. Two readings: the module's exact name is in the structured one, the
+ * source's own lines in the printed one.
+ */
 export const captureCallSite = (below: (...args: never[]) => unknown): CallSite => {
   const { prepareStackTrace, stackTraceLimit } = Error
   const structured: { stack?: NodeJS.CallSite[] } = {}

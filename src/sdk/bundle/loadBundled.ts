@@ -22,8 +22,8 @@ export type LoadOptions = {
 }
 
 /**
- * Compiles a file (TypeScript or JavaScript) and imports the result into this process, as a driver whose works come from that bundle: `culm run FILE` without a
- * compiler of the user's own.
+ * Compiles a file (TypeScript or JavaScript) and imports the result into this process, as a driver whose works come
+ * from that bundle: `culm run FILE` without a compiler of the user's own.
  * @throws `bundle_failed`, and whatever the file throws when it is imported.
  */
 export const loadBundled = async (file: string, { server, opened }: LoadOptions = {}): Promise<LoadedBundle> => {
@@ -31,7 +31,8 @@ export const loadBundled = async (file: string, { server, opened }: LoadOptions 
     throw fault('bundle_failed', `${file} cannot be read: ${error.message}`)
   })
   const { hash, files, modules, root } = await buildBundle(path)
-  // A folder of this process alone: what is imported from it runs with the rights of its user. Its real path, as modules will name it.
+  // A folder of this process alone: what is imported from it runs with the rights of its user. Its real path, as
+  // modules will name it.
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'culm-')))
   for (const [name, content] of files) {
     await mkdir(dirname(join(folder, name)), { recursive: true })

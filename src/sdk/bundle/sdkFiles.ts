@@ -7,7 +7,10 @@ import type { Files } from './buildBundle.ts'
 /** Where the SDK lies in a bundle: the name `culm` leads there from all of its modules. */
 const place = 'node_modules/culm'
 
-/** The SDK as it goes into every bundle, by the path there: this very one, as the build has compiled it, or compiled now when it runs from its sources. */
+/**
+ * The SDK as it goes into every bundle, by the path there: this very one, as the build has compiled it, or compiled
+ * now when it runs from its sources.
+ */
 export const sdkFiles = (): Promise<Files> => {
   files ??= load()
   return files
@@ -22,7 +25,10 @@ const load = async (): Promise<Files> => {
   return new Map(all.map(([path, content]) => [`${place}/${path}`, content]))
 }
 
-/** What `compileSdk` made: beside this code when it is part of it, or in `dist/sdk` as seen from other programs of the package and their chunks. */
+/**
+ * What `compileSdk` made: beside this code when it is part of it, or in `dist/sdk` as seen from other programs of the
+ * package and their chunks.
+ */
 const compiledPlaces = ['./index.js', './sdk/index.js', '../sdk/index.js']
 
 /** The SDK's entry, seen from this source or from what other builds made of it. */
@@ -37,8 +43,9 @@ const readFolder = async (folder: string): Promise<Files> => {
 }
 
 /**
- * Compiles the SDK, for programs and for bundles alike: `index.js`, which is small and all that most jobs load, and beside it what is needed to make calls. It stands
- * alone but for the compiler, which only programs that make bundles need.
+ * Compiles the SDK, for programs and for bundles alike: `index.js`, which is small and all that most jobs load, and
+ * beside it what is needed to make calls. It stands alone but for the compiler, which only programs that make bundles
+ * need.
  * @param entry `index.ts` of the SDK.
  */
 export const compileSdk = async (entry: string): Promise<Files> => {

@@ -5,9 +5,10 @@ import { sha256 } from '../../lib/digest.ts'
 const longestName = 140
 
 /**
- * Names each use of a work within one driver or job, so that a driver which starts again finds what its earlier self had asked for:
- * module, export, hash of the arguments, and the ordinal among equals. The same program makes the same keys, in whatever order its concurrent parts run,
- * since only equal uses share an ordinal, and equal uses are each as good as the other.
+ * Names each use of a work within one driver or job, so that a driver which starts again finds what its earlier self
+ * had asked for: module, export, hash of the arguments, and the ordinal among equals. The same program makes the same
+ * keys, in whatever order its concurrent parts run, since only equal uses share an ordinal, and equal uses are each
+ * as good as the other.
  */
 export const makeJournal = () => {
   const uses = new Map<string, number>()

@@ -42,14 +42,20 @@ export const openDriver = async (kind: 'function' | 'session', name: string): Pr
   return { scope, end }
 }
 
-/** The session of this process: its calls outside any workflow function. It ends when the process has nothing left to do. */
+/**
+ * The session of this process: its calls outside any workflow function. It ends when the process has nothing left to
+ * do.
+ */
 export const sessionScope = (): Promise<Scope> => {
   session ??= openSession()
   return session
 }
 let session: Promise<Scope> | undefined
 
-/** The calls of the job that this process runs now. A runner has one job at a time, so the scope of the one before is of no more use. */
+/**
+ * The calls of the job that this process runs now. A runner has one job at a time, so the scope of the one before is
+ * of no more use.
+ */
 export const jobScope = (runtime: Runtime, job: NonNullable<Runtime['job']>): Promise<Scope> => {
   const key = `${job.jobId} ${job.attempt}`
   if (lastJob?.key !== key) {
@@ -108,7 +114,10 @@ let drivers: Promise<Client> | undefined
 
 type Renewal = { client: Client; workflowId: `w${number}`; epoch: number; renewSeconds: number }
 
-/** Says that the driver lives. When the server says that the workflow is over, or another's, all that it awaits fails with that. */
+/**
+ * Says that the driver lives. When the server says that the workflow is over, or another's, all that it awaits fails
+ * with that.
+ */
 const renew = (scope: Scope, { client, workflowId, epoch, renewSeconds }: Renewal): (() => void) => {
   const once = async () => {
     try {
@@ -139,7 +148,10 @@ const ended = async (reply: Promise<unknown>): Promise<void> => {
   }
 }
 
-/** What the server keeps of a driver's value is for others to see; one that cannot be sent is still a fine value in this process. */
+/**
+ * What the server keeps of a driver's value is for others to see; one that cannot be sent is still a fine value in
+ * this process.
+ */
 const sentValue = async (client: Client, value: unknown): Promise<BodyInputOf<'endWorkflow'>['value']> => {
   try {
     return await sendText(client, encodeValue(value))

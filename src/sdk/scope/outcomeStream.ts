@@ -23,8 +23,8 @@ export type StreamOptions = {
   /** `driver`, or the id of the job that calls. */
   scope: string
   /**
-   * How long the stream stays open when nothing is awaited, ms. An open stream keeps the process alive, so a program ends so much later than its last
-   * line; a call within that time needs no new stream.
+   * How long the stream stays open when nothing is awaited, ms. An open stream keeps the process alive, so a program
+   * ends so much later than its last line; a call within that time needs no new stream.
    */
   idleMs?: number
   /** How long the server may be away before what is awaited fails, s. */
@@ -37,9 +37,10 @@ const silentMs = 45_000
 type Tracked = Wanted & { seen: Set<number> }
 
 /**
- * The outcomes of all calls of one scope, from one stream. It is open while something is awaited, and is opened before the submission, so that
- * a call needs no more than one request. The stream tells what happens *while* it is open: what may have ended before (a replayed call, a stream that
- * broke, a first stream that opened after the submission) is asked for by the task.
+ * The outcomes of all calls of one scope, from one stream. It is open while something is awaited, and is opened
+ * before the submission, so that a call needs no more than one request. The stream tells what happens *while* it is
+ * open: what may have ended before (a replayed call, a stream that broke, a first stream that opened after the
+ * submission) is asked for by the task.
  */
 export class OutcomeStream {
   readonly #options: Required<StreamOptions>

@@ -1,4 +1,5 @@
 import type { Client } from '../../contract/client.ts'
+import { fault } from '../../contract/faults.ts'
 import type { Outcome as RawOutcome } from '../../contract/jobs.ts'
 import type { NewJob } from '../../contract/tasks.ts'
 import { decodeValue } from '../../contract/values.ts'
@@ -33,7 +34,10 @@ export type ScopeOptions = {
 
 export type Submitted = { taskId: string; firstJobId: string | null }
 
-/** Where calls are made from: the driver of a workflow, or a job. It gives them their keys, sends them, and hears how they end. */
+/**
+ * Where calls are made from: the driver of a workflow, or a job. It gives them their keys, sends them, and hears how
+ * they end.
+ */
 export class Scope {
   readonly #options: ScopeOptions
   readonly #outcomes: OutcomeStream
@@ -51,7 +55,8 @@ export class Scope {
     const watch = this.#outcomes.begin()
     try {
       const address = await addressOf(use.definition)
-      // Uses of one work come here in the order in which they were made, which is what their ordinals count; so before any other wait.
+      // Uses of one work come here in the order in which they were made, which is what their ordinals count; so before
+      // any other wait.
       const key = this.#keyOf(
         address.name,
         address.export,
@@ -124,12 +129,18 @@ export class Scope {
     return Promise.all(texts.map(async (text) => ({ args: await sendText(this.#options.client, text) })))
   }
 
-  /** One after the other, since a task takes its jobs in the order of their indexes; a part that is repeated is known by its first. */
+  /**
+   * One after the other, since a task takes its jobs in the order of their indexes; a part that is repeated is known
+   * by its first.
+   */
   async #addParts(taskId: `t${number}`, jobs: string[], from: number): Promise<void> {
     for (let firstIndex = from; firstIndex < jobs.length; ) {
       const part = partAt(jobs, firstIndex)
       const body = { firstIndex, jobs: await this.#newJobs(part), close: firstIndex + part.length === jobs.length }
-      await this.#options.client.call('addJobs', { params: { id: taskId }, body, repeat: true })
+      await this.#options.client.call('addJobs', { params: { id: taskId }, body, repeat: true }).catch((error) => {
+        if (!isFault(error, 'task_closed')) throw error
+        throw fault('task_closed', `${taskId} was cancelled before all of its ${jobs.length} jobs were sent`)
+      })
       firstIndex += part.length
     }
   }

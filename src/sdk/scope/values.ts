@@ -5,7 +5,10 @@ import { sleep } from '../../lib/clock.ts'
 import { sha256 } from '../../lib/digest.ts'
 import { isFault } from '../../lib/fault.ts'
 
-/** How often bytes are sent or fetched before it is given up; the addresses are asked for anew each time, since they expire. */
+/**
+ * How often bytes are sent or fetched before it is given up; the addresses are asked for anew each time, since they
+ * expire.
+ */
 const tries = 5
 
 /** The text of a value as it travels: inline, or stored under its hash when it is large. */
@@ -35,7 +38,10 @@ export const fetchText = async (client: Client, value: Value, workflowId: string
   })
 }
 
-/** Repeats what failed on the way, such as a connection that broke in the middle of the bytes; what the server refused is refused. */
+/**
+ * Repeats what failed on the way, such as a connection that broke in the middle of the bytes; what the server refused
+ * is refused.
+ */
 export const again = async <T>(run: () => Promise<T>): Promise<T> => {
   for (let n = 1; ; n++) {
     try {

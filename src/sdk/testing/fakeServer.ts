@@ -45,8 +45,9 @@ export type FakeServerOptions = {
 }
 
 /**
- * Speaks the routes that the SDK uses, with everything in memory, and notes what it was asked. Bodies are checked with the schemas of the contract. Not a model of the real
- * server: it is there to lose connections and to hold answers back at will, which the real one does not do on request.
+ * Speaks the routes that the SDK uses, with everything in memory, and notes what it was asked. Bodies are checked
+ * with the schemas of the contract. Not a model of the real server: it is there to lose connections and to hold
+ * answers back at will, which the real one does not do on request.
  */
 export const startFakeServer = async ({ run, slots = 2, hold, forgets }: FakeServerOptions = {}) => {
   const app = Fastify({ bodyLimit: 32e6, forceCloseConnections: true })

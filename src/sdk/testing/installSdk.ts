@@ -8,8 +8,8 @@ import { compileSdk } from '../bundle/sdkFiles.ts'
 const repository = fileURLToPath(new URL('../../..', import.meta.url))
 
 /**
- * A fresh folder with the SDK installed as a package, compiled as the release is. Programs in it are run by plain Node, which is the only way to test what hangs on how
- * modules are loaded.
+ * A fresh folder with the SDK installed as a package, compiled as the release is. Programs in it are run by plain
+ * Node, which is the only way to test what hangs on how modules are loaded.
  */
 export const installSdk = async (): Promise<{
   folder: string

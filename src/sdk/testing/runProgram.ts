@@ -2,7 +2,10 @@ import { spawn } from 'node:child_process'
 
 export type Ran = { code: number | null; out: string; err: string; seconds: number }
 
-/** Runs a program to its own end; one that does not end by itself is killed after `limitSeconds`, and its `code` is null. */
+/**
+ * Runs a program to its own end; one that does not end by itself is killed after `limitSeconds`, and its `code` is
+ * null.
+ */
 export const runProgram = (
   command: readonly string[],
   { cwd, env = {}, limitSeconds = 20 }: { cwd: string; env?: Record<string, string>; limitSeconds?: number },

@@ -1,0 +1,215 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { eventually, startTestServer, type TestServer } from '../../../test/support/server.ts'
+import { files } from '../../main/files.ts'
+import { runPilot } from '../../pilot/pilot.ts'
+
+/** Programs of a user, run against a real server with a real pilot. */
+
+let server: TestServer
+let folder: string
+const stopping = new AbortController()
+let pilot: Promise<void>
+beforeAll(async () => {
+  server = await startTestServer()
+  folder = await mkdtemp(join(tmpdir(), 'culm-cli-run-'))
+  const { nodeRunner, secondThread, pythonPath } = files
+  pilot = runPilot({
+    ...{
+      client: server.pilot,
+      token: server.pilotToken,
+      name: 'test',
+      queue: 'local',
+      slots: 2,
+      host: 'here',
+      version: '0',
+    },
+    ...{ nodeRunner, secondThread, pythonPath, folder: join(folder, 'pilot') },
+    environment: { PATH: process.env.PATH, HOME: process.env.HOME },
+    signal: stopping.signal,
+    killSignal: stopping.signal,
+  })
+  for (const [name, text] of Object.entries(programs)) await writeFile(join(folder, name), text)
+})
+afterAll(async () => {
+  stopping.abort()
+  await pilot
+  await rm(folder, { recursive: true, force: true })
+})
+
+type Ran = { code: number | null; out: string; err: string; json: () => unknown }
+
+/** The program as it is shipped, in a process of its own: modules are loaded and signals sent as to a user. */
+const start = (...argv: string[]) => {
+  const env = {
+    PATH: process.env.PATH,
+    HOME: folder,
+    TMPDIR: folder,
+    CULM_SERVER: server.url,
+    CULM_TOKEN: server.userToken,
+  }
+  const child = spawn(process.execPath, [files.cli, 'run', ...argv], { cwd: folder, env })
+  const written = { out: '', err: '' }
+  child.stdout.on('data', (chunk) => {
+    written.out += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    written.err += chunk
+  })
+  const ended = once(child, 'close').then(([code]): Ran => ({ code, ...written, json: () => JSON.parse(written.out) }))
+  return { ended, err: () => written.err, interrupt: () => child.kill('SIGINT') }
+}
+
+const run = (...argv: string[]): Promise<Ran> => start(...argv).ended
+
+const programs = {
+  'scan.ts': `
+    import { work, workflow } from 'culm'
+    export const square = work((x: number): number => x * x)
+    export const picky = work((x: number) => {
+      if (x > 1) throw new RangeError('too much: ' + x)
+      return x
+    })
+    export const forever = work(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 60_000))
+    })
+    export const scan = workflow(async (n: number, name = 'nobody', { cut = 0 } = {}) => {
+      const squares = await square.map(Array.from({ length: n }, (_, i) => i))
+      return { name, cut, sum: squares.reduce((a, b) => a + b, 0), at: new Date(0) }
+    })
+    export const failing = workflow(async () => picky(7))
+    export const waiting = workflow(async () => forever())
+    export const throwing = () => { throw 'no error at all' }
+    export default scan`,
+  'scan.py': `
+import sys
+from culm import work, workflow
+
+@work
+def square(x):
+    return x * x
+
+@workflow
+def scan(n):
+    return sum(square.map(range(n)))
+
+@work
+def forever():
+    import time
+    time.sleep(60)
+
+@workflow
+def waiting():
+    forever()
+
+if __name__ == '__main__':
+    if sys.argv[1] == 'wait':
+        waiting()
+    elif sys.argv[1] == '--fail':
+        raise ValueError('as asked')
+    else:
+        print('sum', scan(int(sys.argv[1])))
+`,
+  'broken.ts': 'export const x = (',
+  'notes.txt': '',
+}
+
+/** How far a workflow is that has been started, as the server knows it. */
+const newestWorkflow = async () => (await server.user.call('listWorkflows', { query: { limit: 1 } })).items[0]!
+
+test('a workflow runs attached: arguments are JSON where they are, progress goes to one side and the value to the other', async () => {
+  const { code, out, err } = await run('scan.ts', '10', 'ann', '{"cut": 0.5}')
+  expect(err).toMatch(/^(w\d+ scan running, .*\n)*w\d+ scan done, .*: square 10\/10\n$/)
+  expect([code, out]).toEqual([0, "{ name: 'ann', cut: 0.5, sum: 285, at: 1970-01-01T00:00:00.000Z }\n"])
+})
+
+test('for programs the end is one JSON document, and nothing else is printed', async () => {
+  const { code, json, err } = await run('--json', 'scan.ts', '3')
+  expect([code, err]).toEqual([0, ''])
+  const at = { $culm: 'datetime', v: '1970-01-01T00:00:00.000Z' }
+  expect(json()).toEqual({
+    workflowId: expect.stringMatching(/^w\d+$/),
+    state: 'done',
+    value: { name: 'nobody', cut: 0, sum: 5, at },
+  })
+})
+
+test('what fails is told with the way there, here and where it ran, and with what says more', async () => {
+  const { code, out, err } = await run('scan.ts', '--export', 'failing', '-q')
+  const { id, state } = await newestWorkflow()
+  expect([code, out, state]).toEqual([1, '', 'failed'])
+  expect(err).toMatch(/^error: RemoteError: too much: 7\n/)
+  expect(err).toMatch(/scan\.ts:\d+:\d+/)
+  expect(err).toMatch(/in picky \(j\d+ of t\d+, attempt 1\):\nRangeError: too much: 7\n/)
+  expect(err.endsWith(`help: culm explain ${id}\n`)).toBe(true)
+  const json = await run('scan.ts', '--export', 'failing', '--json')
+  expect([json.code, json.err]).toEqual([1, ''])
+  expect(json.json()).toMatchObject({ state: 'failed', error: { type: 'RemoteError', message: 'too much: 7' } })
+})
+
+test('Ctrl-C cancels the workflow, also when it is heard twice', async () => {
+  const running = start('scan.ts', '--export', 'waiting')
+  await eventually(async () => running.err().includes('1 running'), 'its job runs')
+  const { id } = await newestWorkflow()
+  running.interrupt()
+  // The same Ctrl-C once more, from a parent that passes it on.
+  running.interrupt()
+  const { code, out, err } = await running.ended
+  expect([code, out]).toEqual([130, ''])
+  expect(err).toContain(`${id} is cancelled\n`)
+  expect((await newestWorkflow()).state).toBe('cancelled')
+})
+
+test('a work or a plain function may be run by its name; what it throws need not be an error', async () => {
+  expect(await run('scan.ts', '-e', 'square', '-q', '--', '-12')).toMatchObject({
+    code: 0,
+    out: '144\n',
+    err: '',
+  })
+  expect(await run('scan.ts', '-e', 'throwing')).toMatchObject({ code: 1, err: 'error: no error at all\n' })
+})
+
+test('what cannot be run is told with what helps, and leaves no files behind', async () => {
+  const choice = await run('scan.ts', '-e', 'nothing')
+  expect(choice).toMatchObject({ code: 2, err: expect.stringContaining('help: name one: --export ') })
+  const broken = await run('broken.ts')
+  expect(broken).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^error: (.*\n)*.*broken\.ts:1:18.*\n(.*\n)*help: /),
+  })
+  expect(await run('notes.txt')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('neither TypeScript'),
+  })
+  expect(await bundlesLeft()).toEqual([])
+})
+
+const bundlesLeft = async () => (await readdir(folder)).filter((name) => /^culm-\w{6}$/.test(name))
+
+test('a Python file runs as a script, with its progress beside what it prints', async () => {
+  const { code, out, err } = await run('scan.py', '10')
+  expect(err).toMatch(/^(w\d+ scan running, .*\n)*w\d+ scan done, .*: square 10\/10\n$/)
+  expect([code, out]).toEqual([0, 'sum 285\n'])
+  const json = await run('--json', 'scan.py', '4')
+  expect([json.code, json.err, json.json()]).toEqual([
+    0,
+    'sum 14\n',
+    { workflowId: expect.stringMatching(/^w\d+$/), state: 'done', value: 14 },
+  ])
+})
+
+test('a Python file that fails is exit code 1, one that is interrupted cancels its workflow', async () => {
+  const failed = await run('scan.py', '--', '--fail')
+  expect(failed).toMatchObject({ code: 1, out: '', err: expect.stringContaining('ValueError: as asked') })
+  const running = start('scan.py', 'wait')
+  await eventually(async () => running.err().includes('1 running'), 'its job runs')
+  running.interrupt()
+  expect((await running.ended).code).toBe(130)
+  expect((await newestWorkflow()).state).toBe('cancelled')
+  const none = await run('scan.py', '--python', '/no/such/python')
+  expect(none).toMatchObject({ code: 2, err: expect.stringContaining('help: name the interpreter: --python PATH') })
+})

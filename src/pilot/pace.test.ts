@@ -1,0 +1,23 @@
+import { expect, test } from 'vitest'
+import { Pace } from './pace.ts'
+
+const after = (...jobsMs: number[]) => {
+  const pace = new Pace()
+  for (const ms of jobsMs) pace.ended(ms)
+  return pace.ahead(2)
+}
+
+test('nothing is claimed ahead before a job has been seen, nor when jobs are long', () => {
+  expect(after()).toBe(0)
+  expect(after(1000)).toBe(0)
+})
+
+test('the shorter the jobs, the more are claimed ahead, up to a bound', () => {
+  expect(after(20)).toBe(4)
+  expect(after(5)).toBe(10)
+  expect(after(0.01)).toBe(100)
+})
+
+test('one long job ends it at once', () => {
+  expect(after(1, 1, 1, 1, 200)).toBe(0)
+})
