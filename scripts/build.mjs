@@ -16,7 +16,7 @@ const base = {
   absWorkingDir: root,
 }
 
-/** Programs and the library share chunks and take their packages from node_modules. */
+/** Programs and what plug-ins import: they share chunks, and take their packages from node_modules. */
 const parts = {
   culm: 'src/main/culm.ts',
   sdk: 'src/sdk/index.ts',
@@ -31,6 +31,21 @@ const alone = { runner: 'src/pilot/runner/node.ts', thread: 'src/pilot/thread/th
 const requireShim =
   "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);"
 
+/** The SDK travels in users' bundles as it is here, so it is small, and brings what it needs; a job that makes no calls loads next to nothing of it. */
+const sdk = {
+  ...base,
+  sourcemap: false,
+  entryPoints: { index: 'src/sdk/index.ts' },
+  outdir: at('dist/sdk'),
+  splitting: true,
+  minify: true,
+  keepNames: true,
+  chunkNames: '[hash]',
+  external: ['esbuild'],
+  alias: { zod: at('src/sdk/bundle/noSchemas.ts') },
+  banner: { js: requireShim },
+}
+
 export const build = async () => {
   await mkdir(at('dist'), { recursive: true })
   await Promise.all([
@@ -42,6 +57,7 @@ export const build = async () => {
       splitting: true,
       chunkNames: 'chunks/[name]-[hash]',
     }),
+    esbuild(sdk),
     esbuild({ ...base, entryPoints: alone, outdir: at('dist'), banner: { js: requireShim } }),
     copyFile(at('src/api/page.html'), at('dist/page.html')),
   ])

@@ -7,7 +7,7 @@ import type { Output, World } from './world.ts'
 export type GlobalOptions = { json?: boolean; quiet?: boolean; color?: boolean; server?: string; token?: string }
 
 /** How long a command goes on trying while the server is away, s: a person waits. */
-const retrySeconds = 5
+const retrySeconds = 3
 
 /** What the commands of one invocation share: the options, the ways to speak, and the server. */
 export class Cli {

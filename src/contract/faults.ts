@@ -164,7 +164,12 @@ export const faults = {
   work_during_import: {
     status: 422,
     title: 'A work was called while its module was being imported',
-    help: 'Call it inside a function; in a script, below `if (import.meta.main)` or, in Python, `if __name__ == "__main__":`.',
+    help: 'Call it inside a function that another file calls (`culm run FILE` does), or, in Python, below `if __name__ == "__main__":`.',
+  },
+  call_in_fork: {
+    status: 422,
+    title: 'A work was called in a process that the job had forked',
+    help: 'Call it in the process that runs the job; its connections belong to that.',
   },
   bundle_failed: {
     status: 422,

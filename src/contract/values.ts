@@ -127,7 +127,10 @@ const fromTag = ({ $culm, v }: Tagged): unknown => {
       return arrayFrom(v as { dtype: string; shape: number[]; data: string })
     case 'tuple':
       return (v as unknown[]).map(fromPlain)
+    case 'scalar':
+      return fromPlain((v as { value: unknown }).value)
     case 'set':
+    case 'frozenset':
       return new Set((v as unknown[]).map(fromPlain))
     case 'map':
       return mapFrom((v as [unknown, unknown][]).map(([k, x]) => [fromPlain(k), fromPlain(x)]))

@@ -4,13 +4,14 @@
  */
 export class Fault extends Error {
   readonly code: string
-  readonly data: Record<string, unknown> | undefined
+  declare readonly data?: Record<string, unknown>
 
-  constructor(code: string, message: string, options: { data?: Record<string, unknown>; cause?: unknown } = {}) {
-    super(message, { cause: options.cause })
+  constructor(code: string, message: string, { data, cause }: { data?: Record<string, unknown>; cause?: unknown } = {}) {
+    // Only what was given: whoever prints a fault sees no empty fields.
+    super(message, cause === undefined ? undefined : { cause })
     this.name = 'Fault'
     this.code = code
-    this.data = options.data
+    if (data !== undefined) this.data = data
   }
 }
 

@@ -114,6 +114,13 @@ const claimNew = async (engine: Engine, pilot: PilotRow, claim: Claim, cores: nu
     // This claim was answered before: nothing was learnt about its lanes, and the caller gives that answer again.
     if (known) break
     await noteClaimed(engine, plan, rows, picked < plan.limit, tick)
+    if (picked > rows.length)
+      await store.dropUnclaimable(
+        engine.db,
+        plan.lanes.map((l) => l.laneId),
+        claimable,
+        5000,
+      )
     got.push(...rows)
     room = {
       cores: room.cores - rows.length * plan.cores,

@@ -70,6 +70,20 @@ export const claimReady = async (
   }
 }
 
+/**
+ * Drops ready rows whose job may no longer be claimed, many at once: after a large task was cancelled a claim for one slot would drop one of them at a time. The
+ * job is locked as well, so that a retry that makes it claimable again either waits or is seen.
+ */
+export const dropUnclaimable = (db: Db, laneIds: number[], from: JobState[], limit: number) =>
+  db.run(sql`
+    with pick as materialized (
+      select r.* from unnest(${laneIds}::int[]) l(id)
+      cross join lateral (select ctid as tid, job_id from ready r where r.lane_id = l.id order by r.rank limit ${limit} for update skip locked) r),
+    locked as materialized (
+      select id, state from job where id = any(array(select job_id from pick)) order by id for no key update skip locked)
+    delete from ready where ctid = any(array(
+      select p.tid from pick p where p.job_id = any(array(select id from locked where not state = any(${from}::text[])))))`)
+
 /** What this claim got when it was first asked: the answer to a repeated one. */
 export const claimedBefore = (db: Db, pilotId: number, epoch: number, claimSeq: number) =>
   db.rows<ClaimedRow>(sql`

@@ -15,10 +15,25 @@ beforeAll(async () => {
   await user.call('createWorkflow', { body: { name: 'bad input', kind: 'function' } })
 })
 
-const raw = async (body: string, { path = '/v1/tasks', token = server.userToken, type = 'application/json', method = 'POST' as 'POST' | 'GET' | 'PATCH' } = {}) => {
-  const { statusCode, headers, body: answer } = await request(server.url + path, {
+const raw = async (
+  body: string,
+  {
+    path = '/v1/tasks',
+    token = server.userToken,
+    type = 'application/json',
+    method = 'POST' as 'POST' | 'GET' | 'PATCH',
+  } = {},
+) => {
+  const {
+    statusCode,
+    headers,
+    body: answer,
+  } = await request(server.url + path, {
     method,
-    headers: { ...(token ? { authorization: `Bearer ${token}` } : {}), ...(method === 'GET' ? {} : { 'content-type': type }) },
+    headers: {
+      ...(token ? { authorization: `Bearer ${token}` } : {}),
+      ...(method === 'GET' ? {} : { 'content-type': type }),
+    },
     body: method === 'GET' ? undefined : body,
   })
   const text = await answer.text()
@@ -26,7 +41,13 @@ const raw = async (body: string, { path = '/v1/tasks', token = server.userToken,
 }
 
 const args = { text: '{"a":[1]}' }
-const good = (more: object = {}) => ({ workflowId, name: 'good', payload: { kind: 'command', command: ['true'] }, jobs: [{ args }], ...more })
+const good = (more: object = {}) => ({
+  workflowId,
+  name: 'good',
+  payload: { kind: 'command', command: ['true'] },
+  jobs: [{ args }],
+  ...more,
+})
 const counts = () =>
   server.engine.db.row<object>(sql`
     select (select count(*) from task) as tasks, (select count(*) from job) as jobs, (select count(*) from spec) as specs, (select count(*) from ready) as ready,
@@ -43,33 +64,79 @@ test.each([
   ['a value out of range', JSON.stringify(good({ priority: 9000 })), 400, 'invalid_input'],
   ['NUL in a name', JSON.stringify(good({ name: 'a\u0000b' })), 400, 'invalid_input'],
   ['a lone surrogate in a name', JSON.stringify(good()).replace('"good"', `"${lone}"`), 400, 'invalid_input'],
-  ['a lone surrogate in a label', JSON.stringify(good({ labels: { a: 'X' } })).replace('"X"', `"${lone}"`), 400, 'invalid_input'],
-  ['a raw NUL in a value', JSON.stringify(good({ jobs: [{ args }, { args: { text: '\u0000' } }] })), 400, 'invalid_text'],
-  ['a raw lone surrogate in a value', JSON.stringify(good({ jobs: [{ args: { text: 'X' } }] })).replace('"X"', `"${lone}"`), 400, 'invalid_text'],
-  ['NUL in a command', JSON.stringify(good({ payload: { kind: 'command', command: ['a\u0000b'] } })), 400, 'invalid_text'],
+  [
+    'a lone surrogate in a label',
+    JSON.stringify(good({ labels: { a: 'X' } })).replace('"X"', `"${lone}"`),
+    400,
+    'invalid_input',
+  ],
+  [
+    'a raw NUL in a value',
+    JSON.stringify(good({ jobs: [{ args }, { args: { text: '\u0000' } }] })),
+    400,
+    'invalid_text',
+  ],
+  [
+    'a raw lone surrogate in a value',
+    JSON.stringify(good({ jobs: [{ args: { text: 'X' } }] })).replace('"X"', `"${lone}"`),
+    400,
+    'invalid_text',
+  ],
+  [
+    'NUL in a command',
+    JSON.stringify(good({ payload: { kind: 'command', command: ['a\u0000b'] } })),
+    400,
+    'invalid_text',
+  ],
   ['an id of another kind', JSON.stringify(good({ workflowId: 't1' })), 400, 'invalid_input'],
   ['an unknown workflow', JSON.stringify(good({ workflowId: 'w999999' })), 404, 'workflow_unknown'],
   ['no such queue', JSON.stringify(good({ queue: 'nowhere' })), 404, 'queue_unknown'],
-  ['a bundle that was never sent', JSON.stringify(good({ payload: { kind: 'function', bundle: '0'.repeat(64), module: 'm.js', export: 'f', language: 'node' } })), 404, 'bundle_unknown'],
+  [
+    'a bundle that was never sent',
+    JSON.stringify(
+      good({ payload: { kind: 'function', bundle: '0'.repeat(64), module: 'm.js', export: 'f', language: 'node' } }),
+    ),
+    404,
+    'bundle_unknown',
+  ],
   ['a parent that does not exist', JSON.stringify(good({ after: ['t999999'] })), 422, 'parent_unknown'],
-  ['a value above what goes inline', JSON.stringify(good({ jobs: [{ args: { text: 'x'.repeat(1_000_001) } }] })), 400, 'invalid_input'],
-  ['a body above the limit', JSON.stringify(good({ jobs: Array.from({ length: 20 }, () => ({ args: { text: 'x'.repeat(900_000) } })) })), 413, 'body_too_large'],
+  [
+    'a value above what goes inline',
+    JSON.stringify(good({ jobs: [{ args: { text: 'x'.repeat(1_000_001) } }] })),
+    400,
+    'invalid_input',
+  ],
+  [
+    'a body above the limit',
+    JSON.stringify(good({ jobs: Array.from({ length: 20 }, () => ({ args: { text: 'x'.repeat(900_000) } })) })),
+    413,
+    'body_too_large',
+  ],
 ])('%s is refused with its code and remedy, and nothing is written', async (_, body, status, code) => {
   const before = await counts()
   const answer = await raw(body)
   expect([answer.status, answer.problem.code]).toEqual([status, code])
   expect(answer.type).toMatch('application/problem+json')
-  expect(answer.problem).toMatchObject({ type: `urn:culm:fault:${code}`, title: expect.any(String), detail: expect.any(String), help: expect.stringMatching(/.{10}/) })
+  expect(answer.problem).toMatchObject({
+    type: `urn:culm:fault:${code}`,
+    title: expect.any(String),
+    detail: expect.any(String),
+    help: expect.stringMatching(/.{10}/),
+  })
   expect(await counts()).toEqual(before)
 })
 
 test('the detail names the field', async () => {
   expect((await raw(JSON.stringify(good({ memoryMB: 5 })))).problem.detail).toBe('body.memoryMB: no such field')
-  expect((await raw(JSON.stringify(good({ jobs: [{ args }, { args, arg: 1 }] })))).problem.detail).toBe('body.jobs.1.arg: no such field')
+  expect((await raw(JSON.stringify(good({ jobs: [{ args }, { args, arg: 1 }] })))).problem.detail).toBe(
+    'body.jobs.1.arg: no such field',
+  )
 })
 
 test('an argument of 2 GB is refused before it is sent', async () => {
-  await expect(user.call('createBlob', { body: { hash: '0'.repeat(64), bytes: 2_000_000_000 } })).rejects.toMatchObject({ code: 'blob_too_large' })
+  await expect(user.call('createBlob', { body: { hash: '0'.repeat(64), bytes: 2_000_000_000 } })).rejects.toMatchObject(
+    { code: 'blob_too_large' },
+  )
 })
 
 test('values carry NUL, surrogates and anything else that is escaped in their text', async () => {
@@ -89,7 +156,9 @@ test.each([
 
 test('a pilot’s token opens nothing of a user, and a user’s nothing of a pilot', async () => {
   expect((await raw(JSON.stringify(good()), { token: server.pilotToken })).problem.code).toBe('forbidden')
-  await expect(user.call('registerPilot', { body: { name: 'x', queue: 'local', slots: 1, host: 'h', version: '1' } })).rejects.toMatchObject({ code: 'forbidden' })
+  await expect(
+    user.call('registerPilot', { body: { name: 'x', queue: 'local', slots: 1, host: 'h', version: '1' } }),
+  ).rejects.toMatchObject({ code: 'forbidden' })
 })
 
 test('someone else of the experiment may look at a task but not cancel it; someone of another experiment does not even see it', async () => {
@@ -98,8 +167,18 @@ test('someone else of the experiment may look at a task but not cancel it; someo
   expect((await colleague.call('getTask', { params: { id: taskId } })).id).toBe(taskId)
   await expect(colleague.call('cancelTask', { params: { id: taskId } })).rejects.toMatchObject({ code: 'forbidden' })
   await expect(colleague.call('submitTask', { body: good() as never })).rejects.toMatchObject({ code: 'forbidden' })
-  await expect(colleague.call('submitTask', { body: { ...good(), workflowId: (await colleague.call('createWorkflow', { body: { name: 'own', kind: 'tasks' } })).workflowId, after: [taskId] } as never })).rejects.toMatchObject({ code: 'parent_unknown' })
-  const other = await server.engine.db.row<{ id: number }>(sql`insert into experiment (name) values ('another') returning id`)
+  await expect(
+    colleague.call('submitTask', {
+      body: {
+        ...good(),
+        workflowId: (await colleague.call('createWorkflow', { body: { name: 'own', kind: 'tasks' } })).workflowId,
+        after: [taskId],
+      } as never,
+    }),
+  ).rejects.toMatchObject({ code: 'parent_unknown' })
+  const other = await server.engine.db.row<{ id: number }>(
+    sql`insert into experiment (name) values ('another') returning id`,
+  )
   await server.engine.db.run(sql`insert into team (experiment_id, name) values (${other!.id}, 'users')`)
   const stranger = await server.person('eve', other!.id)
   for (const route of ['getTask', 'cancelTask', 'listOutcomes', 'explainTask'] as const)
@@ -122,16 +201,36 @@ test.each([
 test('bytes that are not what their hash says are not stored', async () => {
   const { url } = await user.call('createBlob', { body: { hash: '1'.repeat(64), bytes: 5 } })
   await expect(user.put(url!, Buffer.from('hello'))).rejects.toMatchObject({ code: 'blob_mismatch' })
-  await expect(user.put(url!.replace('n=5', 'n=6'), Buffer.from('hello!'))).rejects.toMatchObject({ code: 'signature_invalid' })
-  await expect(user.call('getBlob', { params: { hash: '1'.repeat(64) } })).rejects.toMatchObject({ code: 'blob_unknown' })
+  await expect(user.put(url!.replace('n=5', 'n=6'), Buffer.from('hello!'))).rejects.toMatchObject({
+    code: 'signature_invalid',
+  })
+  await expect(user.call('getBlob', { params: { hash: '1'.repeat(64) } })).rejects.toMatchObject({
+    code: 'blob_unknown',
+  })
 })
 
 test('one bad report does not spoil its neighbours', async () => {
   const { taskId } = await user.call('submitTask', { body: good({ jobs: [{ args }, { args }, { args }] }) as never })
-  const { pilotId, epoch } = await server.pilot.call('registerPilot', { body: { name: 'reporter', queue: 'local', slots: 100, host: 'h', version: '1' } })
-  const { jobs } = await server.pilot.call('claim', { params: { id: pilotId }, body: { epoch, claimSeq: 1, cores: 100, jobs: 100, waitSeconds: 5 } })
+  const { pilotId, epoch } = await server.pilot.call('registerPilot', {
+    body: { name: 'reporter', queue: 'local', slots: 100, host: 'h', version: '1' },
+  })
+  const { jobs } = await server.pilot.call('claim', {
+    params: { id: pilotId },
+    body: { epoch, claimSeq: 1, cores: 100, jobs: 100, waitSeconds: 5 },
+  })
   const mine = jobs.filter((job) => job.taskId === taskId)
-  const finish = (job: (typeof jobs)[number], attempt = 1) => ({ jobId: job.jobId, attempt, what: 'finished' as const, value: { text: '1' } })
-  const { answers } = await server.pilot.call('report', { params: { id: pilotId }, body: { epoch, reports: [finish(mine[0]!), finish(mine[1]!, 9), { ...finish(mine[2]!), jobId: 'j987654321' }, finish(mine[2]!)] } })
+  const finish = (job: (typeof jobs)[number], attempt = 1) => ({
+    jobId: job.jobId,
+    attempt,
+    what: 'finished' as const,
+    value: { text: '1' },
+  })
+  const { answers } = await server.pilot.call('report', {
+    params: { id: pilotId },
+    body: {
+      epoch,
+      reports: [finish(mine[0]!), finish(mine[1]!, 9), { ...finish(mine[2]!), jobId: 'j987654321' }, finish(mine[2]!)],
+    },
+  })
   expect(answers.map((a) => a.answer)).toEqual(['moved', 'stale', 'unknown', 'moved'])
 })

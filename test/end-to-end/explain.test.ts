@@ -16,14 +16,29 @@ beforeAll(async () => {
 })
 
 const submit = (n: number, more: object = {}) =>
-  user.call('submitTask', { body: { workflowId, name: 'why', payload: { kind: 'command', command: ['true'] }, jobs: Array.from({ length: n }, () => ({ args: { text: '{}' } })), ...more } })
+  user.call('submitTask', {
+    body: {
+      workflowId,
+      name: 'why',
+      payload: { kind: 'command', command: ['true'] },
+      jobs: Array.from({ length: n }, () => ({ args: { text: '{}' } })),
+      ...more,
+    },
+  })
 
 const register = async (name: string, slots: number) => {
-  const { pilotId, epoch } = await server.pilot.call('registerPilot', { body: { name, queue: 'local', slots, host: 'here', version: '1' } })
+  const { pilotId, epoch } = await server.pilot.call('registerPilot', {
+    body: { name, queue: 'local', slots, host: 'here', version: '1' },
+  })
   let claimSeq = 0
   return {
-    claim: (cores = slots) => server.pilot.call('claim', { params: { id: pilotId }, body: { epoch, claimSeq: ++claimSeq, cores, jobs: cores, waitSeconds: 5 } }),
-    report: (...reports: Report[]) => server.pilot.call('report', { params: { id: pilotId }, body: { epoch, reports } }),
+    claim: (cores = slots) =>
+      server.pilot.call('claim', {
+        params: { id: pilotId },
+        body: { epoch, claimSeq: ++claimSeq, cores, jobs: cores, waitSeconds: 5 },
+      }),
+    report: (...reports: Report[]) =>
+      server.pilot.call('report', { params: { id: pilotId }, body: { epoch, reports } }),
     leave: () => server.pilot.call('leavePilot', { params: { id: pilotId }, body: { epoch } }),
   }
 }
@@ -43,15 +58,40 @@ test('slots busy, larger than any pilot, waits for others, back-off until a time
   const [running, waiting, large] = [await submit(1), await submit(1), await submit(1, { cores: 64 })]
   const { jobs } = await pilot.claim()
   expect(jobs[0]?.taskId).toBe(running.taskId)
-  expect(await why(waiting.firstJobId!)).toMatchObject({ cause: 'slots_busy', evidence: expect.arrayContaining(['local: 1 running, 1 slots on 1 pilots']) })
+  expect(await why(waiting.firstJobId!)).toMatchObject({
+    cause: 'slots_busy',
+    evidence: expect.arrayContaining(['local: 1 running, 1 slots on 1 pilots']),
+  })
   expect((await why(large.firstJobId!)).cause).toBe('does_not_fit')
   const child = await submit(1, { after: [running.taskId, waiting.taskId] })
-  expect(await why(child.firstJobId!)).toMatchObject({ cause: 'waits_for_inputs', evidence: expect.arrayContaining([expect.stringContaining(running.taskId)]) })
-  await pilot.report({ jobId: jobs[0]!.jobId, attempt: 1, what: 'failed', cause: 'site', error: { type: 'NoDisk', message: 'no space' } })
-  expect(await why(running.firstJobId!)).toMatchObject({ cause: 'back_off', sentence: expect.stringMatching(/runs again at 20/) })
+  expect(await why(child.firstJobId!)).toMatchObject({
+    cause: 'waits_for_inputs',
+    evidence: expect.arrayContaining([expect.stringContaining(running.taskId)]),
+  })
+  await pilot.report({
+    jobId: jobs[0]!.jobId,
+    attempt: 1,
+    what: 'failed',
+    cause: 'site',
+    error: { type: 'NoDisk', message: 'no space' },
+  })
+  expect(await why(running.firstJobId!)).toMatchObject({
+    cause: 'back_off',
+    sentence: expect.stringMatching(/runs again at 20/),
+  })
   const next = await pilot.claim()
-  await pilot.report({ jobId: next.jobs[0]!.jobId, attempt: next.jobs[0]!.attempt, what: 'failed', cause: 'user', exitCode: 3, error: { type: 'ExitCode', message: 'exit code 3' } })
-  expect(await why(next.jobs[0]!.jobId)).toMatchObject({ cause: 'user_error', evidence: expect.arrayContaining(['exit code 3']) })
+  await pilot.report({
+    jobId: next.jobs[0]!.jobId,
+    attempt: next.jobs[0]!.attempt,
+    what: 'failed',
+    cause: 'user',
+    exitCode: 3,
+    error: { type: 'ExitCode', message: 'exit code 3' },
+  })
+  expect(await why(next.jobs[0]!.jobId)).toMatchObject({
+    cause: 'user_error',
+    evidence: expect.arrayContaining(['exit code 3']),
+  })
   await user.call('cancelTask', { params: { id: large.taskId } })
   await pilot.leave()
 })
@@ -60,8 +100,19 @@ test('over a limit', async () => {
   const pilot = await register('limited', 1)
   const { firstJobId } = await submit(1, { memoryMb: 100, priority: 8000 })
   const { jobs } = await pilot.claim()
-  await pilot.report({ jobId: jobs[0]!.jobId, attempt: 1, what: 'failed', cause: 'memory', signal: 'SIGKILL', usage: { maxRssMb: 180.4 }, error: { type: 'MemoryLimit', message: 'over' } })
-  expect(await why(firstJobId!)).toMatchObject({ cause: 'over_memory', remedy: 'ask for more memory: its peak was 181 MB' })
+  await pilot.report({
+    jobId: jobs[0]!.jobId,
+    attempt: 1,
+    what: 'failed',
+    cause: 'memory',
+    signal: 'SIGKILL',
+    usage: { maxRssMb: 180.4 },
+    error: { type: 'MemoryLimit', message: 'over' },
+  })
+  expect(await why(firstJobId!)).toMatchObject({
+    cause: 'over_memory',
+    remedy: 'ask for more memory: its peak was 181 MB',
+  })
   await pilot.leave()
 })
 
@@ -75,5 +126,7 @@ test('a pilot that falls silent is suspect, then its job is lost and, when no at
     return said.cause === 'lost' && said
   }, 'the job is lost')
   expect(said).toMatchObject({ state: 'failed', remedy: expect.stringContaining('culm') })
-  expect((await pilot.report({ jobId: firstJobId!, attempt: 1, what: 'finished', value: { text: '1' } })).answers[0]?.answer).toBe('stale')
+  expect(
+    (await pilot.report({ jobId: firstJobId!, attempt: 1, what: 'finished', value: { text: '1' } })).answers[0]?.answer,
+  ).toBe('stale')
 })

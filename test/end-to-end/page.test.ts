@@ -17,8 +17,21 @@ let complaints: string[]
 
 const startBrowser = async () => {
   const profile = await mkdtemp(path.join(tmpdir(), 'culm-chromium-'))
-  const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync']
-  browser = await chromium.launchPersistentContext(profile, { executablePath, headless: true, args: flags, viewport: { width: 1200, height: 900 } })
+  const flags = [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-quic',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+  ]
+  browser = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    headless: true,
+    args: flags,
+    viewport: { width: 1200, height: 900 },
+  })
   browser.setDefaultTimeout(15_000)
   afterAll(async () => {
     await browser.close()
@@ -58,9 +71,26 @@ const newWorkflow = async (name: string) => {
   return workflowId
 }
 /** Nothing of a test waits for the pilot of the next one. */
-const cancelRest = () => Promise.all(made.splice(0).map((id) => server.user.call('cancelWorkflow', { params: { id }, body: {} }).catch((error) => expect(error.code).toBe('not_cancellable'))))
+const cancelRest = () =>
+  Promise.all(
+    made
+      .splice(0)
+      .map((id) =>
+        server.user
+          .call('cancelWorkflow', { params: { id }, body: {} })
+          .catch((error) => expect(error.code).toBe('not_cancellable')),
+      ),
+  )
 const submit = (workflowId: `w${number}`, n: number, more: object = {}) =>
-  server.user.call('submitTask', { body: { workflowId, name: 'a task', payload: command, jobs: Array.from({ length: n }, (_, i) => ({ args: text({ a: [i] }) })), ...more } })
+  server.user.call('submitTask', {
+    body: {
+      workflowId,
+      name: 'a task',
+      payload: command,
+      jobs: Array.from({ length: n }, (_, i) => ({ args: text({ a: [i] }) })),
+      ...more,
+    },
+  })
 
 let pilots = 0
 /** A pilot that is none: it claims by the API, and reports what the test says. */
@@ -73,14 +103,19 @@ const withPilot = async (act: (pilot: Awaited<ReturnType<typeof newPilot>>) => P
   }
 }
 const newPilot = async () => {
-  const { pilotId, epoch } = await server.pilot.call('registerPilot', { body: { name: `pilot-${++pilots}`, queue: 'local', slots: 100, host: 'node7', version: '1' } })
+  const { pilotId, epoch } = await server.pilot.call('registerPilot', {
+    body: { name: `pilot-${++pilots}`, queue: 'local', slots: 100, host: 'node7', version: '1' },
+  })
   let claimSeq = 0
   const params = { id: pilotId }
   return {
     take: async (taskId: string, n: number) => {
       const taken: ClaimReply['jobs'] = []
       while (taken.length < n) {
-        const { jobs } = await server.pilot.call('claim', { params, body: { epoch, claimSeq: ++claimSeq, cores: 100, jobs: n - taken.length, waitSeconds: 10 } })
+        const { jobs } = await server.pilot.call('claim', {
+          params,
+          body: { epoch, claimSeq: ++claimSeq, cores: 100, jobs: n - taken.length, waitSeconds: 10 },
+        })
         expect(jobs.every((job) => job.taskId === taskId)).toBe(true)
         taken.push(...jobs)
       }
@@ -88,249 +123,308 @@ const newPilot = async () => {
     },
     report: (...reports: Report[]) => server.pilot.call('report', { params, body: { epoch, reports } }),
     print: ({ jobId, attempt }: { jobId: `j${number}`; attempt: number }, offset: number, words: string) =>
-      server.pilot.call('sendLogs', { params, body: { epoch, chunks: [{ jobId, attempt, stream: 'stdout', offset, text: words }] } }),
+      server.pilot.call('sendLogs', {
+        params,
+        body: { epoch, chunks: [{ jobId, attempt, stream: 'stdout', offset, text: words }] },
+      }),
     leave: () => server.pilot.call('leavePilot', { params, body: { epoch } }),
   }
 }
 type Held = { jobId: `j${number}`; attempt: number }
-const finished = ({ jobId, attempt }: Held, value: unknown): Report => ({ jobId, attempt, what: 'finished', value: text(value) })
-const failed = ({ jobId, attempt }: Held, error: Report['error']): Report => ({ jobId, attempt, what: 'failed', cause: 'user', exitCode: 1, error })
-
-describe.skipIf(isMissing)(`the page in a real browser${isMissing ? ` (skipped: there is no ${executablePath}; apt-get install chromium)` : ''}`, () => {
-  beforeAll(async () => {
-    server = await startTestServer()
-    await startBrowser()
-  })
-  beforeEach(() => {
-    complaints = []
-  })
-  afterEach(async () => {
-    await cancelRest()
-    for (const page of browser.pages().slice(1)) await page.close()
-    expect(complaints).toEqual([])
-  })
-
-  test('without a token it says where its link comes from, and asks the server for nothing', async () => {
-    const page = await newPage()
-    const asked: string[] = []
-    page.on('request', (request: Request) => asked.push(new URL(request.url()).pathname))
-    await page.goto(server.url)
-    await shows(page, 'culm open')
-    expect(asked).toEqual(['/'])
-  })
-
-  test('the link signs in: the token leaves the address, stays with the tab over a reload, and is kept nowhere else', async () => {
-    const page = await signedIn()
-    await page.getByRole('heading', { name: 'Workflows' }).waitFor()
-    expect(page.url()).toBe(`${server.url}/#/`)
-    await page.reload()
-    await page.getByRole('heading', { name: 'Workflows' }).waitFor()
-    expect(await page.evaluate('JSON.stringify(localStorage) + document.cookie')).toBe('{}')
-    expect(await page.evaluate('document.documentElement.outerHTML')).not.toContain(server.userToken)
-  })
-
-  test('a token that the server does not know leads to the same advice, and is forgotten', async () => {
-    const page = await newPage()
-    await page.goto(`${server.url}/#token=unknown`)
-    await shows(page, 'culm open')
-    expect(await page.evaluate('sessionStorage.length')).toBe(0)
-    complaints = complaints.filter((words) => !words.includes('401'))
-  })
-
-  test('a tab opened from a link in another gets the token from it', async () => {
-    const workflowId = await newWorkflow('seen from two tabs')
-    const first = await signedIn()
-    await shows(first, 'seen from two tabs')
-    const second = await newPage()
-    await second.goto(`${server.url}/#/${workflowId}`)
-    await second.getByRole('heading', { name: 'seen from two tabs' }).waitFor()
-  })
-
-  test('a server on which nothing has run teaches the first command', async () => {
-    const page = await newPage()
-    await page.route('**/v1/workflows?*', (route) => route.fulfill({ json: { items: [], next: null } }))
-    await page.goto(`${server.url}/#token=${server.userToken}`)
-    await shows(page, 'culm submit -- echo hello')
-  })
-
-  test('a workflow is listed with its numbers, and its bars move under the same nodes while a pilot finishes its jobs', async () => {
-    const workflowId = await newWorkflow('a search for the best')
-    const { taskId } = await submit(workflowId, 8, { name: 'try' })
-    await withPilot(async (pilot) => {
-      const jobs = await pilot.take(taskId, 8)
-      const page = await signedIn()
-      const line = page.locator('main li', { hasText: 'a search for the best' })
-      await line.getByText('0/8').waitFor()
-      await line.getByRole('link').click()
-      await page.locator('main li', { hasText: 'try' }).getByText('0/8').waitFor()
-      await holdAnswers(page)
-      await page.evaluate("document.querySelector('.tasks > li').mark = 1; getSelection().selectAllChildren(document.querySelector('h1'))")
-
-      await pilot.report(finished(jobs[0]!, { loss: 0.5 }), finished(jobs[1]!, { loss: 0.25 }), finished(jobs[2]!, { loss: 0.75 }))
-      await page.locator('.tasks > li').getByText('3/8').waitFor()
-      await page.locator('.tasks > li').getByText('best loss 0.25').waitFor()
-      await page.getByRole('img', { name: '3 finished, 5 ' }).first().waitFor()
-      await shows(page, 'Best loss so far')
-
-      await pilot.report(failed(jobs[3]!, { type: 'FitError', message: 'no minimum' }), ...jobs.slice(4).map((job) => finished(job, { loss: 1 })))
-      await page.locator('.tasks > li').getByText('FitError: no minimum').waitFor()
-      await page.locator('.tasks > li').getByText('finished', { exact: true }).waitFor()
-      expect(await page.evaluate("[document.querySelector('.tasks > li').mark, String(getSelection())]")).toEqual([1, 'a search for the best'])
-    })
-  })
-
-  test('a stream that ends is opened again where it broke off', async () => {
-    const workflowId = await newWorkflow('broken off')
-    const { taskId } = await submit(workflowId, 1)
-    await withPilot(async (pilot) => {
-      const [job] = await pilot.take(taskId, 1)
-      const page = await signedIn()
-      const resumedAt: (string | undefined)[] = []
-      await page.route('**/stream?*', (route) => {
-        resumedAt.push(route.request().headers()['last-event-id'])
-        if (resumedAt.length > 1) return route.continue()
-        return route.fulfill({ contentType: 'text/event-stream', body: 'id: 0-0\nevent: ping\ndata: {}\n\n' })
-      })
-      await page.evaluate(`location.hash = '#/${workflowId}'`)
-      await page.locator('.tasks > li').getByText('0/1').waitFor()
-      await eventually(async () => resumedAt.length === 2, 'it was opened again')
-      expect(resumedAt).toEqual([undefined, '0-0'])
-      await holdAnswers(page)
-      await pilot.report(finished(job!, 'told by the second stream'))
-      await page.locator('.tasks > li').getByText('told by the second stream').waitFor()
-    })
-  })
-
-  test('while the server does not answer the page says so, and afterwards shows what happened meanwhile', async () => {
-    const workflowId = await newWorkflow('cut off')
-    const { taskId } = await submit(workflowId, 2)
-    await withPilot(async (pilot) => {
-      const jobs = await pilot.take(taskId, 2)
-      const page = await signedIn(`/${workflowId}`)
-      await page.locator('.tasks > li').getByText('0/2').waitFor()
-      await browser.setOffline(true)
-      await page.getByText('no answer, trying again').waitFor()
-      await pilot.report(finished(jobs[0]!, 'while away'))
-      await browser.setOffline(false)
-      await page.locator('.tasks > li').getByText('1/2').waitFor()
-      await pilot.report(finished(jobs[1]!, 'when back'))
-      await page.locator('.tasks > li').getByText('2/2').waitFor()
-      complaints = complaints.filter((words) => !words.includes('ERR_INTERNET_DISCONNECTED'))
-    })
-  })
-
-  test('what a job prints comes as it is printed; when it fails, its traceback and the cause are there', async () => {
-    const { taskId } = await submit(await newWorkflow('prints and fails'), 1)
-    await withPilot(async (pilot) => {
-      const [job] = await pilot.take(taskId, 1)
-      await pilot.print(job!, 0, 'reading run 1\n')
-      const page = await signedIn(`/${job!.jobId}`)
-      const log = page.getByLabel('Log', { exact: true })
-      await log.getByText('reading run 1').waitFor()
-      await pilot.print(job!, 14, 'reading run 2\n')
-      await log.getByText('reading run 2').waitFor()
-      await pilot.report(failed(job!, { type: 'ValueError', message: 'empty run', stack: 'Traceback\n  File "fit.py", line 7\nValueError: empty run' }))
-      await shows(page, 'its own code failed')
-      await shows(page, 'File "fit.py", line 7')
-      await page.getByRole('cell', { name: 'exit code 1' }).waitFor()
-      expect(await log.textContent()).toBe('reading run 1\nreading run 2\n')
-    })
-  })
-
-  test('why a job waits is told, with links to what it waits for', async () => {
-    const workflowId = await newWorkflow('one after the other')
-    const first = await submit(workflowId, 1)
-    const second = await submit(workflowId, 1, { name: 'second', after: [first.taskId] })
-    const page = await signedIn(`/${second.taskId}`)
-    await shows(page, 'waits_for_inputs')
-    await page.locator('.why').getByRole('link', { name: second.firstJobId! }).click()
-    await shows(page, 'it waits for 1 other to finish')
-  })
-
-  test('markup in names, values, errors and logs is text, and nothing of it runs', async () => {
-    const evil = '<img src=x onerror=window.ran=1><script>window.ran=1</script>'
-    const workflowId = await newWorkflow(evil)
-    const { taskId } = await submit(workflowId, 2, { name: evil, payload: { kind: 'command', command: ['echo', evil] } })
-    let [good, bad]: Held[] = []
-    await withPilot(async (pilot) => {
-      ;[good, bad] = await pilot.take(taskId, 2)
-      await pilot.print(bad!, 0, evil)
-      await pilot.report(finished(good!, evil), failed(bad!, { type: evil, message: evil, stack: evil }))
-    })
-    const page = await signedIn()
-    await shows(page, evil)
-    for (const [id, times] of [[workflowId, 3], [taskId, 3], [good!.jobId, 2], [bad!.jobId, 4]] as const) {
-      await page.evaluate(`location.hash = '#/${id}'`)
-      await page.locator('h1', { hasText: evil }).waitFor()
-      await eventually(async () => (await page.locator('main').innerText()).split(evil).length > times, `${id} shows it ${times} times`)
-    }
-    expect(await page.evaluate("[window.ran, document.querySelectorAll('main img, main script').length]")).toEqual([undefined, 0])
-  })
-
-  test('the jobs of a task come in pages, and by state', async () => {
-    const { taskId } = await submit(await newWorkflow('many'), 60)
-    await withPilot(async (pilot) => {
-      const jobs = await pilot.take(taskId, 60)
-      await pilot.report(...jobs.map((job) => (job.index === 55 ? failed(job, { type: 'Late', message: 'too late' }) : finished(job, job.index))))
-    })
-    const page = await signedIn(`/${taskId}`)
-    const rows = page.locator('tbody tr')
-    await page.getByRole('button', { name: 'Later' }).click()
-    await rows.getByText('Late: too late').waitFor()
-    expect(await rows.count()).toBe(10)
-    await page.getByRole('button', { name: 'Earlier' }).click()
-    await page.getByLabel('State').selectOption('failed')
-    await eventually(async () => (await rows.count()) === 1, 'one job has failed')
-    expect(await rows.first().locator('td').first().textContent()).toBe('55')
-  })
-
-  test('cancelling asks first', async () => {
-    const workflowId = await newWorkflow('to be cancelled')
-    await submit(workflowId, 3)
-    const page = await signedIn(`/${workflowId}`)
-    await page.getByRole('button', { name: 'Cancel', exact: true }).click()
-    await page.getByRole('button', { name: 'Keep it' }).click()
-    expect((await server.user.call('getWorkflow', { params: { id: workflowId } })).state).not.toBe('cancelled')
-    await page.getByRole('button', { name: 'Cancel', exact: true }).click()
-    await page.getByRole('button', { name: 'Cancel the workflow' }).click()
-    await page.locator('.title').getByText('cancelled', { exact: true }).waitFor()
-    expect((await server.user.call('getWorkflow', { params: { id: workflowId } })).state).toBe('cancelled')
-  })
-
-  test('what does not exist is said, with a way on', async () => {
-    const page = await signedIn('/w999999')
-    await shows(page, 'No such workflow')
-    await page.getByRole('link', { name: 'All workflows' }).click()
-    await page.getByRole('heading', { name: 'Workflows' }).waitFor()
-    complaints = complaints.filter((words) => !words.includes('404'))
-  })
-
-  test('a hidden tab asks for nothing, and catches up when it is shown', async () => {
-    const page = await newPage()
-    await page.clock.install()
-    await page.goto(`${server.url}/#token=${server.userToken}`)
-    await page.getByRole('heading', { name: 'Workflows' }).waitFor()
-    const setHidden = (isHidden: boolean) => page.evaluate(`Object.defineProperty(document, 'hidden', { value: ${isHidden}, configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`)
-    await setHidden(true)
-    let asked = 0
-    page.on('request', () => asked++)
-    await page.clock.runFor(30_000)
-    expect(asked).toBe(0)
-    await newWorkflow('made while nobody looked')
-    await setHidden(false)
-    await page.clock.runFor(1000)
-    await shows(page, 'made while nobody looked')
-  })
-
-  test('on a phone nothing is wider than the screen', async () => {
-    const workflowId = await newWorkflow('a name that is rather long for the width of a telephone, and goes on for a while')
-    const { taskId, firstJobId } = await submit(workflowId, 2)
-    const page = await signedIn()
-    await page.setViewportSize({ width: 360, height: 740 })
-    for (const place of ['', workflowId, taskId, firstJobId]) {
-      await page.evaluate(`location.hash = '#/${place}'`)
-      await page.locator('h1').waitFor()
-      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)
-    }
-  })
+const finished = ({ jobId, attempt }: Held, value: unknown): Report => ({
+  jobId,
+  attempt,
+  what: 'finished',
+  value: text(value),
 })
+const failed = ({ jobId, attempt }: Held, error: Report['error']): Report => ({
+  jobId,
+  attempt,
+  what: 'failed',
+  cause: 'user',
+  exitCode: 1,
+  error,
+})
+
+describe.skipIf(isMissing)(
+  `the page in a real browser${isMissing ? ` (skipped: there is no ${executablePath}; apt-get install chromium)` : ''}`,
+  () => {
+    beforeAll(async () => {
+      server = await startTestServer()
+      await startBrowser()
+    })
+    beforeEach(() => {
+      complaints = []
+    })
+    afterEach(async () => {
+      await cancelRest()
+      for (const page of browser.pages().slice(1)) await page.close()
+      expect(complaints).toEqual([])
+    })
+
+    test('without a token it says where its link comes from, and asks the server for nothing', async () => {
+      const page = await newPage()
+      const asked: string[] = []
+      page.on('request', (request: Request) => asked.push(new URL(request.url()).pathname))
+      await page.goto(server.url)
+      await shows(page, 'culm open')
+      expect(asked).toEqual(['/'])
+    })
+
+    test('the link signs in: the token leaves the address, stays with the tab over a reload, and is kept nowhere else', async () => {
+      const page = await signedIn()
+      await page.getByRole('heading', { name: 'Workflows' }).waitFor()
+      expect(page.url()).toBe(`${server.url}/#/`)
+      await page.reload()
+      await page.getByRole('heading', { name: 'Workflows' }).waitFor()
+      expect(await page.evaluate('JSON.stringify(localStorage) + document.cookie')).toBe('{}')
+      expect(await page.evaluate('document.documentElement.outerHTML')).not.toContain(server.userToken)
+    })
+
+    test('a token that the server does not know leads to the same advice, and is forgotten', async () => {
+      const page = await newPage()
+      await page.goto(`${server.url}/#token=unknown`)
+      await shows(page, 'culm open')
+      expect(await page.evaluate('sessionStorage.length')).toBe(0)
+      complaints = complaints.filter((words) => !words.includes('401'))
+    })
+
+    test('a tab opened from a link in another gets the token from it', async () => {
+      const workflowId = await newWorkflow('seen from two tabs')
+      const first = await signedIn()
+      await shows(first, 'seen from two tabs')
+      const second = await newPage()
+      await second.goto(`${server.url}/#/${workflowId}`)
+      await second.getByRole('heading', { name: 'seen from two tabs' }).waitFor()
+    })
+
+    test('a server on which nothing has run teaches the first command', async () => {
+      const page = await newPage()
+      await page.route('**/v1/workflows?*', (route) => route.fulfill({ json: { items: [], next: null } }))
+      await page.goto(`${server.url}/#token=${server.userToken}`)
+      await shows(page, 'culm submit -- echo hello')
+    })
+
+    test('a workflow is listed with its numbers, and its bars move under the same nodes while a pilot finishes its jobs', async () => {
+      const workflowId = await newWorkflow('a search for the best')
+      const { taskId } = await submit(workflowId, 8, { name: 'try' })
+      await withPilot(async (pilot) => {
+        const jobs = await pilot.take(taskId, 8)
+        const page = await signedIn()
+        const line = page.locator('main li', { hasText: 'a search for the best' })
+        await line.getByText('0/8').waitFor()
+        await line.getByRole('link').click()
+        await page.locator('main li', { hasText: 'try' }).getByText('0/8').waitFor()
+        await holdAnswers(page)
+        await page.evaluate(
+          "document.querySelector('.tasks > li').mark = 1; getSelection().selectAllChildren(document.querySelector('h1'))",
+        )
+
+        await pilot.report(
+          finished(jobs[0]!, { loss: 0.5 }),
+          finished(jobs[1]!, { loss: 0.25 }),
+          finished(jobs[2]!, { loss: 0.75 }),
+        )
+        await page.locator('.tasks > li').getByText('3/8').waitFor()
+        await page.locator('.tasks > li').getByText('best loss 0.25').waitFor()
+        await page.getByRole('img', { name: '3 finished, 5 ' }).first().waitFor()
+        await shows(page, 'Best loss so far')
+
+        await pilot.report(
+          failed(jobs[3]!, { type: 'FitError', message: 'no minimum' }),
+          ...jobs.slice(4).map((job) => finished(job, { loss: 1 })),
+        )
+        await page.locator('.tasks > li').getByText('FitError: no minimum').waitFor()
+        await page.locator('.tasks > li').getByText('finished', { exact: true }).waitFor()
+        expect(await page.evaluate("[document.querySelector('.tasks > li').mark, String(getSelection())]")).toEqual([
+          1,
+          'a search for the best',
+        ])
+      })
+    })
+
+    test('a stream that ends is opened again where it broke off', async () => {
+      const workflowId = await newWorkflow('broken off')
+      const { taskId } = await submit(workflowId, 1)
+      await withPilot(async (pilot) => {
+        const [job] = await pilot.take(taskId, 1)
+        const page = await signedIn()
+        const resumedAt: (string | undefined)[] = []
+        await page.route('**/stream?*', (route) => {
+          resumedAt.push(route.request().headers()['last-event-id'])
+          if (resumedAt.length > 1) return route.continue()
+          return route.fulfill({ contentType: 'text/event-stream', body: 'id: 0-0\nevent: ping\ndata: {}\n\n' })
+        })
+        await page.evaluate(`location.hash = '#/${workflowId}'`)
+        await page.locator('.tasks > li').getByText('0/1').waitFor()
+        await eventually(async () => resumedAt.length === 2, 'it was opened again')
+        expect(resumedAt).toEqual([undefined, '0-0'])
+        await holdAnswers(page)
+        await pilot.report(finished(job!, 'told by the second stream'))
+        await page.locator('.tasks > li').getByText('told by the second stream').waitFor()
+      })
+    })
+
+    test('while the server does not answer the page says so, and afterwards shows what happened meanwhile', async () => {
+      const workflowId = await newWorkflow('cut off')
+      const { taskId } = await submit(workflowId, 2)
+      await withPilot(async (pilot) => {
+        const jobs = await pilot.take(taskId, 2)
+        const page = await signedIn(`/${workflowId}`)
+        await page.locator('.tasks > li').getByText('0/2').waitFor()
+        await browser.setOffline(true)
+        await page.getByText('no answer, trying again').waitFor()
+        await pilot.report(finished(jobs[0]!, 'while away'))
+        await browser.setOffline(false)
+        await page.locator('.tasks > li').getByText('1/2').waitFor()
+        await pilot.report(finished(jobs[1]!, 'when back'))
+        await page.locator('.tasks > li').getByText('2/2').waitFor()
+        complaints = complaints.filter((words) => !words.includes('ERR_INTERNET_DISCONNECTED'))
+      })
+    })
+
+    test('what a job prints comes as it is printed; when it fails, its traceback and the cause are there', async () => {
+      const { taskId } = await submit(await newWorkflow('prints and fails'), 1)
+      await withPilot(async (pilot) => {
+        const [job] = await pilot.take(taskId, 1)
+        await pilot.print(job!, 0, 'reading run 1\n')
+        const page = await signedIn(`/${job!.jobId}`)
+        const log = page.getByLabel('Log', { exact: true })
+        await log.getByText('reading run 1').waitFor()
+        await pilot.print(job!, 14, 'reading run 2\n')
+        await log.getByText('reading run 2').waitFor()
+        await pilot.report(
+          failed(job!, {
+            type: 'ValueError',
+            message: 'empty run',
+            stack: 'Traceback\n  File "fit.py", line 7\nValueError: empty run',
+          }),
+        )
+        await shows(page, 'its own code failed')
+        await shows(page, 'File "fit.py", line 7')
+        await page.getByRole('cell', { name: 'exit code 1' }).waitFor()
+        expect(await log.textContent()).toBe('reading run 1\nreading run 2\n')
+      })
+    })
+
+    test('why a job waits is told, with links to what it waits for', async () => {
+      const workflowId = await newWorkflow('one after the other')
+      const first = await submit(workflowId, 1)
+      const second = await submit(workflowId, 1, { name: 'second', after: [first.taskId] })
+      const page = await signedIn(`/${second.taskId}`)
+      await shows(page, 'waits_for_inputs')
+      await page.locator('.why').getByRole('link', { name: second.firstJobId! }).click()
+      await shows(page, 'it waits for 1 other to finish')
+    })
+
+    test('markup in names, values, errors and logs is text, and nothing of it runs', async () => {
+      const evil = '<img src=x onerror=window.ran=1><script>window.ran=1</script>'
+      const workflowId = await newWorkflow(evil)
+      const { taskId } = await submit(workflowId, 2, {
+        name: evil,
+        payload: { kind: 'command', command: ['echo', evil] },
+      })
+      let [good, bad]: Held[] = []
+      await withPilot(async (pilot) => {
+        ;[good, bad] = await pilot.take(taskId, 2)
+        await pilot.print(bad!, 0, evil)
+        await pilot.report(finished(good!, evil), failed(bad!, { type: evil, message: evil, stack: evil }))
+      })
+      const page = await signedIn()
+      await shows(page, evil)
+      for (const [id, times] of [
+        [workflowId, 3],
+        [taskId, 3],
+        [good!.jobId, 2],
+        [bad!.jobId, 4],
+      ] as const) {
+        await page.evaluate(`location.hash = '#/${id}'`)
+        await page.locator('h1', { hasText: evil }).waitFor()
+        await eventually(
+          async () => (await page.locator('main').innerText()).split(evil).length > times,
+          `${id} shows it ${times} times`,
+        )
+      }
+      expect(await page.evaluate("[window.ran, document.querySelectorAll('main img, main script').length]")).toEqual([
+        undefined,
+        0,
+      ])
+    })
+
+    test('the jobs of a task come in pages, and by state', async () => {
+      const { taskId } = await submit(await newWorkflow('many'), 60)
+      await withPilot(async (pilot) => {
+        const jobs = await pilot.take(taskId, 60)
+        await pilot.report(
+          ...jobs.map((job) =>
+            job.index === 55 ? failed(job, { type: 'Late', message: 'too late' }) : finished(job, job.index),
+          ),
+        )
+      })
+      const page = await signedIn(`/${taskId}`)
+      const rows = page.locator('tbody tr')
+      await page.getByRole('button', { name: 'Later' }).click()
+      await rows.getByText('Late: too late').waitFor()
+      expect(await rows.count()).toBe(10)
+      await page.getByRole('button', { name: 'Earlier' }).click()
+      await page.getByLabel('State').selectOption('failed')
+      await eventually(async () => (await rows.count()) === 1, 'one job has failed')
+      expect(await rows.first().locator('td').first().textContent()).toBe('55')
+    })
+
+    test('cancelling asks first', async () => {
+      const workflowId = await newWorkflow('to be cancelled')
+      await submit(workflowId, 3)
+      const page = await signedIn(`/${workflowId}`)
+      await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+      await page.getByRole('button', { name: 'Keep it' }).click()
+      expect((await server.user.call('getWorkflow', { params: { id: workflowId } })).state).not.toBe('cancelled')
+      await page.getByRole('button', { name: 'Cancel', exact: true }).click()
+      await page.getByRole('button', { name: 'Cancel the workflow' }).click()
+      await page.locator('.title').getByText('cancelled', { exact: true }).waitFor()
+      expect((await server.user.call('getWorkflow', { params: { id: workflowId } })).state).toBe('cancelled')
+    })
+
+    test('what does not exist is said, with a way on', async () => {
+      const page = await signedIn('/w999999')
+      await shows(page, 'No such workflow')
+      await page.getByRole('link', { name: 'All workflows' }).click()
+      await page.getByRole('heading', { name: 'Workflows' }).waitFor()
+      complaints = complaints.filter((words) => !words.includes('404'))
+    })
+
+    test('a hidden tab asks for nothing, and catches up when it is shown', async () => {
+      const page = await newPage()
+      await page.clock.install()
+      await page.goto(`${server.url}/#token=${server.userToken}`)
+      await page.getByRole('heading', { name: 'Workflows' }).waitFor()
+      const setHidden = (isHidden: boolean) =>
+        page.evaluate(
+          `Object.defineProperty(document, 'hidden', { value: ${isHidden}, configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`,
+        )
+      await setHidden(true)
+      let asked = 0
+      page.on('request', () => asked++)
+      await page.clock.runFor(30_000)
+      expect(asked).toBe(0)
+      await newWorkflow('made while nobody looked')
+      await setHidden(false)
+      await page.clock.runFor(1000)
+      await shows(page, 'made while nobody looked')
+    })
+
+    test('on a phone nothing is wider than the screen', async () => {
+      const workflowId = await newWorkflow(
+        'a name that is rather long for the width of a telephone, and goes on for a while',
+      )
+      const { taskId, firstJobId } = await submit(workflowId, 2)
+      const page = await signedIn()
+      await page.setViewportSize({ width: 360, height: 740 })
+      for (const place of ['', workflowId, taskId, firstJobId]) {
+        await page.evaluate(`location.hash = '#/${place}'`)
+        await page.locator('h1').waitFor()
+        expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)
+      }
+    })
+  },
+)

@@ -3,17 +3,26 @@ import path from 'node:path'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { type Client, makeClient } from '../../src/contract/client.ts'
 import { freshDatabase } from '../support/database.ts'
-import { culm, freshFolder, readToken, type Running } from '../support/processes.ts'
+import { culm, freshFolder, type Running, readToken } from '../support/processes.ts'
 import { eventually } from '../support/server.ts'
 
 const submit = async (client: Client, command: string[], more: object = {}) => {
   const { workflowId } = await client.call('createWorkflow', { body: { name: command[0]!, kind: 'tasks' } })
-  const task = await client.call('submitTask', { body: { workflowId, name: command[0]!, payload: { kind: 'command', command }, jobs: [{ args: { text: '{}' } }], ...more } })
+  const task = await client.call('submitTask', {
+    body: {
+      workflowId,
+      name: command[0]!,
+      payload: { kind: 'command', command },
+      jobs: [{ args: { text: '{}' } }],
+      ...more,
+    },
+  })
   return { workflowId, taskId: task.taskId, jobId: task.firstJobId! }
 }
 
 const stateOf = async (client: Client, id: `j${number}`) => (await client.call('getJob', { params: { id } })).state
-const reaches = (client: Client, id: `j${number}`, state: string) => eventually(async () => (await stateOf(client, id)) === state, `${id} is ${state}`, 20_000)
+const reaches = (client: Client, id: `j${number}`, state: string) =>
+  eventually(async () => (await stateOf(client, id)) === state, `${id} is ${state}`, 20_000)
 
 describe('culm up', () => {
   let home: string
@@ -32,7 +41,10 @@ describe('culm up', () => {
       const { items } = await client.call('jobLog', { params: { id: jobId } })
       return items.length === 2 && items
     }, 'both streams are there')
-    expect(log.map((chunk) => [chunk.stream, chunk.text]).sort()).toEqual([['stderr', 'err\n'], ['stdout', 'out\n']])
+    expect(log.map((chunk) => [chunk.stream, chunk.text]).sort()).toEqual([
+      ['stderr', 'err\n'],
+      ['stdout', 'out\n'],
+    ])
 
     const second = culm(['up'], { CULM_HOME: home })
     await second.says('runs already')
@@ -80,7 +92,10 @@ describe('apart, on one database', () => {
     const { config } = await freshDatabase()
     const { user, password, host, database } = { ...config, ...inject('postgres'), database: config.database }
     const home = path.join(await freshFolder(), 'culm')
-    env = { CULM_HOME: home, DATABASE_URL: `postgres://${user}:${encodeURIComponent(password)}@localhost/${database}?host=${encodeURIComponent(host)}&port=${inject('postgres').port}` }
+    env = {
+      CULM_HOME: home,
+      DATABASE_URL: `postgres://${user}:${encodeURIComponent(password)}@localhost/${database}?host=${encodeURIComponent(host)}&port=${inject('postgres').port}`,
+    }
     server = await startServer(port)
     client = makeClient({ url: `http://127.0.0.1:${port}`, token: await readToken(home), retrySeconds: 20 })
     culm(['agents'], env)
@@ -104,7 +119,14 @@ describe('apart, on one database', () => {
     const elsewhere = makeClient({ url: `http://127.0.0.1:${port + 1}`, token: await readToken(env.CULM_HOME!) })
     const { workflowId } = await elsewhere.call('createWorkflow', { body: { name: 'two servers', kind: 'tasks' } })
     const stream = await elsewhere.open('streamWorkflow', { params: { id: workflowId }, query: { kinds: 'outcome' } })
-    await elsewhere.call('submitTask', { body: { workflowId, name: 'x', payload: { kind: 'command', command: ['true'] }, jobs: [{ args: { text: '{}' } }] } })
+    await elsewhere.call('submitTask', {
+      body: {
+        workflowId,
+        name: 'x',
+        payload: { kind: 'command', command: ['true'] },
+        jobs: [{ args: { text: '{}' } }],
+      },
+    })
     for await (const { kind, data } of stream) {
       if (kind !== 'outcome') continue
       expect(data).toMatchObject({ state: 'finished' })
@@ -118,7 +140,9 @@ describe('apart, on one database', () => {
     const pilot = culm(['pilot', '--slots', '1', '--folder', path.join(await freshFolder('pilot'), 'p')], env)
     await pilot.says('registered')
     const folder = await freshFolder('flag')
-    const held = await Promise.all([1, 2, 3].map((i) => submit(client, ['sh', '-c', `while [ ! -e ${folder}/${i} ]; do sleep 0.05; done`])))
+    const held = await Promise.all(
+      [1, 2, 3].map((i) => submit(client, ['sh', '-c', `while [ ! -e ${folder}/${i} ]; do sleep 0.05; done`])),
+    )
     for (const { jobId } of held) await reaches(client, jobId, 'running')
     const ended = pilot.kill('SIGTERM')
     await pilot.says('draining')
@@ -126,13 +150,21 @@ describe('apart, on one database', () => {
     for (const i of [1, 2, 3]) await writeFile(path.join(folder, String(i)), '')
     for (const { jobId } of [...held, late]) await reaches(client, jobId, 'finished')
     expect(await ended).toBe(0)
-    const ends = await Promise.all(held.map(async ({ jobId }) => (await client.call('getJob', { params: { id: jobId } })).attempts.map((a) => a.end)))
+    const ends = await Promise.all(
+      held.map(async ({ jobId }) =>
+        (await client.call('getJob', { params: { id: jobId } })).attempts.map((a) => a.end),
+      ),
+    )
     expect(ends).toEqual([['finished'], ['finished'], ['finished']])
   }, 60_000)
 
   test('limits of time and memory end the whole process group, and say so', async () => {
     const slow = await submit(client, ['sh', '-c', 'sleep 60 & sleep 60'], { wallSeconds: 1 })
-    const fat = await submit(client, ['sh', '-c', `${process.execPath} -e "const a=[];setInterval(()=>a.push(Buffer.alloc(2e7,1)),10)" & wait`], { memoryMb: 150 })
+    const fat = await submit(
+      client,
+      ['sh', '-c', `${process.execPath} -e "const a=[];setInterval(()=>a.push(Buffer.alloc(2e7,1)),10)" & wait`],
+      { memoryMb: 150 },
+    )
     await reaches(client, slow.jobId, 'failed')
     await reaches(client, fat.jobId, 'failed')
     expect((await client.call('explainJob', { params: { id: slow.jobId } })).cause).toBe('over_walltime')

@@ -31,7 +31,12 @@ export const freshFolder = async (name = 'home'): Promise<string> => {
 }
 
 /** An environment of nothing but what a shell needs, and `more`. */
-export const bareEnv = (more: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({ PATH: process.env.PATH, HOME: more.CULM_HOME ?? tmpdir(), LANG: 'C.UTF-8', ...more })
+export const bareEnv = (more: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
+  PATH: process.env.PATH,
+  HOME: more.CULM_HOME ?? tmpdir(),
+  LANG: 'C.UTF-8',
+  ...more,
+})
 
 export const run = (command: string, args: string[], env: NodeJS.ProcessEnv, cwd?: string): Running => {
   const child = spawn(command, args, { env: bareEnv(env), cwd, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -55,13 +60,21 @@ export const run = (command: string, args: string[], env: NodeJS.ProcessEnv, cwd
     child,
     printed: () => out,
     says: async (text) => {
-      await eventually(async () => (typeof text === 'string' ? out.includes(text) : text.test(out)) || (child.exitCode !== null && Promise.reject(new Error(`it ended with ${child.exitCode}: ${out}`))), `${text} in: ${out}`, 30_000)
+      await eventually(
+        async () =>
+          (typeof text === 'string' ? out.includes(text) : text.test(out)) ||
+          (child.exitCode !== null && Promise.reject(new Error(`it ended with ${child.exitCode}: ${out}`))),
+        `${text} in: ${out}`,
+        30_000,
+      )
     },
     ended,
     kill,
   }
 }
 
-export const culm = (args: string[], env: NodeJS.ProcessEnv): Running => run(process.execPath, ['--enable-source-maps', files.cli, ...args], env)
+export const culm = (args: string[], env: NodeJS.ProcessEnv): Running =>
+  run(process.execPath, ['--enable-source-maps', files.cli, ...args], env)
 
-export const readToken = async (home: string): Promise<string> => (await readFile(path.join(home, 'token'), 'utf8')).trim()
+export const readToken = async (home: string): Promise<string> =>
+  (await readFile(path.join(home, 'token'), 'utf8')).trim()

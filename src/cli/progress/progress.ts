@@ -18,7 +18,7 @@ export type Group = {
   finished: number
   failed: number
   cancelled: number
-  /** At pilots now, or awaiting calls of their own. */
+  /** Under way at pilots, or awaiting calls of their own; what a pilot only has in hand is not. */
   running: number
   /** How many end in a second, lately; null when there is too little to tell. */
   rate: number | null
@@ -94,17 +94,12 @@ const emptyGroup = (name: string): Gathered => ({
 })
 
 const add = (group: Gathered, counts: TaskNews['counts'], sign: 1 | -1): void => {
-  const { total, finished = 0, failed = 0, cancelled = 0, closed = 0, pending = 0, activated = 0 } = counts
-  const held = counts.sent ?? 0
-  const busy = (counts.starting ?? 0) + (counts.running ?? 0) + (counts.awaiting ?? 0)
-  const leaving = (counts.holding ?? 0) + (counts.transferring ?? 0) + (counts.merging ?? 0)
-  // The counters follow the total by a moment, so what is neither known to wait nor to have ended is not taken to run.
-  const known = finished + failed + cancelled + closed + pending + activated
-  group.total += sign * total
-  group.finished += sign * finished
-  group.failed += sign * failed
-  group.cancelled += sign * (cancelled + closed)
-  group.running += sign * Math.min(held + busy + leaving, Math.max(0, total - known))
+  const sum = (...states: (keyof typeof counts)[]) => sign * states.reduce((n, state) => n + (counts[state] ?? 0), 0)
+  group.total += sum('total')
+  group.finished += sum('finished')
+  group.failed += sum('failed')
+  group.cancelled += sum('cancelled', 'closed')
+  group.running += sum('starting', 'running', 'awaiting', 'holding', 'transferring', 'merging')
 }
 
 const takeSample = (group: Gathered, now: number): void => {

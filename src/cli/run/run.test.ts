@@ -7,16 +7,20 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { eventually, startTestServer, type TestServer } from '../../../test/support/server.ts'
 import { files } from '../../main/files.ts'
 import { runPilot } from '../../pilot/pilot.ts'
+import { testCli } from '../testing/testCli.ts'
 
 /** Programs of a user, run against a real server with a real pilot. */
 
 let server: TestServer
+/** In this process: for what calls no work of a TypeScript file, which is found by the stacks of plain Node. */
+let cli: ReturnType<typeof testCli>
 let folder: string
 const stopping = new AbortController()
 let pilot: Promise<void>
 beforeAll(async () => {
   server = await startTestServer()
   folder = await mkdtemp(join(tmpdir(), 'culm-cli-run-'))
+  cli = testCli(server, { cwd: folder, pythonPath: files.pythonPath })
   const { nodeRunner, secondThread, pythonPath } = files
   pilot = runPilot({
     ...{
@@ -78,13 +82,13 @@ const programs = {
       await new Promise((resolve) => setTimeout(resolve, 60_000))
     })
     export const scan = workflow(async (n: number, name = 'nobody', { cut = 0 } = {}) => {
+      console.log('scanning')
       const squares = await square.map(Array.from({ length: n }, (_, i) => i))
       return { name, cut, sum: squares.reduce((a, b) => a + b, 0), at: new Date(0) }
     })
     export const failing = workflow(async () => picky(7))
     export const waiting = workflow(async () => forever())
-    export const throwing = () => { throw 'no error at all' }
-    export default scan`,
+    export const throwing = () => { throw 'no error at all' }`,
   'scan.py': `
 import sys
 from culm import work, workflow
@@ -118,37 +122,31 @@ if __name__ == '__main__':
   'notes.txt': '',
 }
 
-/** How far a workflow is that has been started, as the server knows it. */
 const newestWorkflow = async () => (await server.user.call('listWorkflows', { query: { limit: 1 } })).items[0]!
 
 test('a workflow runs attached: arguments are JSON where they are, progress goes to one side and the value to the other', async () => {
-  const { code, out, err } = await run('scan.ts', '10', 'ann', '{"cut": 0.5}')
+  const { code, out, err } = await run('scan.ts', '-e', 'scan', '10', 'ann', '{"cut": 0.5}')
   expect(err).toMatch(/^(w\d+ scan running, .*\n)*w\d+ scan done, .*: square 10\/10\n$/)
-  expect([code, out]).toEqual([0, "{ name: 'ann', cut: 0.5, sum: 285, at: 1970-01-01T00:00:00.000Z }\n"])
+  expect([code, out]).toEqual([0, "scanning\n{ name: 'ann', cut: 0.5, sum: 285, at: 1970-01-01T00:00:00.000Z }\n"])
 })
 
-test('for programs the end is one JSON document, and nothing else is printed', async () => {
-  const { code, json, err } = await run('--json', 'scan.ts', '3')
-  expect([code, err]).toEqual([0, ''])
+test('for programs the end is one JSON document, and what the program prints goes beside it', async () => {
+  const { code, json, err } = await run('--json', 'scan.ts', '-e', 'scan', '3')
+  expect([code, err]).toEqual([0, 'scanning\n'])
   const at = { $culm: 'datetime', v: '1970-01-01T00:00:00.000Z' }
-  expect(json()).toEqual({
-    workflowId: expect.stringMatching(/^w\d+$/),
-    state: 'done',
-    value: { name: 'nobody', cut: 0, sum: 5, at },
-  })
+  const value = { name: 'nobody', cut: 0, sum: 5, at }
+  expect(json()).toEqual({ workflowId: expect.stringMatching(/^w\d+$/), state: 'done', value })
 })
 
 test('what fails is told with the way there, here and where it ran, and with what says more', async () => {
-  const { code, out, err } = await run('scan.ts', '--export', 'failing', '-q')
+  const { code, out, err } = await run('-q', 'scan.ts', '--export', 'failing')
   const { id, state } = await newestWorkflow()
   expect([code, out, state]).toEqual([1, '', 'failed'])
   expect(err).toMatch(/^error: RemoteError: too much: 7\n/)
-  expect(err).toMatch(/scan\.ts:\d+:\d+/)
+  expect(err).toContain(`(${folder}/scan.ts:16:`)
+  expect(err).not.toMatch(/node:|node_modules/)
   expect(err).toMatch(/in picky \(j\d+ of t\d+, attempt 1\):\nRangeError: too much: 7\n/)
   expect(err.endsWith(`help: culm explain ${id}\n`)).toBe(true)
-  const json = await run('scan.ts', '--export', 'failing', '--json')
-  expect([json.code, json.err]).toEqual([1, ''])
-  expect(json.json()).toMatchObject({ state: 'failed', error: { type: 'RemoteError', message: 'too much: 7' } })
 })
 
 test('Ctrl-C cancels the workflow, also when it is heard twice', async () => {
@@ -156,7 +154,6 @@ test('Ctrl-C cancels the workflow, also when it is heard twice', async () => {
   await eventually(async () => running.err().includes('1 running'), 'its job runs')
   const { id } = await newestWorkflow()
   running.interrupt()
-  // The same Ctrl-C once more, from a parent that passes it on.
   running.interrupt()
   const { code, out, err } = await running.ended
   expect([code, out]).toEqual([130, ''])
@@ -164,52 +161,47 @@ test('Ctrl-C cancels the workflow, also when it is heard twice', async () => {
   expect((await newestWorkflow()).state).toBe('cancelled')
 })
 
-test('a work or a plain function may be run by its name; what it throws need not be an error', async () => {
-  expect(await run('scan.ts', '-e', 'square', '-q', '--', '-12')).toMatchObject({
-    code: 0,
-    out: '144\n',
-    err: '',
-  })
-  expect(await run('scan.ts', '-e', 'throwing')).toMatchObject({ code: 1, err: 'error: no error at all\n' })
+test('a work may be run by its name, and numbers below zero are arguments', async () => {
+  expect(await run('-q', 'scan.ts', '-e', 'square', '-12')).toMatchObject({ code: 0, out: '144\n', err: '' })
 })
 
-test('what cannot be run is told with what helps, and leaves no files behind', async () => {
-  const choice = await run('scan.ts', '-e', 'nothing')
-  expect(choice).toMatchObject({ code: 2, err: expect.stringContaining('help: name one: --export ') })
-  const broken = await run('broken.ts')
+test('what cannot be run is told with what helps, what is thrown need not be an error, and no files are left', async () => {
+  const choice = await cli.run('run', 'scan.ts')
+  expect(choice).toMatchObject({
+    ...{ code: 2, out: '' },
+    err: 'error: scan.ts exports 3 workflows\nhelp: name one: --export failing, scan, waiting\n',
+  })
+  expect(await cli.run('run', 'scan.ts', '-e', 'throwing')).toMatchObject({ code: 1, err: 'error: no error at all\n' })
+  const broken = await cli.run('run', 'broken.ts')
   expect(broken).toMatchObject({
     code: 1,
     err: expect.stringMatching(/^error: (.*\n)*.*broken\.ts:1:18.*\n(.*\n)*help: /),
   })
-  expect(await run('notes.txt')).toMatchObject({
+  expect(JSON.parse((await cli.run('run', '--json', 'broken.ts')).err)).toMatchObject({ code: 'bundle_failed' })
+  expect(await cli.run('run', 'notes.txt')).toMatchObject({
     code: 2,
     err: expect.stringContaining('neither TypeScript'),
   })
-  expect(await bundlesLeft()).toEqual([])
+  expect((await readdir(folder)).filter((name) => /^culm-\w{6}$/.test(name))).toEqual([])
 })
 
-const bundlesLeft = async () => (await readdir(folder)).filter((name) => /^culm-\w{6}$/.test(name))
-
 test('a Python file runs as a script, with its progress beside what it prints', async () => {
-  const { code, out, err } = await run('scan.py', '10')
+  const { code, out, err } = await cli.run('run', 'scan.py', '10')
   expect(err).toMatch(/^(w\d+ scan running, .*\n)*w\d+ scan done, .*: square 10\/10\n$/)
   expect([code, out]).toEqual([0, 'sum 285\n'])
-  const json = await run('--json', 'scan.py', '4')
-  expect([json.code, json.err, json.json()]).toEqual([
-    0,
-    'sum 14\n',
-    { workflowId: expect.stringMatching(/^w\d+$/), state: 'done', value: 14 },
-  ])
+  const json = await cli.run('run', '--json', 'scan.py', '4')
+  expect([json.code, json.err]).toEqual([0, 'sum 14\n'])
+  expect(json.json()).toEqual({ workflowId: expect.stringMatching(/^w\d+$/), state: 'done', value: 14 })
 })
 
 test('a Python file that fails is exit code 1, one that is interrupted cancels its workflow', async () => {
-  const failed = await run('scan.py', '--', '--fail')
+  const failed = await cli.run('run', 'scan.py', '--', '--fail')
   expect(failed).toMatchObject({ code: 1, out: '', err: expect.stringContaining('ValueError: as asked') })
-  const running = start('scan.py', 'wait')
+  const running = cli.start(['run', 'scan.py', 'wait'])
   await eventually(async () => running.err().includes('1 running'), 'its job runs')
   running.interrupt()
   expect((await running.ended).code).toBe(130)
   expect((await newestWorkflow()).state).toBe('cancelled')
-  const none = await run('scan.py', '--python', '/no/such/python')
+  const none = await cli.run('run', 'scan.py', '--python', '/no/such/python')
   expect(none).toMatchObject({ code: 2, err: expect.stringContaining('help: name the interpreter: --python PATH') })
 })

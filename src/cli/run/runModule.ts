@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs'
 import { relative } from 'node:path'
 import { encodeValue } from '../../contract/values.ts'
 import { type LoadedBundle, loadBundled } from '../../sdk/bundle/loadBundled.ts'
+import { currentRuntime } from '../../sdk/runtime.ts'
 import { cancelAll } from '../cancel.ts'
 import type { Cli } from '../cli.ts'
 import { asFault, exitCodes, reportError, UsageError } from '../errors.ts'
@@ -39,7 +40,7 @@ export const runModule = async (cli: Cli, path: string, args: string[], options:
   await follower.end()
   interruption.stop()
   ownOutput()
-  const code = tellEnd(cli, ended, follower.ids[0] ?? null)
+  const code = tellEnd(cli, ended, follower.ids[0] ?? null, loaded?.bundle.folder)
   if (code !== 0) cli.world.setExitCode(code)
   if (loaded) rmSync(loaded.bundle.folder, { recursive: true, force: true })
   // What the function still waits for would keep the process.
@@ -78,8 +79,8 @@ const interruptible = (
 const printsToStderr = ({ world: { stdout, stderr } }: Cli): (() => void) =>
   interpose(stdout, (_write, text) => stderr.write(text))
 
-const tellEnd = (cli: Cli, ended: Ended, workflowId: string | null): number => {
-  if (ended.state === 'failed') return tellFailure(cli, ended.error, workflowId)
+const tellEnd = (cli: Cli, ended: Ended, workflowId: string | null, folder = ''): number => {
+  if (ended.state === 'failed') return tellFailure(cli, ended.error, workflowId, folder)
   if (ended.state === 'cancelled') {
     if (cli.json) cli.printJson({ workflowId, state: 'cancelled' })
     else cli.note(workflowId ? `${workflowId} is cancelled` : 'interrupted')
@@ -91,13 +92,13 @@ const tellEnd = (cli: Cli, ended: Ended, workflowId: string | null): number => {
 }
 
 /** What kept it from starting is told as of every command; what it threw is told with the way there, its own and the remote one. */
-const tellFailure = (cli: Cli, error: unknown, workflowId: string | null): number => {
+const tellFailure = (cli: Cli, error: unknown, workflowId: string | null, folder: string): number => {
   const hasNotStarted = error instanceof UsageError || (asFault(error) && !workflowId)
   if (hasNotStarted || (asFault(error) && !cli.json)) return reportError(cli, error, 'run')
-  const { name, message, stack } =
-    error instanceof Error ? error : { name: 'Error', message: String(error), stack: undefined }
+  const { name: type, message } = error instanceof Error ? error : { name: 'Error', message: String(error) }
+  const stack = error instanceof Error && error.stack ? ownStack(error.stack, folder) : undefined
   if (cli.json) {
-    cli.printJson({ workflowId, state: 'failed', error: { type: name, message, stack } })
+    cli.printJson({ workflowId, state: 'failed', error: { type, message, stack } })
   } else {
     const { stderr } = cli.world
     const { colors } = cli.style(stderr)
@@ -105,6 +106,15 @@ const tellFailure = (cli: Cli, error: unknown, workflowId: string | null): numbe
     if (workflowId) stderr.write(`${colors.dim('help:')} culm explain ${workflowId}\n`)
   }
   return exitCodes.failed
+}
+
+/** The lines of the user's own files, by where these are and not where their compiled forms were; not ours, nor Node's. */
+const ownStack = (stack: string, folder: string): string => {
+  const { root = folder } = currentRuntime()?.bundle ?? {}
+  const isForeign = (line: string) =>
+    /^\s+at .*(node_modules\/culm\/|\bnode:|\/dist\/(chunks\/[\w-]+|culm)\.js)/.test(line)
+  const lines = stack.split('\n').filter((line) => !isForeign(line))
+  return folder === '' ? stack : lines.join('\n').replaceAll(`${folder}/`, `${root}/`)
 }
 
 /** The value in the form in which values travel; a value that cannot travel is told as text. */

@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { sha256 } from '../lib/digest.ts'
+import { type Manifest, manifestText } from './blobs.ts'
+import { decodeValue, encodeValue } from './values.ts'
+
+/** The vectors that hold the Python client to the same forms: python/tests/test_values.py, test_bundle.py. */
+const vectors = (name: string) => JSON.parse(readFileSync(`fixtures/${name}.json`, 'utf8'))
+
+type Vector = { name: string; text: string; node?: string | null }
+
+test.each((vectors('values').values as Vector[]).map((v) => [v.name, v] as const))(
+  '%s comes back as it should',
+  (_, { text, node }) => {
+    if (node === null) expect(() => decodeValue(text)).toThrow(expect.objectContaining({ code: 'value_unsupported' }))
+    else expect(encodeValue(decodeValue(text))).toBe(node ?? text)
+  },
+)
+
+test('every plain value survives', () => {
+  fc.assert(
+    fc.property(fc.jsonValue(), (value) => {
+      expect(decodeValue(encodeValue(value))).toEqual(value)
+    }),
+  )
+})
+
+test('so do numbers that JSON lacks, big integers, dates, bytes, sets, maps and arrays of numbers', () => {
+  const value = {
+    nan: Number.NaN,
+    inf: [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, -0],
+    big: 2n ** 100n,
+    at: new Date(0),
+    bytes: new Uint8Array([0, 255]),
+    set: new Set([1, 'a']),
+    map: new Map<unknown, unknown>([[1, { deep: new Float64Array([1.5, Number.NaN]) }]]),
+    own: { $culm: 'mine', v: 1 },
+    ['__proto__']: 'a key like any other',
+  }
+  expect(decodeValue(encodeValue(value))).toEqual(value)
+})
+
+test.each([
+  ['a function', { a: [() => 1] }, '$.a[0]'],
+  ['a symbol', [Symbol('x')], '$[0]'],
+])('%s is refused, naming its place', (_, value, place) => {
+  expect(() => encodeValue(value)).toThrow(
+    expect.objectContaining({ code: 'value_unsupported', message: expect.stringContaining(place) }),
+  )
+})
+
+test('a value that contains itself is refused', () => {
+  const loop: { self?: unknown } = {}
+  loop.self = loop
+  expect(() => encodeValue(loop)).toThrow('contains itself')
+})
+
+test('a manifest has the same name in both languages', () => {
+  for (const { manifest, text, hash } of vectors('bundle').bundles as {
+    manifest: Manifest
+    text: string
+    hash: string
+  }[]) {
+    expect(manifestText(manifest)).toBe(text)
+    expect(sha256(manifestText(manifest))).toBe(hash)
+  }
+})

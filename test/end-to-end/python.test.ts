@@ -1,0 +1,41 @@
+import { existsSync } from 'node:fs'
+import path from 'node:path'
+import { beforeAll, expect, test } from 'vitest'
+import { files } from '../../src/main/files.ts'
+import { readServer } from '../../src/main/homeServer.ts'
+import { culm, freshFolder, readToken, run } from '../support/processes.ts'
+
+let env: NodeJS.ProcessEnv
+/** With NumPy, as scripts/test-setup.sh makes it. */
+const venv = path.join(files.root, '.cache/venv/bin/python')
+
+beforeAll(async () => {
+  const home = path.join(await freshFolder(), 'culm')
+  await culm(['up', '--slots', '2'], { CULM_HOME: home }).says('It serves')
+  env = {
+    CULM_TEST_SERVER: (await readServer(home))!.url,
+    CULM_TEST_TOKEN: await readToken(home),
+    PYTHONPATH: files.pythonPath,
+  }
+}, 60_000)
+
+const suite = (python: string, what: string[]) =>
+  run(python, ['-m', 'unittest', ...what], env, path.join(files.root, 'python'))
+
+test('the tests of the Python client pass against a real server', async () => {
+  const tests = suite('python3', ['discover', '-s', 'tests'])
+  expect(await tests.ended, tests.printed()).toBe(0)
+  expect(tests.printed()).toMatch(/Ran \d{3} tests/)
+  // NumPy is not the system's; what needs it runs below.
+  expect(Number(/OK \(skipped=(\d+)\)/.exec(tests.printed())?.[1] ?? 0)).toBeLessThanOrEqual(3)
+}, 180_000)
+
+test.skipIf(!existsSync(venv))(
+  'values of NumPy survive (scripts/test-setup.sh installs it)',
+  async () => {
+    const tests = suite(venv, ['discover', '-s', 'tests', '-p', 'test_values.py'])
+    expect(await tests.ended, tests.printed()).toBe(0)
+    expect(tests.printed()).not.toMatch('skipped')
+  },
+  60_000,
+)
