@@ -16,3 +16,9 @@ if ! cmp -s examples/hpo/requirements.txt "$venv/installed.txt" 2>/dev/null; the
   "$venv/bin/pip" install --quiet --disable-pip-version-check -r examples/hpo/requirements.txt
   cp examples/hpo/requirements.txt "$venv/installed.txt"
 fi
+
+# One test installs the packed package with npm offline: its dependencies must be in npm's cache, which `npm ci` does not fill with what `npm install` asks.
+folder=$(mktemp -d)
+npm pack --silent --ignore-scripts --pack-destination "$folder" >/dev/null
+(cd "$folder" && echo '{}' >package.json && npm install --silent --prefer-offline --ignore-scripts --no-audit --no-fund ./*.tgz)
+rm -rf "$folder"

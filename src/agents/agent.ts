@@ -1,4 +1,5 @@
 import { backoffMs } from '../lib/backoff.ts'
+import { sleep } from '../lib/clock.ts'
 import { messageOf } from '../lib/fault.ts'
 import { rungOrLater } from '../lib/wake.ts'
 import type { Engine } from '../services/engine.ts'
@@ -8,8 +9,8 @@ export type Agent = {
   name: string
   /** It looks at least so often, whether it was woken or not. */
   everyMs: number
-  /** It rests so long after having worked: what comes meanwhile is done together. */
-  restMs?: number
+  /** Woken, it waits so long before it works: what comes meanwhile is done together, and beside whoever woke it rather than before him. */
+  delayMs?: number
   /** Does one bounded page; true when there may be more at once. */
   once: () => Promise<boolean>
   /** When it would next have something to do of itself. */
@@ -25,14 +26,14 @@ export const runAgent = async (engine: Engine, agent: Agent, signal: AbortSignal
       while (!signal.aborted && (await agent.once())) failures = 0
       failures = 0
       await rungOrLater(rung, await waitOf(engine, agent), signal)
-      if (agent.restMs) await rungOrLater(new Promise(() => {}), agent.restMs, signal)
+      if (agent.delayMs) await sleep(agent.delayMs, signal)
     } catch (error) {
       failures++
       engine.log[failures > 3 ? 'error' : 'warn'](
         { agent: agent.name, failures, error: messageOf(error) },
         'an agent failed; it tries again',
       )
-      await rungOrLater(new Promise(() => {}), backoffMs(failures, { baseMs: 100, maxMs: 5000 }), signal)
+      await sleep(backoffMs(failures, { baseMs: 100, maxMs: 5000 }), signal)
     } finally {
       cancel()
     }

@@ -6,11 +6,12 @@ import { forgetReplies } from '../store/people.ts'
 import { nextTimerAt } from '../store/timers.ts'
 import type { Agent } from './agent.ts'
 
-/** Adds up the counters, and lets what they say follow. It rests a little, so that a crowd of small moves is one fold. */
+/** Adds up the counters, and lets what they say follow. A crowd of small moves is one fold, a little later: people see counters four
+ * times a second, and only tasks that wait for tasks feel the delay. */
 const folder = (engine: Engine): Agent => ({
   name: 'fold',
   everyMs: 1000,
-  restMs: 20,
+  delayMs: 50,
   once: async () => (await foldCounters(engine)) > 0,
 })
 

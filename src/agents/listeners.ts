@@ -18,13 +18,13 @@ const laneHints = (engine: Engine): Agent => ({
   },
 })
 
-/** A tenth of a second of rest: what commits here was pushed already, so this is only for what other processes did. */
+/** What commits here was pushed already, so this is only for what other processes did: a little of it at once. */
 const tail = (engine: Engine): Agent => {
   let place: Horizon | undefined
   return {
     name: 'tail',
     everyMs: 1000,
-    restMs: 100,
+    delayMs: 20,
     once: async () => {
       place = await tailHistory(engine, place ?? (await readHorizon(engine.db)))
       return false

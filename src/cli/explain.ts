@@ -34,8 +34,12 @@ const explanationLines = (explanation: Explanation, style: Style): string[] => [
 ]
 
 /** Why it is so, and what shows it. */
-export const reasonLines = ({ sentence, cause, evidence }: Explanation, lead: string, { colors }: Style): string[] => [
-  `${lead}${readable(sentence)} ${colors.dim(`(${cause})`)}`,
+export const reasonLines = (
+  { sentence, cause, state, evidence }: Explanation,
+  lead: string,
+  { colors }: Style,
+): string[] => [
+  `${lead}${readable(sentence)}${cause === state ? '' : colors.dim(` (${cause})`)}`,
   ...evidence.map((line) => `  ${readable(line)}`),
 ]
 

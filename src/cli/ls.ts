@@ -17,6 +17,9 @@ const kinds = ['workflows', 'tasks', 'jobs', 'queues', 'pilots'] as const
 type Kind = (typeof kinds)[number]
 type Options = { state?: string; owner?: string; all?: boolean; limit: number }
 
+/** The server cannot look for the tasks of one person, so of so many tasks those are picked. */
+const maxSeen = 5000
+
 export const lsCommand = (cli: Cli): Command =>
   new Command('ls')
     .description('list workflows, tasks, jobs, queues or pilots')
@@ -72,8 +75,12 @@ const everywhere: Record<Exclude<Kind, 'jobs'>, (client: Client, options: Option
   tasks: async function* (client, options) {
     const state = checkedState(options.state, 'task')
     const owner = await ownerMeant(client, options)
-    for await (const items of paged(200, (page) => client.call('listTasks', { query: { ...page, state } })))
+    let seen = 0
+    for await (const items of paged(200, (page) => client.call('listTasks', { query: { ...page, state } }))) {
       yield items.filter((one) => owner === undefined || one.owner === owner)
+      seen += items.length
+      if (seen >= maxSeen) return
+    }
   },
   queues: async function* (client, { state }) {
     yield (await client.call('listQueues')).items.filter((queue) => state === undefined || queue.state === state)

@@ -57,6 +57,23 @@ test('the token of the environment goes to the server of the environment only', 
   await close()
 })
 
+test('logs -f waits through a long silence', async () => {
+  const chunk = { attempt: 1, stream: 'stdout', offset: 0, text: 'late' }
+  const answers = [
+    { items: [], next: '0', ended: false },
+    { items: [], next: '0', ended: false },
+    { items: [chunk], next: '1', ended: false },
+    { items: [], next: '1', ended: true },
+  ]
+  const { port, close } = await listen(
+    () => {},
+    () => answers.shift(),
+  )
+  const { code, out } = await cli.run('logs', '-f', 'j1', '--server', `http://127.0.0.1:${port}`)
+  expect([code, out, answers]).toEqual([0, 'late', []])
+  await close()
+})
+
 test('the completion of bash offers verbs, and after a verb its options and choices', async () => {
   const { out } = await cli.run('completion', 'bash')
   const offered = (...words: string[]) => {
@@ -84,12 +101,13 @@ test('the completions of zsh and fish name every command, and quote what they sa
   for (const script of [zsh, fish]) expect(script).toContain("everybody'\\''s")
 })
 
-/** A server that refuses everybody. */
-const listen = async (hear: (authorization: string | undefined) => void = () => {}) => {
+/** A server with a few answers, which refuses everybody when it has none. */
+const listen = async (hear: (authorization?: string) => void = () => {}, answer: () => unknown = () => undefined) => {
   const server = createServer(({ headers }, reply) => {
     hear(headers.authorization)
-    reply.writeHead(401, { 'content-type': 'application/problem+json' })
-    reply.end(JSON.stringify({ code: 'unauthenticated', detail: 'who are you?' }))
+    const body = answer()
+    reply.writeHead(body ? 200 : 401, { 'content-type': 'application/json' })
+    reply.end(JSON.stringify(body ?? { code: 'unauthenticated', detail: 'who are you?' }))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const close = () => new Promise((resolve) => server.close(resolve))

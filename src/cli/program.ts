@@ -2,7 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { cancelCommand } from './cancel.ts'
 import { Cli, type GlobalOptions } from './cli.ts'
 import { completionCommand } from './completion.ts'
-import { exitCodes, reportError } from './errors.ts'
+import { reportError } from './errors.ts'
 import { explainCommand } from './explain.ts'
 import { logsCommand } from './logs.ts'
 import { lsCommand } from './ls.ts'
@@ -94,5 +94,3 @@ const endOnBrokenPipe = (world: World): void => {
       throw error
     })
 }
-
-export { exitCodes }

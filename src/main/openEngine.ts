@@ -40,7 +40,7 @@ export const openEngine = async ({
       log,
       storage: posixStorage(storageFolder),
       randomBytes,
-      ringOthers: wire.send,
+      others: wire,
       limits,
     })
     await engine.lanes.refresh()

@@ -1,4 +1,5 @@
 import type { Value } from '../contract/base.ts'
+import { fault } from '../contract/faults.ts'
 import type { Claim, ClaimedTask, ClaimReply } from '../contract/pilots.ts'
 import { jobTable } from '../domain/job/states.ts'
 import { showId } from '../lib/ids.ts'
@@ -6,11 +7,11 @@ import { statesLeftBy } from '../lib/machine.ts'
 import { rungOrLater } from '../lib/wake.ts'
 import { type ClaimPlan, planClaim } from '../policy/share/plan.ts'
 import * as store from '../store/claims.ts'
-import { cancelsFor, type PilotRow } from '../store/pilots.ts'
+import { cancelsFor } from '../store/pilots.ts'
 import type { TaskFacts } from '../store/tasks.ts'
 import { jobToken, type Principal } from './authenticate.ts'
 import type { BellKey, Engine } from './engine.ts'
-import { livingPilot } from './pilots.ts'
+import { claimingPilot } from './pilots.ts'
 
 const claimable = statesLeftBy(jobTable, 'claimed')
 
@@ -28,7 +29,7 @@ export const claimJobs = async (
   claim: Claim,
   signal: AbortSignal,
 ): Promise<ClaimReply> => {
-  const pilot = await livingPilot(engine, principal, pilotId, claim.epoch)
+  const pilot = { id: pilotId, ...(await claimingPilot(engine, principal, pilotId, claim.epoch)) }
   const until = engine.clock().getTime() + claim.waitSeconds * 1000
   const resumeLane = await engine.lanes.resumeLane(pilotId, pilot.queueId)
   for (let look = 1; ; look++) {
@@ -42,7 +43,11 @@ export const claimJobs = async (
     try {
       const reply = await claimOnce(engine, pilot, claim, resumeLane, look)
       const left = until - engine.clock().getTime()
-      if (reply || left <= 0 || signal.aborted) return reply ?? (await replyOf(engine, claim.claimSeq, [], [], []))
+      if (reply || left <= 0 || signal.aborted) {
+        const known = engine.pilots.get(pilotId)
+        if (known) known.answered = claim.claimSeq
+        return reply ?? (await replyOf(engine, claim.claimSeq, [], [], []))
+      }
       await rungOrLater(rung, Math.min(left, lookEveryMs), signal)
     } finally {
       cancel()
@@ -50,22 +55,24 @@ export const claimJobs = async (
   }
 }
 
+type ClaimingPilot = { id: number; queueId: number; answered: number }
+
 /**
- * Those that ran before and want their slot back come first, then new work. What the pilot should cancel is looked up when nothing hurries: at the first look
- * only when it was rung for.
+ * Those that ran before and want their slot back come first, then new work. What the pilot should cancel, and whether this claim was answered before, is asked
+ * when there is a reason: a claim that finds nothing costs nothing at its first look.
  */
 const claimOnce = async (
   engine: Engine,
-  pilot: PilotRow,
+  pilot: ClaimingPilot,
   claim: Claim,
   resumeLane: number,
   look: number,
 ): Promise<ClaimReply | undefined> => {
   const resumed = await resumeWaiting(engine, pilot.id, claim, resumeLane)
   const rows = await claimNew(engine, pilot, claim, claim.cores - resumed.length)
-  if (look === 1 && rows.length === 0)
-    rows.push(...(await store.claimedBefore(engine.db, pilot.id, claim.epoch, claim.claimSeq)))
-  const mayCancel = look > 1 || engine.rungPilots.delete(pilot.id) || rows.length === 0
+  const mayBeRepeated = look === 1 && rows.length === 0 && claim.claimSeq !== pilot.answered + 1
+  if (mayBeRepeated) rows.push(...(await store.claimedBefore(engine.db, pilot.id, claim.epoch, claim.claimSeq)))
+  const mayCancel = engine.rungPilots.delete(pilot.id) || look > 1
   const cancel = mayCancel ? untold(engine, pilot.id, await cancelsFor(engine.db, pilot.id, claim.epoch)) : []
   if (cancel.length + resumed.length + rows.length === 0) return undefined
   return replyOf(engine, claim.claimSeq, rows, resumed, cancel)
@@ -94,14 +101,19 @@ const resumeWaiting = async (engine: Engine, pilotId: number, claim: Claim, lane
 }
 
 /** Class by class, until the room is used or the lanes are known to be empty (a lane that was rung meanwhile is asked again, at most a few times). */
-const claimNew = async (engine: Engine, pilot: PilotRow, claim: Claim, cores: number): Promise<store.ClaimedRow[]> => {
+const claimNew = async (
+  engine: Engine,
+  pilot: ClaimingPilot,
+  claim: Claim,
+  cores: number,
+): Promise<store.ClaimedRow[]> => {
   const got: store.ClaimedRow[] = []
   let room = { cores, memoryMb: claim.memoryMb ?? null, jobs: claim.jobs }
   for (let n = 0; n < 20; n++) {
     const plan = planClaim(engine.lanes.ofQueue(pilot.queueId), room)
     if (!plan) break
     const { tick } = engine.lanes
-    const { picked, known, rows } = await store.claimReady(engine.db, {
+    const { picked, known, living, rows } = await store.claimReady(engine.db, {
       plan: plan.lanes,
       limit: plan.limit,
       from: claimable,
@@ -111,8 +123,9 @@ const claimNew = async (engine: Engine, pilot: PilotRow, claim: Claim, cores: nu
       part: got.length,
       now: engine.clock(),
     })
+    if (!living) throw replaced(engine, pilot.id)
     // This claim was answered before: nothing was learnt about its lanes, and the caller gives that answer again.
-    if (known) break
+    if (known) return store.claimedBefore(engine.db, pilot.id, claim.epoch, claim.claimSeq)
     await noteClaimed(engine, plan, rows, picked < plan.limit, tick)
     if (picked > rows.length)
       await store.dropUnclaimable(
@@ -129,6 +142,11 @@ const claimNew = async (engine: Engine, pilot: PilotRow, claim: Claim, cores: nu
     }
   }
   return got
+}
+
+const replaced = (engine: Engine, pilotId: number) => {
+  engine.pilots.delete(pilotId)
+  return fault('pilot_replaced', `a newer start of ${showId('p', pilotId)} is known`)
 }
 
 /** What the claim learnt about its lanes: one that picked fewer rows than it might have walked all of them to their end. (Picked rows of cancelled jobs were dropped.) */

@@ -30,7 +30,7 @@ export class Effects {
     for (const act of this.#acts) act(engine)
     for (const outcome of this.outcomes) engine.hub.outcome(outcome)
     for (const move of this.moves) engine.hub.move(move)
-    if (this.outcomes.length > 0 || this.moves.length > 0) this.#rings.add('agent:tail')
     if (this.#rings.size > 0) engine.ring([...this.#rings])
+    if (this.outcomes.length > 0 || this.moves.length > 0) engine.ringOthers(['agent:tail'])
   }
 }

@@ -24,12 +24,17 @@ export type Engine = {
   ring: (keys: readonly BellKey[]) => void
   /** Tells others what a transaction has done, once it has committed. */
   tell: (effects: Effects) => void
+  /** Told to other processes only: what commits here is pushed to this one's listeners at once. */
+  ringOthers: (keys: readonly BellKey[]) => void
+  lookAround: () => Promise<void>
   hub: Hub
   lanes: Lanes
   /** Pilots for whom a word waits (a job to cancel): their next claim looks. */
   rungPilots: Set<number>
   /** Per pilot, the jobs that a claim has told it to cancel. */
   toldCancels: Map<number, Set<number>>
+  /** Per pilot, its queue, and the last claim of its epoch that this process answered. */
+  pilots: Map<number, { queueId: number; epoch: number; answered: number }>
   tasks: TaskCache
   workflows: WorkflowCache
   keys: { jobs: Buffer; content: Buffer }
@@ -55,7 +60,7 @@ export const makeEngine = async ({
   log,
   storage,
   randomBytes,
-  ringOthers,
+  others,
   limits = defaultLimits,
 }: {
   db: Database
@@ -63,8 +68,8 @@ export const makeEngine = async ({
   log: Log
   storage: Storage
   randomBytes: (n: number) => Buffer
-  /** Rings in the other processes on this database. */
-  ringOthers: (keys: readonly BellKey[]) => void
+  /** The other processes on this database. */
+  others: { send: (keys: readonly BellKey[]) => void; lookAround: () => Promise<void> }
   limits?: Limits
 }): Promise<Engine> => {
   const bell = new Bell<BellKey>()
@@ -76,10 +81,13 @@ export const makeEngine = async ({
     bell,
     rungPilots: new Set(),
     toldCancels: new Map(),
+    pilots: new Map(),
     ring: (keys) => {
       hearRing(engine, keys)
-      ringOthers(keys)
+      others.send(keys)
     },
+    ringOthers: (keys) => others.send(keys),
+    lookAround: () => others.lookAround(),
     tell: (effects) => effects.tellTo(engine),
     hub: new Hub(),
     lanes: new Lanes(db, bell),

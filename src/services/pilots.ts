@@ -60,6 +60,17 @@ export const livingPilot = async (engine: Engine, principal: Principal, id: numb
   return pilot
 }
 
+/** The same for claims, from memory where it can be: the claim's own statement looks whether the epoch is still the newest. */
+export const claimingPilot = async (engine: Engine, principal: Principal, id: number, epoch: number) => {
+  const { queueId } = pilotOnly(principal)
+  const known = engine.pilots.get(id)
+  if (known?.epoch === epoch && known.queueId === queueId) return known
+  await livingPilot(engine, principal, id, epoch)
+  const pilot = { queueId, epoch, answered: 0 }
+  engine.pilots.set(id, pilot)
+  return pilot
+}
+
 type Listed = { jobId: string; attempt: number }
 
 /** One call for all it holds. When both sides differ, the list decides: what it does not know goes back, what is no longer its own it drops. */

@@ -16,7 +16,7 @@ export type ClaimedRow = {
 /**
  * Takes ready rows of the planned lanes by skip locked, then their jobs by id by skip locked; what it could not lock stays. Rows whose job may no longer be
  * claimed (cancelled meanwhile) are dropped here, so that nobody else need delete from `ready`. Every table is reached by key. A claim that
- * was answered before gets nothing here (`part` > 0: a further statement of the same claim). (The figures: bench/, and
+ * was answered before gets nothing here (`part` > 0: a further statement of the same claim), nor does one of a pilot that started anew (`living` is false). (The figures: bench/, and
  * docs/decisions/0003-claim.md.)
  */
 export const claimReady = async (
@@ -31,11 +31,12 @@ export const claimReady = async (
     part: number
     now: Date
   },
-): Promise<{ picked: number; known: boolean; rows: ClaimedRow[] }> => {
+): Promise<{ picked: number; known: boolean; living: boolean; rows: ClaimedRow[] }> => {
   const rows = await db.rows<ClaimedRow & { picked: number; known: boolean }>(sql`
     with k as materialized (
       select ${c.part}::int = 0 and exists (
-        select from held where pilot_id = ${c.pilotId} and epoch = ${c.epoch} and claim_seq = ${c.claimSeq}::bigint) as known),
+        select from held where pilot_id = ${c.pilotId} and epoch = ${c.epoch} and claim_seq = ${c.claimSeq}::bigint) as known
+      from pilot where id = ${c.pilotId} and epoch = ${c.epoch}),
     pick as materialized (
       select r.* from k, unnest(${c.plan.map((p) => p.laneId)}::int[], ${c.plan.map((p) => p.low)}::bigint[], ${c.plan.map((p) => p.n)}::int[]) p(lane_id, low, n)
       cross join lateral (
@@ -66,6 +67,7 @@ export const claimReady = async (
   return {
     picked: rows[0]?.picked ?? 0,
     known: rows[0]?.known ?? false,
+    living: rows.length > 0,
     rows: rows.filter((row) => row.jobId !== null),
   }
 }

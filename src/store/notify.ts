@@ -1,11 +1,16 @@
 import type pg from 'pg'
 import { sleep } from '../lib/clock.ts'
-import type { Database } from './db.ts'
+import { type Database, sql } from './db.ts'
 
 /** PostgreSQL takes up to 8,000 bytes in one notification. */
 const maxPayload = 7_900
 
-export type Wire = { send: (keys: readonly string[]) => void; close: () => Promise<void> }
+export type Wire = {
+  send: (keys: readonly string[]) => void
+  /** Looks whether there is anybody to ring for: nothing is sent while this process is alone on the database. */
+  lookAround: () => Promise<void>
+  close: () => Promise<void>
+}
 
 /**
  * Carries the rings of a bell between the processes on one database. One connection listens and sends. What is rung within `restMs` goes in one notification
@@ -19,6 +24,7 @@ export const openWire = (
   const pending = new Set<string>()
   let client: pg.Client | undefined
   let closed = false
+  let alone = false
   let sending = false
 
   const connect = async (): Promise<void> => {
@@ -66,12 +72,17 @@ export const openWire = (
     send: (keys) => {
       for (const key of keys) pending.add(key)
       // While the wire is down its rings are worthless later: whoever reconnects looks for itself.
-      if (!client) return pending.clear()
+      if (!client || alone) return pending.clear()
       if (sending) return
       sending = true
       void flush().finally(() => {
         sending = false
       })
+    },
+    lookAround: async () => {
+      const row = await db.row<{ n: number }>(sql`
+        select count(*)::int as n from pg_stat_activity where application_name = 'culm-bell' and datname = current_database()`)
+      alone = row?.n === 1 && client !== undefined
     },
     close: async () => {
       closed = true

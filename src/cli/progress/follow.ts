@@ -27,8 +27,8 @@ const awaySeconds = 600
 /** So many tasks are looked up at most; what happens to the others is heard when it happens. */
 const maxTasks = 2000
 
-/** How long to wait at the end for the counters, which follow the jobs by a moment, ms. */
-const settleMs = 1000
+/** How long to wait at the end for the counters, which follow the jobs by a moment, ms; and how long when it goes on without us. */
+const settleMs = { ended: 1000, left: 200 }
 
 /** Follows a workflow until it ends, or until nobody wants to know any more. @returns what became of it. */
 export const followWorkflow = async (options: FollowOptions): Promise<Workflow> => {
@@ -101,7 +101,7 @@ const readStream = async (progress: Progress, options: FollowOptions, heard: () 
 }
 
 const settle = async (progress: Progress, options: FollowOptions): Promise<void> => {
-  const until = performance.now() + settleMs
+  const until = performance.now() + (progress.workflow.endedAt ? settleMs.ended : settleMs.left)
   for (;;) {
     try {
       await lookAtAll(progress, options)

@@ -63,21 +63,30 @@ test('on a terminal the progress stays below what the program prints, and its la
 })
 
 test('elsewhere it is a line per change, one a second at most, and the last in any case', () => {
-  const { write, seen } = screen()
-  let seconds = 0
-  const live = liveOn({ write }, { clock: () => new Date(seconds * 1000) })
-  const shown = (finished: number, at: number) => {
-    seconds = at
-    live.show(view(finished, { seconds: at }))
+  vi.useFakeTimers({ now: 1_000_000 })
+  try {
+    const { write, seen } = screen()
+    const told = () => [...seen().matchAll(/fit (\d)\/4/g)].map(([, n]) => n).join(' ')
+    const live = liveOn({ write }, { clock: () => new Date() })
+    live.show(view(0))
+    expect(told()).toBe('0')
+    live.show(view(1))
+    vi.advanceTimersByTime(500)
+    live.show(view(2))
+    expect(told()).toBe('0')
+    // Nothing more comes for a while, and what was held back is told.
+    vi.advanceTimersByTime(600)
+    expect(told()).toBe('0 2')
+    vi.advanceTimersByTime(5000)
+    live.show(view(2, { seconds: 9 }))
+    expect(told()).toBe('0 2')
+    live.show(view(3))
+    live.show(view(4))
+    live.end()
+    expect(told()).toBe('0 2 3 4')
+  } finally {
+    vi.useRealTimers()
   }
-  shown(0, 0)
-  shown(1, 0.5)
-  shown(2, 1.5)
-  shown(2, 10)
-  shown(3, 10.1)
-  live.end()
-  const lines = [...seen().matchAll(/fit (\d)\/4/g)].map(([, n]) => n)
-  expect(lines).toEqual(['0', '2', '3'])
 })
 
 test('it says nothing to programs, and to those who want quiet', () => {

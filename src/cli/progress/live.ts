@@ -72,25 +72,32 @@ const lineLive = ({ world: { stderr, clock } }: Cli): Live => {
   const told = new Map<string, { what: string; at: number }>()
   const latest = new Map<string, ProgressView>()
   const tell = (view: ProgressView) => {
-    // What changes with time alone is no news.
-    const what = JSON.stringify({ ...view, seconds: 0, groups: view.groups.map((group) => ({ ...group, rate: 0 })) })
-    const before = told.get(view.id)
-    if (before?.what === what) return
+    const what = newsIn(view)
+    if (told.get(view.id)?.what === what) return
     told.set(view.id, { what, at: clock().getTime() })
     stderr.write(`${progressSentence(view)}\n`)
   }
+  const isDue = ({ id }: ProgressView) => clock().getTime() - (told.get(id)?.at ?? 0) >= lineMs
+  const tellDue = () => {
+    for (const view of latest.values()) if (isDue(view)) tell(view)
+  }
+  const timer = setInterval(tellDue, lineMs / 4).unref()
   return {
     show: (view) => {
       latest.set(view.id, view)
-      const before = told.get(view.id)
-      if (!before || clock().getTime() - before.at >= lineMs) tell(view)
+      tellDue()
     },
     end: () => {
+      clearInterval(timer)
       for (const view of latest.values()) tell(view)
       latest.clear()
     },
   }
 }
+
+/** What changes with time alone is no news. */
+const newsIn = (view: ProgressView): string =>
+  JSON.stringify({ ...view, seconds: 0, groups: view.groups.map((group) => ({ ...group, rate: 0 })) })
 
 const hasEnded = ({ state }: ProgressView): boolean =>
   state !== 'registered' && state !== 'running' && state !== 'paused'
