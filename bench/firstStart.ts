@@ -12,7 +12,12 @@ import { outputOf, round } from './support.ts'
  */
 export const run = async (): Promise<BenchResult> => {
   const folder = await mkdtemp(path.join(tmpdir(), 'culm-newcomer-'))
-  const env = { ...process.env, HOME: path.join(folder, 'home'), CULM_HOME: path.join(folder, 'home/.culm'), npm_config_cache: await npmCache() }
+  const env = {
+    ...process.env,
+    HOME: path.join(folder, 'home'),
+    CULM_HOME: path.join(folder, 'home/.culm'),
+    npm_config_cache: await npmCache(),
+  }
   try {
     const start = performance.now()
     await outputOf('git', ['clone', '--quiet', '.', path.join(folder, 'culm')], process.env)
@@ -34,7 +39,8 @@ export const run = async (): Promise<BenchResult> => {
   }
 }
 
-const npmCache = async (): Promise<string> => (await outputOf('npm', ['config', 'get', 'cache'], process.env)).trim().split('\n').at(-1)!
+const npmCache = async (): Promise<string> =>
+  (await outputOf('npm', ['config', 'get', 'cache'], process.env)).trim().split('\n').at(-1)!
 
 /** Milliseconds until the example has printed that its first iteration has values; then it is ended as a person would. */
 const untilFirstValue = async (cwd: string, env: NodeJS.ProcessEnv): Promise<number> => {

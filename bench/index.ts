@@ -32,7 +32,11 @@ if (!name || !load) {
 }
 
 const optionsOf = (args: string[]): Record<string, string | boolean> =>
-  Object.fromEntries(args.filter((a) => a.startsWith('--')).map((a) => [a.slice(2).split('=')[0]!, a.includes('=') ? a.slice(a.indexOf('=') + 1) : true]))
+  Object.fromEntries(
+    args
+      .filter((a) => a.startsWith('--'))
+      .map((a) => [a.slice(2).split('=')[0]!, a.includes('=') ? a.slice(a.indexOf('=') + 1) : true]),
+  )
 
 const table = ({ columns, rows }: BenchResult): string => {
   const line = (cells: (string | number)[]) => `| ${cells.join(' | ')} |`

@@ -14,7 +14,10 @@ export const quantiles = (values: readonly number[]): { p50: number; p95: number
 export const round = (x: number, digits = 2): number => Number(x.toFixed(digits))
 
 /** A whole Culm of its own, as `culm up` starts it, on a home that is removed afterwards. */
-export const withCulm = async <T>(act: (culm: { home: string; url: string; token: string; env: NodeJS.ProcessEnv }) => Promise<T>, args: string[] = []): Promise<T> => {
+export const withCulm = async <T>(
+  act: (culm: { home: string; url: string; token: string; env: NodeJS.ProcessEnv }) => Promise<T>,
+  args: string[] = [],
+): Promise<T> => {
   const home = await mkdtemp(path.join(tmpdir(), 'culm-bench-'))
   const env = { ...process.env, CULM_HOME: home }
   const up = spawn(process.execPath, ['dist/culm.js', 'up', ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] })

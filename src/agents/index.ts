@@ -12,13 +12,13 @@ const folder = (engine: Engine): Agent => ({
   name: 'fold',
   everyMs: 1000,
   delayMs: 50,
-  once: async () => (await foldCounters(engine)) > 0,
+  once: () => foldCounters(engine),
 })
 
 const timers = (engine: Engine): Agent => ({
   name: 'timers',
   everyMs: 1000,
-  once: async () => (await dueTimers(engine)) > 0,
+  once: () => dueTimers(engine),
   nextAt: () => nextTimerAt(engine.db),
 })
 
@@ -32,7 +32,7 @@ const leases = (engine: Engine): Agent => {
       const now = engine.clock().getTime()
       if (now - lookedAt > 10_000) await forgiveSilence(engine)
       lookedAt = now
-      return (await silentPilots(engine)) > 0
+      return silentPilots(engine)
     },
   }
 }

@@ -6,7 +6,11 @@ export class Fault extends Error {
   readonly code: string
   declare readonly data?: Record<string, unknown>
 
-  constructor(code: string, message: string, { data, cause }: { data?: Record<string, unknown>; cause?: unknown } = {}) {
+  constructor(
+    code: string,
+    message: string,
+    { data, cause }: { data?: Record<string, unknown>; cause?: unknown } = {},
+  ) {
     // Only what was given: whoever prints a fault sees no empty fields.
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'Fault'

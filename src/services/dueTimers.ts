@@ -8,8 +8,8 @@ import { pauseSilentDriver } from './workflows.ts'
 
 const page = 500
 
-/** What is due now: jobs whose back-off is over may be claimed again, drivers that were not heard pause their workflow. Returns how many timers went off. */
-export const dueTimers = (engine: Engine): Promise<number> =>
+/** What is due now: jobs whose back-off is over may be claimed again, drivers that were not heard pause their workflow. True when the page was full. */
+export const dueTimers = (engine: Engine): Promise<boolean> =>
   transact(engine, async (tx, effects) => {
     const due = await lockDueTimers(tx, engine.clock(), page)
     await backOffsOver(
@@ -20,7 +20,7 @@ export const dueTimers = (engine: Engine): Promise<number> =>
     )
     for (const { id } of due.filter((timer) => timer.kind === 'driver'))
       await pauseSilentDriver(engine, tx, effects, id)
-    return due.length
+    return due.length === page
   })
 
 const backOffsOver = async (engine: Engine, tx: Db, effects: Effects, timers: TimerRow[]) => {

@@ -141,13 +141,14 @@ export class TaskCache {
     }
     if (missing.size > 0)
       for (const facts of await taskFacts(db, [...missing])) {
-        this.#keep(facts)
+        this.keep(facts)
         found.set(facts.id, facts)
       }
     return found
   }
 
-  #keep(facts: TaskFacts) {
+  /** For whoever has just made the task: its first claim need not ask. */
+  keep(facts: TaskFacts): void {
     if (this.#known.size >= this.#max) this.#known.delete(this.#known.keys().next().value!)
     this.#known.set(facts.id, facts)
   }

@@ -20,22 +20,22 @@ const page = 2000
 
 /**
  * Folds a page of appended deltas into the counters, and lets what they say follow: tasks start and end, tasks that waited for them are released, workflows
- * without a driver end. Returns how many deltas' tasks it saw; 0 when there was nothing, or another process folds.
+ * without a driver end. True when the page was full, so that there is probably more.
  */
-export const foldCounters = async (engine: Engine): Promise<number> => {
-  const { seen, orphaned } = await transact(engine, async (tx, effects) => {
-    if (!(await takeFoldLock(tx))) return { seen: 0, orphaned: [] }
-    const folded = await foldTaskDeltas(tx, page)
-    if (folded.length === 0) return { seen: 0, orphaned: [] }
+export const foldCounters = async (engine: Engine): Promise<boolean> => {
+  const { wasFull, orphaned } = await transact(engine, async (tx, effects) => {
+    if (!(await takeFoldLock(tx))) return { wasFull: false, orphaned: [] }
+    const { deltas, folded } = await foldTaskDeltas(tx, page)
+    if (folded.length === 0) return { wasFull: false, orphaned: [] }
     const ended = await moveFolded(engine, tx, effects, folded)
     await countTasks(tx, folded, ended)
     for (const task of ended) await tellTaskChildren(engine, tx, effects, task)
     for (const workflowId of new Set(ended.map((t) => t.workflowId))) await endIfOver(engine, tx, effects, workflowId)
     for (const { workflowId, taskId } of folded) effects.progress(workflowId, taskId)
-    return { seen: folded.length, orphaned: await inEndedWorkflows(tx, folded) }
+    return { wasFull: deltas === page, orphaned: await inEndedWorkflows(tx, folded) }
   })
   for (const workflowId of orphaned) await cancelTasksOf(engine, workflowId, 'its workflow has ended')
-  return seen
+  return wasFull
 }
 
 type EndedTask = { id: number; workflowId: number; trigger: TaskTrigger }

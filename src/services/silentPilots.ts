@@ -9,9 +9,9 @@ const page = 50
 
 /**
  * Looks at pilots whose lease has run out: first they are suspect, then, when the patience for a job is over, that job is lost and given to others; with
- * nothing left to wait for the pilot is gone. Returns how many it looked at.
+ * nothing left to wait for the pilot is gone. True when the page was full.
  */
-export const silentPilots = (engine: Engine): Promise<number> =>
+export const silentPilots = (engine: Engine): Promise<boolean> =>
   transact(engine, async (tx, effects) => {
     const now = engine.clock()
     const silent = await store.lockSilentPilots(tx, now, page)
@@ -39,7 +39,7 @@ export const silentPilots = (engine: Engine): Promise<number> =>
       else if (pilot.state === 'suspect' || held.length === 0)
         await store.movePilot(tx, { id: pilot.id, from: 'suspect', to: 'gone', trigger: 'gaveUpOn', why: since, now })
     }
-    return silent.length
+    return silent.length === page
   })
 
 /** Time in which nobody here could hear is not silence: called at a start, and after a gap. */

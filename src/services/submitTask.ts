@@ -36,6 +36,7 @@ export const submitTask = async (engine: Engine, principal: Principal, task: New
   const made = await onceMore(async () =>
     hasEdges ? await insertWithEdges(engine, principal, task, row, call) : await insertPlain(engine, task, row, call),
   )
+  if (made) engine.tasks.keep({ ...row, id: made.taskId })
   if (made)
     return {
       taskId: showId('t', made.taskId),

@@ -17,8 +17,8 @@ export const takeFoldLock = async (db: Db): Promise<boolean> =>
   (await db.row<{ got: boolean }>(sql`select pg_try_advisory_xact_lock(7287) as got`))!.got
 
 /** Takes up to `limit` appended deltas and adds them to the counters of their tasks and workflows. Returns the tasks that they touched. */
-export const foldTaskDeltas = (db: Db, limit: number) =>
-  db.rows<FoldedTask>(sql`
+export const foldTaskDeltas = async (db: Db, limit: number): Promise<{ deltas: number; folded: FoldedTask[] }> => {
+  const folded = await db.rows<FoldedTask & { deltas: number }>(sql`
     with gone as materialized (
       delete from task_delta where ctid = any(array(select ctid from task_delta limit ${limit} for update skip locked)) returning *),
     s as materialized (
@@ -47,7 +47,10 @@ export const foldTaskDeltas = (db: Db, limit: number) =>
     from s join task t on t.id = s.task_id cross join lateral (select counted from task_count where task_id = s.task_id) old
     where c.task_id = s.task_id
     returning not old.counted as "isNew", c.task_id as "taskId", t.workflow_id as "workflowId", t.state, t.closed as "isClosed", t.jobs,
-      c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed`)
+      c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed,
+      (select count(*)::int from gone) as deltas`)
+  return { deltas: folded[0]?.deltas ?? 0, folded }
+}
 
 /** Makes the folder look at a task again though no job of it moved (it was closed, or it has no jobs at all). */
 export const touchTaskCount = (db: Db, taskId: number) =>
