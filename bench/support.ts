@@ -15,7 +15,7 @@ export const round = (x: number, digits = 2): number => Number(x.toFixed(digits)
 
 /** A whole Culm of its own, as `culm up` starts it, on a home that is removed afterwards. */
 export const withCulm = async <T>(
-  act: (culm: { home: string; url: string; token: string; env: NodeJS.ProcessEnv }) => Promise<T>,
+  act: (culm: { home: string; url: string; token: string; databaseUrl: string; env: NodeJS.ProcessEnv }) => Promise<T>,
   args: string[] = [],
 ): Promise<T> => {
   const home = await mkdtemp(path.join(tmpdir(), 'culm-bench-'))
@@ -23,9 +23,9 @@ export const withCulm = async <T>(
   const up = spawn(process.execPath, ['dist/culm.js', 'up', ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] })
   try {
     await said(up, 'It serves')
-    const { url } = JSON.parse(await readFile(path.join(home, 'server.json'), 'utf8'))
+    const { url, databaseUrl } = JSON.parse(await readFile(path.join(home, 'server.json'), 'utf8'))
     const token = (await readFile(path.join(home, 'token'), 'utf8')).trim()
-    return await act({ home, url, token, env })
+    return await act({ home, url, token, databaseUrl, env })
   } finally {
     up.kill('SIGINT')
     if (up.exitCode === null) await once(up, 'exit')

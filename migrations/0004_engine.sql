@@ -19,7 +19,6 @@ create table task_delta (
 
 create table task_count (
   task_id      bigint primary key,
-  counted      bool not null default false,
   pending      int not null default 0,
   activated    int not null default 0,
   sent         int not null default 0,
@@ -34,7 +33,7 @@ create table task_count (
   cancelled    int not null default 0,
   closed       int not null default 0
 ) with (fillfactor = 50);
-comment on column task_count.counted is 'Its workflow has counted it';
+comment on table task_count is 'Made by the first fold of a task''s deltas';
 
 create table workflow_count (
   workflow_id  bigint primary key,

@@ -1,8 +1,8 @@
 import { fault } from '../contract/faults.ts'
 import { jobTable } from '../domain/job/states.ts'
-import { taskHasEnded, taskTable } from '../domain/task/states.ts'
+import { taskHasEnded } from '../domain/task/states.ts'
 import { showId } from '../lib/ids.ts'
-import { statesLeftBy, step } from '../lib/machine.ts'
+import { statesLeftBy } from '../lib/machine.ts'
 import { touchTaskCount } from '../store/counters.ts'
 import type { Db } from '../store/db.ts'
 import * as jobs from '../store/jobs.ts'
@@ -12,6 +12,7 @@ import type { Principal } from './authenticate.ts'
 import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { cancelledResult, moveJobs } from './moveJobs.ts'
+import { moveTasks } from './moveTasks.ts'
 import { demand } from './rights.ts'
 
 export type Cancelled = { cancelled: number; asked: number }
@@ -57,28 +58,15 @@ export const cancelTasksOf = async (engine: Engine, workflowId: number, why: str
   }
 }
 
-/** First the task, so that no job comes after; false when it has ended. */
+/** First the task, so that no job comes after. False when there is nothing left to cancel: its jobs have ended, and the next fold will say so of the task. */
 const abortTask = (engine: Engine, id: number, why: string): Promise<boolean> =>
   transact(engine, async (tx, effects) => {
     const [task] = await tasks.lockTasks(tx, [id])
     if (task!.state === 'aborting') return true
-    const stepped = step(taskTable, task!.state, 'cancelAsked')
-    if (stepped.kind === 'stale') return false
-    await tasks.moveTasks(
-      tx,
-      [
-        {
-          id,
-          workflowId: task!.workflowId,
-          from: stepped.from,
-          to: stepped.to,
-          trigger: 'cancelAsked',
-          why,
-          ended: false,
-        },
-      ],
-      engine.clock(),
-    )
+    const left = await jobs.jobsOfTask(tx, id, cancellable, -1, 1)
+    if (task!.closed && left.length === 0) return false
+    const moved = await moveTasks(engine, tx, effects, [{ task: task!, trigger: 'cancelAsked', why }])
+    if (moved.length === 0) return false
     await touchTaskCount(tx, id)
     effects.ring('agent:fold')
     return true

@@ -1,8 +1,7 @@
-import { type TaskTrigger, taskHasEnded, taskTable } from '../domain/task/states.ts'
+import { type TaskTrigger, taskHasEnded } from '../domain/task/states.ts'
 import { workflowHasEnded } from '../domain/workflow/states.ts'
 import { showId } from '../lib/ids.ts'
-import { step } from '../lib/machine.ts'
-import { taskTriggerOf } from '../policy/advance/ends.ts'
+import { hasBegun, taskTriggerOf } from '../policy/advance/ends.ts'
 import { type FoldedTask, foldTaskDeltas, takeFoldLock } from '../store/counters.ts'
 import type { Db } from '../store/db.ts'
 import { decrementUnmet, pendingJobsOf, releaseTaskEdge, taskChildren } from '../store/edges.ts'
@@ -13,6 +12,7 @@ import { cancelTasksOf } from './cancel.ts'
 import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { moveJobs } from './moveJobs.ts'
+import { moveTasks } from './moveTasks.ts'
 import { cancelForParent } from './submitTask.ts'
 import { endIfOver } from './workflows.ts'
 
@@ -40,46 +40,32 @@ export const foldCounters = async (engine: Engine): Promise<boolean> => {
 
 type EndedTask = { id: number; workflowId: number; trigger: TaskTrigger }
 
+/** First those that began, then those that ended: a short task does both within one fold, and its story tells both. */
 const moveFolded = async (engine: Engine, tx: Db, effects: Effects, folded: FoldedTask[]): Promise<EndedTask[]> => {
-  const stirred = folded.filter((task) => taskTriggerOf(task) !== null).map((task) => task.taskId)
+  const stirred = folded.filter((task) => taskTriggerOf(task) !== null)
   if (stirred.length === 0) return []
   // Under the lock the state and `jobs` are the newest; the counters are ours alone.
-  const fresh = new Map((await store.lockTasks(tx, stirred)).map((row) => [row.id, row]))
-  const now = engine.clock()
-  const moves: store.TaskMove[] = []
-  for (const task of folded) {
-    const row = fresh.get(task.taskId)
-    if (!row) continue
-    const trigger = taskTriggerOf({ ...task, state: row.state, isClosed: row.closed, jobs: row.jobs })
-    const stepped = trigger && step(taskTable, row.state, trigger)
-    if (!trigger || !stepped || stepped.kind === 'stale') continue
-    moves.push({
-      id: row.id,
-      workflowId: row.workflowId,
-      from: stepped.from,
-      to: stepped.to,
-      trigger,
-      why: whyOf(task, trigger),
-      ended: taskHasEnded(stepped.to),
+  const fresh = new Map(
+    (
+      await store.lockTasks(
+        tx,
+        stirred.map((task) => task.taskId),
+      )
+    ).map((row) => [row.id, row]),
+  )
+  const moveThose = async (triggerOf: (task: FoldedTask) => TaskTrigger | null) => {
+    const happenings = stirred.flatMap((task) => {
+      const row = fresh.get(task.taskId)!
+      const trigger = triggerOf({ ...task, state: row.state, isClosed: row.closed, jobs: row.jobs })
+      return trigger ? [{ task: row, trigger, why: whyOf(task, trigger) }] : []
     })
+    const moves = await moveTasks(engine, tx, effects, happenings)
+    for (const { id, to } of moves) fresh.set(id, { ...fresh.get(id)!, state: to })
+    return moves
   }
-  if (moves.length > 0) await store.moveTasks(tx, moves, now)
-  for (const m of moves)
-    effects.moves.push({
-      workflowId: m.workflowId,
-      move: {
-        noun: 'task',
-        id: showId('t', m.id),
-        from: m.from,
-        to: m.to,
-        trigger: m.trigger,
-        why: m.why,
-        at: now.toISOString(),
-      },
-    })
-  return moves
-    .filter((m) => m.ended)
-    .map((m) => ({ id: m.id, workflowId: m.workflowId, trigger: m.trigger as TaskTrigger }))
+  await moveThose((task) => (task.state === 'ready' && hasBegun(task) ? 'started' : null))
+  const ended = (await moveThose(taskTriggerOf)).filter((move) => move.ended)
+  return ended.map(({ id, workflowId, trigger }) => ({ id, workflowId, trigger: trigger as TaskTrigger }))
 }
 
 const whyOf = ({ finished, failed, cancelled, jobs }: FoldedTask, trigger: TaskTrigger): string | null =>
@@ -118,7 +104,8 @@ const tellTaskChildren = async (engine: Engine, tx: Db, effects: Effects, parent
     const locked = await lockJobs(tx, pending)
     const left = await releaseTaskEdge(tx, parent.id, child.id)
     if (left?.unmet !== 0) continue
-    await moveTask(engine, tx, effects, child.id, 'parentsReleased')
+    const [task] = await store.lockTasks(tx, [child.id])
+    await moveTasks(engine, tx, effects, [{ task: task!, trigger: 'parentsReleased' }])
     const free = new Set(
       (
         await decrementUnmet(
@@ -134,40 +121,6 @@ const tellTaskChildren = async (engine: Engine, tx: Db, effects: Effects, parent
       locked.filter((job) => free.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })),
     )
   }
-}
-
-const moveTask = async (engine: Engine, tx: Db, effects: Effects, id: number, trigger: TaskTrigger) => {
-  const [row] = await store.lockTasks(tx, [id])
-  const stepped = step(taskTable, row!.state, trigger)
-  if (stepped.kind === 'stale') return
-  const now = engine.clock()
-  await store.moveTasks(
-    tx,
-    [
-      {
-        id,
-        workflowId: row!.workflowId,
-        from: stepped.from,
-        to: stepped.to,
-        trigger,
-        why: null,
-        ended: taskHasEnded(stepped.to),
-      },
-    ],
-    now,
-  )
-  effects.moves.push({
-    workflowId: row!.workflowId,
-    move: {
-      noun: 'task',
-      id: showId('t', id),
-      from: stepped.from,
-      to: stepped.to,
-      trigger,
-      why: null,
-      at: now.toISOString(),
-    },
-  })
 }
 
 /** A task may have slipped into a workflow while that ended: it is cancelled, as the others were. */

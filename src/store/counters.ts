@@ -38,17 +38,21 @@ export const foldTaskDeltas = async (db: Db, limit: number): Promise<{ deltas: n
                sum(s.awaiting) awaiting, sum(s.holding) holding, sum(s.transferring) transferring, sum(s.merging) merging, sum(s.finished) finished,
                sum(s.failed) failed, sum(s.cancelled) cancelled, sum(s.closed) closed
         from s join task t on t.id = s.task_id group by t.workflow_id) g
-      where w.workflow_id = g.workflow_id)
-    update task_count c set
-      pending = c.pending + s.pending, activated = c.activated + s.activated, sent = c.sent + s.sent, starting = c.starting + s.starting,
-      running = c.running + s.running, awaiting = c.awaiting + s.awaiting, holding = c.holding + s.holding,
-      transferring = c.transferring + s.transferring, merging = c.merging + s.merging, finished = c.finished + s.finished,
-      failed = c.failed + s.failed, cancelled = c.cancelled + s.cancelled, closed = c.closed + s.closed, counted = true
-    from s join task t on t.id = s.task_id cross join lateral (select counted from task_count where task_id = s.task_id) old
-    where c.task_id = s.task_id
-    returning not old.counted as "isNew", c.task_id as "taskId", t.workflow_id as "workflowId", t.state, t.closed as "isClosed", t.jobs,
-      c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed,
-      (select count(*)::int from gone) as deltas`)
+      where w.workflow_id = g.workflow_id),
+    u as (
+      insert into task_count as c (task_id, pending, activated, sent, starting, running, awaiting, holding, transferring, merging, finished, failed, cancelled, closed)
+      select task_id, pending, activated, sent, starting, running, awaiting, holding, transferring, merging, finished, failed, cancelled, closed from s
+      on conflict (task_id) do update set
+        pending = c.pending + excluded.pending, activated = c.activated + excluded.activated, sent = c.sent + excluded.sent, starting = c.starting +
+        excluded.starting, running = c.running + excluded.running, awaiting = c.awaiting + excluded.awaiting, holding = c.holding + excluded.holding,
+        transferring = c.transferring + excluded.transferring, merging = c.merging + excluded.merging, finished = c.finished + excluded.finished,
+        failed = c.failed + excluded.failed, cancelled = c.cancelled + excluded.cancelled, closed = c.closed + excluded.closed
+      returning c.*, c.xmax = 0 as is_new)
+    select u.is_new as "isNew", u.task_id as "taskId", t.workflow_id as "workflowId", t.state, t.closed as "isClosed", t.jobs,
+      u.pending, u.activated, u.sent, u.starting, u.running, u.awaiting, u.holding, u.transferring, u.merging, u.finished, u.failed, u.cancelled,
+      u.closed,
+      (select count(*)::int from gone) as deltas
+    from u join task t on t.id = u.task_id`)
   return { deltas: folded[0]?.deltas ?? 0, folded }
 }
 

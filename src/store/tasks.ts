@@ -70,7 +70,6 @@ export const insertTask = (db: Db, t: NewTaskRow, call: NewCallRow | null, jobs:
     d as (
       insert into task_delta (task_id, activated, pending)
       select t.id, count(n.id) filter (where n.state = 'activated'), count(n.id) filter (where n.state = 'pending') from t left join n on true group by t.id),
-    k as (insert into task_count (task_id) select id from t),
     c as (
       insert into call (workflow_id, scope, key, epoch, task_id, state)
       select ${t.workflowId}, ${call?.scope ?? null}::bigint, ${call?.key ?? null}, ${call?.epoch ?? null}::int, t.id, 'asked' from t where ${call !== null}),

@@ -6,7 +6,8 @@ import { type Db, sql } from './db.ts'
 
 /** What lists and pages read: one statement each, by key, a page at a time; counters are read, never counted. */
 
-export type Counts = Record<JobState, number>
+/** Null as long as no fold has counted the task. */
+export type Counts = Record<JobState, number | null>
 
 export type WorkflowViewRow = {
   id: number
@@ -94,7 +95,7 @@ export const taskViews = (
            array(select q.name from queue q join lane l on l.id = t.lane_id where q.id = any(l.queue_ids) order by q.id) as queues, t.jobs as total,
            t.created_at as "createdAt", t.ended_at as "endedAt", t.labels,
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
-    from task t join person p on p.id = t.owner_id join task_count c on c.task_id = t.id
+    from task t join person p on p.id = t.owner_id left join task_count c on c.task_id = t.id
     where t.experiment_id = ${f.experimentId} and t.id < ${f.below}
       and (${f.workflowId}::bigint is null or t.workflow_id = ${f.workflowId}::bigint) and (${f.id}::bigint is null or t.id = ${f.id}::bigint)
       and (${f.state}::text is null or t.state = ${f.state}::text)
@@ -104,7 +105,7 @@ export const taskProgress = (db: Db, ids: number[]) =>
   db.rows<{ id: number; name: string; state: TaskState; total: number } & Counts>(sql`
     select t.id, t.name, t.state, t.jobs as total,
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
-    from task t join task_count c on c.task_id = t.id where t.id = any(${ids}::bigint[])`)
+    from task t left join task_count c on c.task_id = t.id where t.id = any(${ids}::bigint[])`)
 
 export type JobLineRow = {
   id: number

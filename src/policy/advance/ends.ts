@@ -20,7 +20,8 @@ const endOf = ({ jobs, finished, closed }: TaskCounts): TaskTrigger => {
   return finished > 0 ? 'someFinished' : 'noneFinished'
 }
 
-const hasBegun = (task: TaskCounts): boolean => task.jobs - task.pending - task.activated > 0
+/** Whether a job of it has been sent, or ended without. */
+export const hasBegun = (task: TaskCounts): boolean => task.jobs - task.pending - task.activated > 0
 
 export type WorkflowCounts = {
   closed: boolean

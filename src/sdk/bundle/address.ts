@@ -45,7 +45,7 @@ const addresses = new WeakMap<Definition, Promise<Address>>()
  * How long an import of a module that is loaded may take, ms. It is at once, but for a module that is still being
  * evaluated: one whose top level awaits this very call would wait for ever.
  */
-const evaluatingMs = 2000
+const evaluatingMs = 10_000
 
 const addressInSources = async (definition: Definition): Promise<Address> => {
   const { module } = definition.site

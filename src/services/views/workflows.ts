@@ -68,7 +68,7 @@ const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
 
 /** States without jobs are left out, so that a page is short and a terminal too. */
 export const showCounts = (counts: store.Counts, total?: number): z.infer<typeof jobCounts> => {
-  const some = jobStates.filter((state) => counts[state] > 0).map((state) => [state, counts[state]] as const)
+  const some = jobStates.map((state) => [state, counts[state] ?? 0] as const).filter(([, n]) => n > 0)
   return { total: total ?? some.reduce((sum, [, n]) => sum + n, 0), ...Object.fromEntries(some) }
 }
 
