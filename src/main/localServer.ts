@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '../lib/log.ts'
+import { admitHomeTokens } from './admitTokens.ts'
 import { writeAtomically } from './atomicFile.ts'
 import { version } from './files.ts'
 import { prepareHome, stampHome } from './home.ts'
@@ -9,7 +10,6 @@ import { removeServer, type ServerRecord, writeServer } from './homeServer.ts'
 import { openEngine } from './openEngine.ts'
 import { startPostgres } from './postgres/startPostgres.ts'
 import { serve } from './serve.ts'
-import { admitHomeTokens } from './tokens.ts'
 
 export type LocalServer = {
   url: string

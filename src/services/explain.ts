@@ -29,7 +29,7 @@ export const explainTask = async (engine: Engine, principal: Principal, id: numb
   const own = {
     subject: task.id,
     state: task.state,
-    evidence: [`${task.counts.total} jobs: ${counts.join(', ') || 'none yet'}`],
+    evidence: [`${task.counts.total} ${task.counts.total === 1 ? 'job' : 'jobs'}: ${counts.join(', ') || 'none yet'}`],
   }
   const jobId = task.state === 'done' ? undefined : await store.tellingJob(engine.db, id)
   if (jobId === undefined) return { ...own, cause: task.state, sentence: taskSentences[task.state], remedy: null }

@@ -29,7 +29,7 @@ export const foldCounters = async (engine: Engine): Promise<boolean> => {
     if (folded.length === 0) return { wasFull: false, orphaned: [] }
     const ended = await moveFolded(engine, tx, effects, folded)
     await countTasks(tx, folded, ended)
-    for (const task of ended) await tellTaskChildren(engine, tx, effects, task)
+    await tellTaskChildren(engine, tx, effects, ended)
     for (const workflowId of new Set(ended.map((t) => t.workflowId))) await endIfOver(engine, tx, effects, workflowId)
     for (const { workflowId, taskId } of folded) effects.progress(workflowId, taskId)
     return { wasFull: deltas === page, orphaned: await inEndedWorkflows(tx, folded) }
@@ -93,34 +93,41 @@ const countTasks = async (tx: Db, folded: FoldedTask[], ended: EndedTask[]) => {
     )
 }
 
-/** Tasks that waited for this one: released when it is done, cancelled when it ended otherwise. Jobs are locked before tasks, as everywhere. */
-const tellTaskChildren = async (engine: Engine, tx: Db, effects: Effects, parent: EndedTask) => {
-  for (const child of await taskChildren(tx, parent.id)) {
-    const pending = (await pendingJobsOf(tx, child.id, 0, 1_000_000)).map((row) => row.id)
-    if (parent.trigger !== 'allFinished') {
-      await cancelForParent(engine, tx, effects, pending, `${showId('t', parent.id)} did not end well`)
-      continue
-    }
-    const locked = await lockJobs(tx, pending)
-    const left = await releaseTaskEdge(tx, parent.id, child.id)
-    if (left?.unmet !== 0) continue
-    const [task] = await store.lockTasks(tx, [child.id])
-    await moveTasks(engine, tx, effects, [{ task: task!, trigger: 'parentsReleased' }])
-    const free = new Set(
-      (
-        await decrementUnmet(
-          tx,
-          locked.map((job) => ({ jobId: job.id, n: 1 })),
-        )
-      ).map((row) => row.id),
-    )
-    await moveJobs(
-      engine,
-      tx,
-      effects,
-      locked.filter((job) => free.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })),
-    )
+/** Tasks that waited for these: released when these are done, cancelled when they ended otherwise. Jobs are locked before tasks, as everywhere. */
+const tellTaskChildren = async (engine: Engine, tx: Db, effects: Effects, ended: EndedTask[]) => {
+  if (ended.length === 0) return
+  const isDone = new Map(ended.map((task) => [task.id, task.trigger === 'allFinished']))
+  for (const { parentId, childId } of await taskChildren(tx, [...isDone.keys()])) {
+    const pending = (await pendingJobsOf(tx, childId, 0, 1_000_000)).map((row) => row.id)
+    if (isDone.get(parentId)) await releaseTask(engine, tx, effects, parentId, childId, pending)
+    else await cancelForParent(engine, tx, effects, pending, `${showId('t', parentId)} did not end well`)
   }
+}
+
+const releaseTask = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  parentId: number,
+  childId: number,
+  pending: number[],
+) => {
+  const locked = await lockJobs(tx, pending)
+  const left = await releaseTaskEdge(tx, parentId, childId)
+  if (left?.unmet !== 0) return
+  const [task] = await store.lockTasks(tx, [childId])
+  await moveTasks(engine, tx, effects, [{ task: task!, trigger: 'parentsReleased' }])
+  const free = await decrementUnmet(
+    tx,
+    locked.map((job) => ({ jobId: job.id, n: 1 })),
+  )
+  const isFree = new Set(free.map((row) => row.id))
+  await moveJobs(
+    engine,
+    tx,
+    effects,
+    locked.filter((job) => isFree.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })),
+  )
 }
 
 /** A task may have slipped into a workflow while that ended: it is cancelled, as the others were. */

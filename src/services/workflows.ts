@@ -146,8 +146,8 @@ export const closeWorkflow = async (engine: Engine, principal: Principal, id: nu
 
 /** Ends a workflow without a driver when it is closed and its last task has ended. */
 export const endIfOver = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<void> => {
-  const left = await store.leftOfWorkflow(tx, id)
-  if (left?.kind !== 'tasks') return
+  if ((await engine.workflows.get(id))?.kind !== 'tasks') return
+  const left = (await store.leftOfWorkflow(tx, id))!
   const trigger = workflowTriggerOf(left)
   if (!trigger) return
   const row = await store.lockWorkflow(tx, id)

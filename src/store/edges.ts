@@ -1,5 +1,4 @@
 import type { JobState } from '../domain/job/states.ts'
-import type { TaskState } from '../domain/task/states.ts'
 import { type Db, sql } from './db.ts'
 
 /** Locks the parents, in order of id, and marks that they have children, so that whoever finishes them looks for these. */
@@ -34,11 +33,11 @@ export const decrementUnmet = (db: Db, rows: { jobId: number; n: number }[]) =>
       where j.id = u.id and j.state = 'pending' returning j.id, j.task_id, j.state, j.unmet)
     select id, task_id as "taskId", state from u where unmet <= 0 order by id`)
 
-/** Tasks that wait for the end of this one. */
-export const taskChildren = (db: Db, parentId: number) =>
-  db.rows<{ id: number; state: TaskState; workflowId: number }>(sql`
-    select t.id, t.state, t.workflow_id as "workflowId" from task_edge e join task t on t.id = e.child_id
-    where e.parent_id = ${parentId} and not e.released order by t.id`)
+/** Tasks that wait for the end of any of these. */
+export const taskChildren = (db: Db, parentIds: number[]) =>
+  db.rows<{ parentId: number; childId: number }>(sql`
+    select parent_id as "parentId", child_id as "childId" from task_edge
+    where parent_id = any(${parentIds}::bigint[]) and not released order by parent_id, child_id`)
 
 /** Marks the edge released and takes one off what the child waits for; what is left, or undefined when that was done before. */
 export const releaseTaskEdge = (db: Db, parentId: number, childId: number) =>

@@ -37,11 +37,17 @@ export const insertWorkflow = (
       select ${w.now}, 'workflow', id, id, 'registered', 'running', 'started' from w)
     select id from w`)
 
-export type WorkflowOwner = { workflowId: number; experimentId: number; ownerId: number; teamId: number }
+export type WorkflowOwner = {
+  workflowId: number
+  experimentId: number
+  ownerId: number
+  teamId: number
+  kind: WorkflowRow['kind']
+}
 
 export const workflowOwner = (db: Db, id: number) =>
   db.row<WorkflowOwner>(sql`
-    select id as "workflowId", experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId" from workflow where id = ${id}`)
+    select id as "workflowId", experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind from workflow where id = ${id}`)
 
 export const workflowById = (db: Db, id: number) =>
   db.row<WorkflowRow>(sql`

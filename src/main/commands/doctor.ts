@@ -4,7 +4,7 @@ import { readFile, statfs } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { Command } from 'commander'
 import pc from 'picocolors'
-import { makeClient } from '../../contract/client.ts'
+import type { Client } from '../../contract/client.ts'
 import { type FaultCode, faults } from '../../contract/faults.ts'
 import { isFault, messageOf } from '../../lib/fault.ts'
 import { files, version } from '../files.ts'
@@ -94,18 +94,16 @@ const runningServer = async (home: string): Promise<string> => {
   return `${server.url} (pid ${server.pid}, since ${server.startedAt})`
 }
 
-const asked = async (
-  home: string,
-  ask: (client: ReturnType<typeof makeClient>) => Promise<string>,
-): Promise<string> => {
+const asked = async (home: string, ask: (client: Client) => Promise<string>): Promise<string> => {
   const server = await findRunning(home)
   if (!server) throw wrong('not asked: no server runs', 'culm up')
   const token = (await readFile(tokenFile(home), 'utf8').catch(() => '')).trim()
+  const { makeClient } = await import('../../contract/client.ts')
   const client = makeClient({ url: server.url, token, retrySeconds: 2 })
   return ask(client).finally(() => client.close())
 }
 
-const pilotsOnline = async (client: ReturnType<typeof makeClient>): Promise<string> => {
+const pilotsOnline = async (client: Client): Promise<string> => {
   const online = (await client.call('listPilots', {})).items.filter((p) => p.state === 'online')
   if (online.length === 0) throw wrong('none is online', 'culm up brings one; culm pilot starts another')
   return online.map((p) => `${p.name} on ${p.queue}: ${p.jobs} jobs, ${p.slots} slots`).join('; ')

@@ -3,14 +3,10 @@ import { readFile } from 'node:fs/promises'
 import { availableParallelism, hostname, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
-import { makeClient } from '../../contract/client.ts'
 import { fault } from '../../contract/faults.ts'
-import { runPilot } from '../../pilot/pilot.ts'
-import { pilotName } from '../../pilot/pilotName.ts'
 import { files, version } from '../files.ts'
 import { resolveHome } from '../home.ts'
 import { readServer } from '../homeServer.ts'
-import { stderrLog } from '../log.ts'
 import { pilotTokenFile } from '../tokens.ts'
 
 type Options = {
@@ -33,6 +29,11 @@ export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
     .option('--grace <seconds>', 'how long running jobs may go on after SIGTERM', whole, 30)
     .option('--while-parent-lives', 'end when standard input ends')
     .action(async (options: Options, command: Command) => {
+      const [{ makeClient }, { pilotName, runPilot }, { stderrLog }] = await Promise.all([
+        import('../../contract/client.ts'),
+        import('../../pilot/index.ts'),
+        import('../log.ts'),
+      ])
       const home = resolveHome(env)
       const url = command.optsWithGlobals().server ?? env.CULM_SERVER ?? (await readServer(home))?.url
       if (!url) throw fault('server_unknown')

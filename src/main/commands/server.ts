@@ -4,10 +4,7 @@ import { fault } from '../../contract/faults.ts'
 import { version } from '../files.ts'
 import { prepareHome, resolveHome } from '../home.ts'
 import { readServer, removeServer, writeServer } from '../homeServer.ts'
-import { stderrLog } from '../log.ts'
-import { openEngine } from '../openEngine.ts'
-import { type Parts, serve } from '../serve.ts'
-import { admitHomeTokens } from '../tokens.ts'
+import type { Parts } from '../serve.ts'
 import { whole } from './pilot.ts'
 
 /** `culm server`: the API alone. Any number may run on one database. */
@@ -33,6 +30,12 @@ export const agentsCommand = (env: NodeJS.ProcessEnv): Command =>
     .action(() => runPart(env, { agents: true }, false))
 
 const runPart = async (env: NodeJS.ProcessEnv, parts: Parts, announce: boolean): Promise<void> => {
+  const [{ openEngine }, { serve }, { admitHomeTokens }, { stderrLog }] = await Promise.all([
+    import('../openEngine.ts'),
+    import('../serve.ts'),
+    import('../admitTokens.ts'),
+    import('../log.ts'),
+  ])
   const home = resolveHome(env)
   await prepareHome(home, { version })
   const databaseUrl = env.DATABASE_URL ?? (await readServer(home))?.databaseUrl

@@ -5,8 +5,7 @@ import { Command } from 'commander'
 import pc from 'picocolors'
 import { files } from '../files.ts'
 import { resolveHome } from '../home.ts'
-import { type LocalServer, startLocal } from '../localServer.ts'
-import { fileLog } from '../log.ts'
+import type { LocalServer } from '../localServer.ts'
 import { startPilotProcess } from '../pilotProcess.ts'
 import { tokenFile } from '../tokens.ts'
 import { whole } from './pilot.ts'
@@ -22,12 +21,14 @@ export const upCommand = (env: NodeJS.ProcessEnv): Command =>
     .option('--slots <n>', 'cores of the local queue', whole)
     .option('--no-pilot', 'no local pilot')
     .action(async (options: Options) => {
+      // Only here: the server's packages take longer to load than most commands run.
+      const { startLocal } = await import('../localServer.ts')
       const home = resolveHome(env)
       const say = (line: string) => console.error(pc.dim(line))
       const ending = endOnSignal()
       const started = await startLocal({
         home,
-        log: fileLog(home, 'server'),
+        log: await serverLog(home),
         port: options.port,
         databaseUrl: env.DATABASE_URL,
         say,
@@ -39,6 +40,8 @@ export const upCommand = (env: NodeJS.ProcessEnv): Command =>
       if (started.kind === 'mine') await withOwn(started.server, { home, env, options, ending, link })
       else process.exitCode = await runFile(env, home, options.run, ending)
     })
+
+const serverLog = async (home: string) => (await import('../log.ts')).fileLog(home, 'server')
 
 /** We started it, so we keep it: run the file, serve until told to end, and end everything in order. */
 const withOwn = async (
