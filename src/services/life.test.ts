@@ -1,4 +1,5 @@
-import { beforeAll, expect, test } from 'vitest'
+import { afterEach, beforeAll, expect, test } from 'vitest'
+import { brokenInvariants } from '../../test/support/invariants.ts'
 import { eventually, startTestServer, type TestServer } from '../../test/support/server.ts'
 import type { Client } from '../contract/client.ts'
 import type { ClaimReply, Report } from '../contract/pilots.ts'
@@ -8,6 +9,10 @@ let user: Client
 beforeAll(async () => {
   server = await startTestServer()
   user = server.user
+})
+
+afterEach(async () => {
+  expect(await brokenInvariants(server.engine.db)).toEqual([])
 })
 
 const command = { kind: 'command' as const, command: ['true'] }
