@@ -42,7 +42,6 @@ create table task (
   common             text,
   common_blob        text,
   common_bytes       bigint,
-  queue_id           int,
   lane_id            int    not null,
   cores              int    not null,
   memory_mb          int,

@@ -235,8 +235,6 @@ export const faults = {
 
 export type FaultCode = keyof typeof faults
 
-export const faultCodes = Object.keys(faults) as FaultCode[]
-
 /** A fault of the catalogue. `detail` says what is the matter this time; `data` is what a program wants of it. */
 export const fault = (code: FaultCode, detail?: string, data?: Record<string, unknown>, cause?: unknown): Fault =>
   new Fault(code, detail ?? faults[code].title, { data, cause })

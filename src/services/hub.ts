@@ -1,5 +1,4 @@
 import type { Notice, NoticeKind } from '../contract/notices.ts'
-import { showId } from '../lib/ids.ts'
 import type { PublishedMove, PublishedOutcome } from './effects.ts'
 
 export type Subscriber = {
@@ -97,5 +96,3 @@ export const inScope = (scope: Subscriber['scope'], parentJobId: number | null):
 
 export const scopeOf = (text: string): Subscriber['scope'] =>
   text === 'all' || text === 'driver' ? text : Number(text.slice(1))
-
-export const jobScope = (jobId: number): string => showId('j', jobId)

@@ -300,7 +300,6 @@ const rowOf = (principal: Principal, task: NewTask, workflowId: number, laneId: 
   common: task.common && 'text' in task.common ? task.common.text : null,
   commonBlob: task.common && 'blob' in task.common ? task.common.blob : null,
   commonBytes: task.common && 'blob' in task.common ? task.common.bytes : null,
-  queueId: null,
   laneId,
   cores: task.cores,
   memoryMb: task.memoryMb ?? null,

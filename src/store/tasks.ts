@@ -14,7 +14,6 @@ export type NewTaskRow = {
   common: string | null
   commonBlob: string | null
   commonBytes: number | null
-  queueId: number | null
   laneId: number
   cores: number
   memoryMb: number | null
@@ -48,10 +47,10 @@ export const insertTask = (db: Db, t: NewTaskRow, call: NewCallRow | null, jobs:
   db.row<{ taskId: number; firstJobId: number | null }>(sql`
     with t as (
       insert into task (workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, payload, common, common_blob, common_bytes,
-                        queue_id, lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
+                        lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
                         lost_after_seconds, created_at, labels)
       select w.id, ${t.experimentId}, ${t.ownerId}, ${t.parentJobId}::bigint, ${t.name}, ${t.state}, ${t.closed}, ${t.unmet}, ${jobs.args.length}, ${t.payload},
-             ${t.common}, ${t.commonBlob}, ${t.commonBytes}::bigint, ${t.queueId}::int, ${t.laneId}::int, ${t.cores}, ${t.memoryMb}::int, ${t.wallSeconds}::int,
+             ${t.common}, ${t.commonBlob}, ${t.commonBytes}::bigint, ${t.laneId}::int, ${t.cores}, ${t.memoryMb}::int, ${t.wallSeconds}::int,
              ${t.priority}, ${t.attemptsUser}, ${t.attemptsSite}, ${t.attemptsLost}, ${t.lostAfterSeconds}::int, ${now}, ${t.labels}::jsonb
       from workflow w
       where w.id = ${t.workflowId} and w.state in ('registered', 'running', 'paused') and not w.closed
@@ -150,10 +149,6 @@ export type TaskRow = {
   priority: number
 }
 
-export const taskById = (db: Db, id: number) =>
-  db.row<TaskRow>(sql`
-    select id, workflow_id as "workflowId", owner_id as "ownerId", state, closed, unmet, jobs, lane_id as "laneId", priority from task where id = ${id}`)
-
 export const lockTasks = (db: Db, ids: number[]) =>
   db.rows<TaskRow>(sql`
     select id, workflow_id as "workflowId", owner_id as "ownerId", state, closed, unmet, jobs, lane_id as "laneId", priority
@@ -162,8 +157,6 @@ export const lockTasks = (db: Db, ids: number[]) =>
 export const tasksOfWorkflow = (db: Db, workflowId: number, after: number, limit: number) =>
   db.rows<{ id: number; state: TaskState }>(sql`
     select id, state from task where workflow_id = ${workflowId} and id > ${after} order by id limit ${limit}`)
-
-export const closeTask = (db: Db, id: number) => db.run(sql`update task set closed = true where id = ${id}`)
 
 export type TaskMove = {
   id: number
