@@ -112,7 +112,15 @@ export const startFakeServer = async ({ run, slots = 2, hold, forgets }: FakeSer
     return { blob: sha256(text), bytes: text.length }
   }
 
-  const unpack = async (hash: string): Promise<string> => {
+  /** Once per bundle: a file that is written again is empty for a moment, and a runner may import it just then. */
+  const unpacked = new Map<string, Promise<string>>()
+  const unpack = (hash: string): Promise<string> => {
+    const coming = unpacked.get(hash) ?? writeFiles(hash)
+    unpacked.set(hash, coming)
+    return coming
+  }
+
+  const writeFiles = async (hash: string): Promise<string> => {
     const place = join(folder, hash)
     for (const file of manifests.get(hash)?.files ?? []) {
       await mkdir(dirname(join(place, file.path)), { recursive: true })
@@ -314,6 +322,7 @@ export const startFakeServer = async ({ run, slots = 2, hold, forgets }: FakeSer
     close: async () => {
       for (const runner of runners) runner.disconnect()
       await app.close()
+      await Promise.allSettled(unpacked.values())
       await rm(place, { recursive: true, force: true })
     },
   }
