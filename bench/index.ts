@@ -19,6 +19,7 @@ export type BenchResult = {
 type Bench = { run: (options: Record<string, string | boolean>) => Promise<BenchResult> }
 
 const benches: Record<string, () => Promise<Bench>> = {
+  'life-cycle': () => import('./lifeCycle.ts'),
   'call-latency': () => import('./callLatency.ts'),
   'first-start': () => import('./firstStart.ts'),
   hpo: () => import('./hpo.ts'),

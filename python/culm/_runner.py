@@ -1,11 +1,13 @@
 """The warm process that runs jobs: `python -m culm._runner`, with the pilot's socket as file descriptor 3.
 
-Says and hears what `src/contract/runner.ts` describes, one JSON document a line, one job at a time. Standard output and
-error belong to the payload; after each job a mark is written to both, so that the pilot knows whose output it read.
+Says and hears what `src/contract/runner.ts` describes, one JSON document a line, one job at a time; further jobs may
+wait in the line. Standard output and error belong to the payload; after each job a mark is written to both, so that the
+pilot knows whose output it read.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import gc
 import importlib
@@ -19,7 +21,7 @@ import sys
 import threading
 import time
 from types import ModuleType
-from typing import Any, BinaryIO, Callable, Dict, Mapping, Optional, TextIO, Tuple
+from typing import Any, Callable, Deque, Dict, Mapping, Optional, TextIO, Tuple
 
 from ._coroutines import is_coroutine, run_coroutine
 from ._errors import CulmError
@@ -38,8 +40,9 @@ class Channel:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._reader: BinaryIO = sock.makefile('rb')
         self._lock = threading.Lock()
+        self._words: Deque[Word] = collections.deque()
+        self._rest = b''
 
     def say(self, word: Word) -> None:
         line = json.dumps(word, separators=(',', ':')).encode('ascii') + b'\n'
@@ -48,8 +51,37 @@ class Channel:
 
     def hear(self) -> Optional[Word]:
         """The pilot's next word; None when it is gone."""
-        line = self._reader.readline()
-        return json.loads(line) if line.endswith(b'\n') else None
+        while not self._words:
+            if not self._read(0):
+                return None
+        return self._words.popleft()
+
+    def heard(self) -> None:
+        """Takes in what the pilot has said meanwhile, and gives back the jobs that it wants back."""
+        while self._read(socket.MSG_DONTWAIT):
+            pass
+        wanted = {job_id for word in self._words if word['t'] == 'skip' for job_id in word['jobIds']}
+        if wanted:
+            self._words = collections.deque(word for word in self._words if word['t'] != 'skip')
+            self.give_back(lambda word: word['jobId'] in wanted)
+
+    def give_back(self, is_wanted: Callable[[Word], bool] = lambda word: True) -> None:
+        """Jobs that wait here and will not run here."""
+        skipped = [word['jobId'] for word in self._words if word['t'] == 'run' and is_wanted(word)]
+        if skipped:
+            self._words = collections.deque(w for w in self._words if w['t'] != 'run' or w['jobId'] not in skipped)
+            self.say({'t': 'skipped', 'jobIds': skipped})
+
+    def _read(self, flags: int) -> bool:
+        try:
+            chunk = self._socket.recv(1 << 20, flags)
+        except (BlockingIOError, ConnectionError):
+            return False
+        if not chunk:
+            return False
+        *lines, self._rest = (self._rest + chunk).split(b'\n') if b'\n' in chunk else [self._rest + chunk]
+        self._words.extend(json.loads(line) for line in lines)
+        return True
 
     def leave_with_pilot(self) -> None:
         """Without its pilot a job would run on unseen, beside its next attempt: the process ends with it."""
@@ -124,11 +156,17 @@ class Runner:
         self._output = Output()
         self._memory = Memory()
         self._functions: Dict[Tuple[str, str], Callable[..., Any]] = {}
+        self._task: Word = {}
         # `python -m` put the folder it was started in first; what is imported comes from the bundle instead.
         sys.path[:] = [self._folder, *(p for p in sys.path if p not in ('', os.getcwd(), self._folder))]
 
+    def begin_task(self, word: Word) -> None:
+        """The jobs that follow have this in common."""
+        self._task = word
+
     def run(self, word: Word) -> None:
         """Runs a job, and tells the pilot how it ended."""
+        word = {**self._task, **word}
         began, cpu = time.perf_counter(), _cpu_seconds()
         self._memory.reset()
         done: Word = {'t': 'done', 'jobId': word['jobId'], 'attempt': word['attempt']}
@@ -143,10 +181,13 @@ class Runner:
             'cpuSeconds': round(_cpu_seconds() - cpu, 6),
             'maxRssMb': round(self._memory.peak_mb(), 1),
         }
+        if _holds_files(word['folder']):
+            # They would be found by the next job that runs there.
+            self._channel.give_back()
         self._channel.say(done)
 
     def _outcome(self, word: Word) -> Word:
-        slot = Slot(lambda what: self._channel.say({'t': what, 'jobId': word['jobId']}), self._hear_resumed)
+        slot = Slot(lambda what: self._say_slot(what, word), self._hear_resumed)
         scope = self._scope(word, slot)
         try:
             with entered(scope):
@@ -200,12 +241,30 @@ class Runner:
             return sys.modules.get(SCRIPT_MODULE) or _import_script(path, name)
         return importlib.import_module(name)
 
+    def _say_slot(self, what: str, word: Word) -> None:
+        if what == 'awaiting':
+            self._channel.heard()
+            self._channel.give_back()
+        self._channel.say({'t': what, 'jobId': word['jobId']})
+
     def _hear_resumed(self) -> None:
-        word = self._channel.hear()
-        if word is None:
-            os._exit(1)
-        if word['t'] != 'resumed':
-            raise AssertionError(f'the pilot said {word["t"]} instead of resumed')
+        """What else the pilot says meanwhile was on its way when the job began to wait: it is given back."""
+        while True:
+            word = self._channel.hear()
+            if word is None:
+                os._exit(1)
+            if word['t'] == 'resumed':
+                return
+            if word['t'] == 'run':
+                self._channel.say({'t': 'skipped', 'jobIds': [word['jobId']]})
+
+
+def _holds_files(folder: str) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(True for _ in entries)
+    except OSError:
+        return True
 
 
 def _import_script(path: str, name: str) -> ModuleType:
@@ -298,8 +357,11 @@ def main() -> None:
         word = channel.hear()
         if word is None:
             return
-        if word['t'] == 'run':
+        if word['t'] == 'task':
+            runner.begin_task(word)
+        elif word['t'] == 'run':
             runner.run(word)
+            channel.heard()
 
 
 if __name__ == '__main__':

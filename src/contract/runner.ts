@@ -2,8 +2,13 @@
  * What a pilot and its runner say to each other: one JSON document a line, both ways, over the socket that the runner finds as file descriptor 3.
  * Standard output and error belong to the payload. A runner has one job at a time; a job that awaits calls of its own keeps its runner.
  *
- * After each job the runner writes `endMark(jobId, attempt)` to standard output and error, so that the pilot can tell whose output it reads;
- * the pilot cuts the marks out. The report of a job does not wait for them.
+ * Jobs of a fraction of a millisecond are sent ahead, so that a runner does not wait for the next: it does them in the order in which they came, and the
+ * `done` of one says that the next has begun. What it has not begun can be had back (`skip`); it gives it back of itself (`skipped`) when it cannot do it
+ * soon or in the same place: after a job that awaits calls, that left files behind, or that was its last.
+ *
+ * After a job the runner writes `endMark(jobId, attempt)` to standard output and error, so that the pilot can tell whose output it reads;
+ * the pilot cuts the marks out. The report of a job does not wait for them. A mark stands for the jobs before it too: of several short jobs that printed
+ * nothing only the last may leave one.
  */
 import type { RemoteError, Usage } from './jobs.ts'
 
@@ -12,17 +17,22 @@ export type Hello = { t: 'hello'; bundleFolder: string; serverUrl: string }
 
 export type Text = { text: string } | { file: string }
 
-export type Run = {
-  t: 'run'
-  jobId: string
+/** What the jobs that follow have in common, until the next of these. */
+export type Task = {
+  t: 'task'
   taskId: string
   workflowId: string
-  index: number
-  attempt: number
   bundle: string
   module: string
   export: string
   common: Text | null
+}
+
+export type Run = {
+  t: 'run'
+  jobId: string
+  index: number
+  attempt: number
   args: Text
   /** The job's own token, for calls that it makes. */
   token: string
@@ -33,7 +43,10 @@ export type Run = {
 /** The job has a slot again: deliver what it awaited. */
 export type Resumed = { t: 'resumed'; jobId: string }
 
-export type ToRunner = Hello | Run | Resumed
+/** These jobs, if they have not begun, are wanted back. */
+export type Skip = { t: 'skip'; jobIds: string[] }
+
+export type ToRunner = Hello | Task | Run | Resumed | Skip
 
 export type Ready = { t: 'ready' }
 
@@ -52,7 +65,10 @@ export type Awaiting = { t: 'awaiting'; jobId: string }
 /** What it waited for has come; it asks for a slot, and waits for `resumed`. */
 export type Woken = { t: 'woken'; jobId: string }
 
-export type FromRunner = Ready | Done | Awaiting | Woken
+/** These jobs have not begun, and will not here. */
+export type Skipped = { t: 'skipped'; jobIds: string[] }
+
+export type FromRunner = Ready | Done | Awaiting | Woken | Skipped
 
 export const endMark = (jobId: string, attempt: number): string => `\u0000culm:end:${jobId}:${attempt}\u0000\n`
 

@@ -26,8 +26,8 @@ export type Desk = {
   unwatch(attempt: Attempt): void
 }
 
-/** How its processes are ended, and told that they have cores again. */
-export type Reins = { stop(stop: Stop): void; resume(): void }
+/** How its processes are ended, and told that they have cores again; how it is had back from where it waits behind another. */
+export type Reins = { stop(stop: Stop): void; resume(): void; giveBack(): void }
 
 /** Shorter jobs are only reported at their end, ms. Long enough that a crowd of tiny ones costs one report each, short enough for a person who looks. */
 const noticeMs = 300
@@ -58,9 +58,12 @@ export class Attempt {
   #startedMs = 0
   #pid: number | undefined
   #reins: Reins | undefined
-  #notice: NodeJS.Timeout | undefined
-  #measuring: NodeJS.Timeout | undefined
+  /** When it came into its phase, and whether the server was told, by `performance.now`. */
+  #phaseMs = performance.now()
+  #told = false
+  #measured = false
   #watched = false
+  #askedBack = false
   #resolveResumed = () => {}
   #resumed: Promise<void> = Promise.resolve()
   readonly #inSlot = new StopWatch()
@@ -91,26 +94,60 @@ export class Attempt {
 
   prepares(): void {
     this.#enter('preparing')
-    this.#notice = setTimeout(() => this.#report({ what: 'starting' }), noticeMs)
+  }
+
+  /** Its payload will run where these reins lead. */
+  goesTo(reins: Reins): void {
+    this.#reins = reins
+    if (this.#stop) this.#rein(this.#stop)
+  }
+
+  /** It waits in a runner, behind a job that takes longer than was thought. */
+  comesBack(): void {
+    if (this.#phase !== 'waiting' || this.#askedBack || !this.#reins) return
+    this.#askedBack = true
+    this.#reins.giveBack()
+  }
+
+  #rein(stop: Stop): void {
+    if (this.#phase === 'waiting') this.comesBack()
+    else this.#reins?.stop(stop)
+  }
+
+  /** It came back. */
+  waits(): void {
+    this.#reins = undefined
+    this.#askedBack = false
   }
 
   /** Its payload runs now, in the group of `pid`. */
-  started(pid: number | undefined, reins: Reins): void {
-    clearTimeout(this.#notice)
-    this.#reins = reins
+  started(pid: number | undefined): void {
     this.#startedAt = this.#desk.clock()
     this.#startedMs = performance.now()
     this.#pid = pid
     this.#enter('running')
     this.#inSlot.go()
-    this.#notice = setTimeout(() => this.#report({ what: 'running' }), noticeMs)
-    this.#measuring = setTimeout(() => this.#watch(), this.task.memoryMb === null ? noticeMs : limitedMs)
-    if (this.#stop) reins.stop(this.#stop)
+  }
+
+  /** What follows from time alone; to be called every so often. */
+  look(): void {
+    const ms = performance.now() - this.#phaseMs
+    if (this.#phase === 'woken' && ms >= askAgainMs) {
+      this.#phaseMs += askAgainMs
+      this.#report({ what: 'woken' })
+    }
+    if (!this.takesSlot) return
+    if (!this.#told && ms >= noticeMs) {
+      this.#told = true
+      this.#report({ what: this.#phase === 'preparing' ? 'starting' : 'running' })
+    }
+    if (this.#phase !== 'running') return
+    if (!this.#measured && this.#inSlot.ms >= (this.task.memoryMb === null ? noticeMs : limitedMs)) this.#watch()
+    this.#checkWallTime()
   }
 
   awaits(): void {
     if (this.#phase !== 'running' || this.#stop) return
-    clearTimeout(this.#notice)
     this.#inSlot.halt()
     this.#report({ what: 'awaiting' })
     this.#enter('awaiting')
@@ -123,13 +160,12 @@ export class Attempt {
       this.#resolveResumed = resolve
     })
     this.#enter('woken')
-    this.#notice = setInterval(() => this.#report({ what: 'woken' }), askAgainMs)
   }
 
   resumes(): void {
     if (this.#phase !== 'woken') return
-    clearTimeout(this.#notice)
     this.#enter('running')
+    this.#told = true
     this.#inSlot.go()
     this.#reins?.resume()
     this.#resolveResumed()
@@ -146,7 +182,7 @@ export class Attempt {
   /** Its payload has ended; what is still to do, such as storing a large result, is not under its limits. */
   computed(): void {
     this.#inSlot.halt()
-    clearTimeout(this.#measuring)
+    this.#measured = true
     if (this.#watched) this.#desk.unwatch(this)
     this.#watched = false
   }
@@ -156,12 +192,12 @@ export class Attempt {
     if (this.#phase === 'ended' || (this.#stop && stop.graceMs >= this.#stop.graceMs)) return false
     this.#stop = this.#stop && stop.why !== 'dropped' ? { ...this.#stop, graceMs: stop.graceMs } : stop
     this.#resolveStopping()
-    this.#reins?.stop(stop)
+    this.#rein(stop)
     return true
   }
 
   /** The limit is over time in a slot: the clock stands still while it awaits calls of its own. */
-  checkWallTime(): void {
+  #checkWallTime(): void {
     const { wallSeconds } = this.task
     if (wallSeconds === null || this.#inSlot.ms < wallSeconds * 1000) return
     this.stopFor({
@@ -173,7 +209,6 @@ export class Attempt {
 
   /** What its last report says, once `outcome` is all that happened; null when it is not ours to report. A result that came before the stop took effect wins. */
   endReport(outcome: Outcome): Report | null {
-    clearTimeout(this.#notice)
     this.computed()
     const told = this.#stop && outcome.what !== 'finished' ? outcomeOf(this.#stop) : outcome
     const dropped = told.what === 'dropped' || this.#stop?.why === 'dropped'
@@ -186,10 +221,13 @@ export class Attempt {
   #enter(phase: Phase): void {
     const from = this.#phase
     this.#phase = phase
+    this.#phaseMs = performance.now()
+    this.#told = false
     this.#desk.moved(this, from)
   }
 
   #watch(): void {
+    this.#measured = true
     if (this.#pid === undefined) return
     this.#watched = true
     this.#desk.watch(this, this.#pid)
@@ -206,8 +244,8 @@ export class Attempt {
 
   #usageWith(outcome: Outcome): { usage?: Usage } {
     if (!this.#startedAt) return {}
-    const wallSeconds = (performance.now() - this.#startedMs) / 1000
     const told = 'usage' in outcome ? outcome.usage : undefined
+    const wallSeconds = told?.wallSeconds ?? (performance.now() - this.#startedMs) / 1000
     return { usage: { wallSeconds, ...largerOf(told, this.usage) } }
   }
 }

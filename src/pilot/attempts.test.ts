@@ -6,6 +6,7 @@ import type { Attempt } from './attempt.ts'
 import { Attempts } from './attempts.ts'
 import type { Outcome } from './failure.ts'
 import { LogOutbox } from './logOutbox.ts'
+import type { Skipped } from './runFunction.ts'
 
 afterEach(() => {
   vi.useRealTimers()
@@ -16,7 +17,7 @@ type Answer = ReportsReply['answers'][number]
 /** Attempts whose payloads the test itself starts and ends, before a server that answers by `answer`. */
 const bench = (slots: number, answer: (report: Report) => Partial<Answer> = () => ({})) => {
   const reports: Report[] = []
-  const running = new Map<string, { attempt: Attempt; end: (outcome: Outcome) => void }>()
+  const running = new Map<string, { attempt: Attempt; end: (outcome: Outcome | Skipped) => void }>()
   const attempts = new Attempts({
     slots,
     memoryMb: 1000,
@@ -24,14 +25,20 @@ const bench = (slots: number, answer: (report: Report) => Partial<Answer> = () =
     clock: systemClock,
     log: silentLog,
     logs: new LogOutbox({ send: async () => {}, log: silentLog }),
-    run: (attempt) =>
-      new Promise((end) => {
-        running.set(attempt.job.jobId, { attempt, end })
-        attempt.started(undefined, {
-          stop: () => end({ what: 'returned' }),
-          resume: () => resumed.push(attempt.job.jobId),
-        })
-      }),
+    run: (some) =>
+      some.map(
+        (attempt) =>
+          new Promise((end) => {
+            running.set(attempt.job.jobId, { attempt, end })
+            attempt.started(undefined)
+            attempt.goesTo({
+              stop: () => end({ what: 'returned' }),
+              resume: () => resumed.push(attempt.job.jobId),
+              giveBack: () => end({ what: 'skipped' }),
+            })
+          }),
+      ),
+    canFollow: () => false,
     report: async (report) => {
       reports.push(report)
       return { jobId: report.jobId, answer: 'moved', state: 'running', ...answer(report) }
@@ -177,7 +184,7 @@ test('a job may await and wake many times, and each time its end waits for its s
 test('the first reason to end counts, and a later one only hastens it', async () => {
   const { attempts, running, reports } = bench(1)
   attempts.take(reply([1], { memoryMb: 10 }))
-  running.get('j1')!.attempt.started(undefined, { stop: () => {}, resume: () => {} }) // it takes its time
+  running.get('j1')!.attempt.goesTo({ stop: () => {}, resume: () => {}, giveBack: () => {} }) // it takes its time
   attempts.stop({ jobId: 'j1', attempt: 1 }, { why: 'cancelled', graceMs: 5000 })
   attempts.overMemory('j1:1', 20)
   expect(running.get('j1')!.attempt.stop).toEqual({ why: 'cancelled', graceMs: 0 })

@@ -6,6 +6,7 @@ import { failedBy, type Outcome } from './failure.ts'
 import { attemptKey, makeJobOutput } from './jobOutput.ts'
 import type { LogOutbox } from './logOutbox.ts'
 import { Pace } from './pace.ts'
+import type { Skipped } from './runFunction.ts'
 
 type Answer = ReportsReply['answers'][number]
 type Named = { jobId: string; attempt: number }
@@ -17,8 +18,10 @@ export type AttemptsOptions = {
   clock: Clock
   log: Log
   logs: LogOutbox
-  /** Runs the payload to its end. */
-  run(attempt: Attempt): Promise<Outcome>
+  /** Runs payloads of one task to their ends, one after the other. One that did not begin comes back as skipped. */
+  run(attempts: [Attempt, ...Attempt[]]): Promise<Outcome | Skipped>[]
+  /** Whether an attempt may be given along with another of its task. */
+  canFollow(attempt: Attempt): boolean
   /** Resolves when the server has answered; null when it never will. */
   report(report: Report): Promise<Answer | null>
   watch(key: string, pid: number, limitMb: number | null): void
@@ -27,8 +30,8 @@ export type AttemptsOptions = {
   onFree(): void
 }
 
-/** How often time limits are looked at, ms. */
-const wallCheckMs = 250
+/** How often each attempt is looked at, for what follows from time alone, ms. */
+const lookMs = 50
 
 /** A job claimed ahead waits so long for a core at most, ms. */
 const stuckMs = 1000
@@ -41,13 +44,16 @@ export class Attempts {
   readonly #options: AttemptsOptions
   readonly #held = new Map<string, Attempt>()
   readonly #desk: Desk
-  readonly #wallTimer: NodeJS.Timeout
+  readonly #lookTimer: NodeJS.Timeout
   readonly #pace = new Pace()
   #queue: Attempt[] = []
+  /** Those that wait in a runner, behind another. */
+  readonly #ahead = new Set<Attempt>()
   #coresTaken = 0
   #memoryTaken = 0
   #live = 0
   #whenQuiet: (() => void)[] = []
+  #freed: NodeJS.Immediate | undefined
 
   constructor(options: AttemptsOptions) {
     this.#options = options
@@ -58,10 +64,10 @@ export class Attempts {
       unwatch: (attempt) => options.unwatch(attempt.key),
       watch: (attempt, pid) => options.watch(attempt.key, pid, attempt.task.memoryMb),
     }
-    this.#wallTimer = setInterval(() => {
-      for (const attempt of this.#held.values()) attempt.checkWallTime()
+    this.#lookTimer = setInterval(() => {
+      for (const attempt of this.#held.values()) attempt.look()
       this.#returnStuck()
-    }, wallCheckMs).unref()
+    }, lookMs).unref()
   }
 
   /**
@@ -69,7 +75,8 @@ export class Attempts {
    */
   get room(): number {
     const { slots } = this.#options
-    const promised = this.#queue.reduce((sum, attempt) => sum + attempt.task.cores, 0)
+    const waitAhead = [...this.#ahead].filter(({ phase }) => phase === 'waiting')
+    const promised = [...this.#queue, ...waitAhead].reduce((sum, { task }) => sum + task.cores, 0)
     const free = slots - this.#coresTaken - promised
     const ahead = this.#pace.ahead(slots)
     return free > 0 || free + ahead >= ahead / 2 ? Math.max(0, free + ahead) : 0
@@ -155,7 +162,7 @@ export class Attempts {
   }
 
   close(): void {
-    clearInterval(this.#wallTimer)
+    clearInterval(this.#lookTimer)
   }
 
   #resume({ jobId, attempt }: Named): boolean {
@@ -167,8 +174,9 @@ export class Attempts {
 
   #stopHeld(held: Attempt, stop: Stop): boolean {
     if (!held.stopFor(stop)) return false
+    if (held.phase !== 'waiting' || this.#ahead.has(held)) return true
     this.#queue = this.#queue.filter((one) => one !== held)
-    if (held.phase === 'waiting') void this.#end(held, { what: 'returned' })
+    void this.#end(held, { what: 'returned' })
     return true
   }
 
@@ -178,23 +186,53 @@ export class Attempts {
       if (this.#coresTaken > 0 && this.#coresTaken + first.task.cores > slots) return
       this.#queue.shift()
       if (first.phase === 'woken') first.resumes()
-      else void this.#run(first)
+      else this.#run([first, ...this.#followers(first)])
     }
   }
 
-  /** What was claimed ahead and now waits behind a long job is given back: another pilot may have room. */
+  /**
+   * The next in line of the same task, when jobs are so short that handing over each by itself would be most of the work: as many as pass in a moment, and no
+   * more than this core's part of the line.
+   */
+  #followers({ task }: Attempt): Attempt[] {
+    const most = Math.min(this.#pace.inOneGo(), Math.ceil(this.#queue.length / (this.#options.slots / task.cores)))
+    let n = 0
+    for (; n < most; n++) {
+      const next = this.#queue[n]
+      if (next?.phase !== 'waiting' || next.task.taskId !== task.taskId || !this.#options.canFollow(next)) break
+    }
+    return this.#queue.splice(0, n)
+  }
+
+  /** What was claimed ahead and now waits behind a long job is given back: another core, or another pilot, may have room. */
   #returnStuck(): void {
     const longAgo = performance.now() - stuckMs
+    for (const ahead of this.#ahead) if (ahead.takenMs < longAgo) ahead.comesBack()
     for (const waiting of [...this.#queue])
       if (waiting.phase === 'waiting' && waiting.takenMs < longAgo)
         this.#stopHeld(waiting, { why: 'returned', graceMs: cancelGraceMs })
   }
 
-  async #run(attempt: Attempt): Promise<void> {
-    attempt.prepares()
-    const outcome = await this.#options.run(attempt).catch(failedBy)
+  #run(attempts: [Attempt, ...Attempt[]]): void {
+    attempts[0].prepares()
+    for (const attempt of attempts.slice(1)) this.#ahead.add(attempt)
+    const outcomes = this.#options.run(attempts)
+    attempts.forEach((attempt, i) => void this.#finish(attempt, outcomes[i]!))
+  }
+
+  async #finish(attempt: Attempt, coming: Promise<Outcome | Skipped>): Promise<void> {
+    const outcome = await coming.catch(failedBy)
+    this.#ahead.delete(attempt)
+    if (outcome.what === 'skipped') return this.#putBack(attempt)
     if (attempt.phase === 'woken') await attempt.mayEnd()
     await this.#end(attempt, outcome)
+  }
+
+  #putBack(attempt: Attempt): void {
+    attempt.waits()
+    if (attempt.stop) return void this.#end(attempt, { what: 'returned' })
+    this.#queue.unshift(attempt)
+    this.#startWhatFits()
   }
 
   async #end(attempt: Attempt, outcome: Outcome): Promise<void> {
@@ -202,7 +240,7 @@ export class Attempts {
     if (report?.usage?.wallSeconds !== undefined) this.#pace.ended(report.usage.wallSeconds * 1000)
     const answered = report === null ? null : this.#options.report(report)
     this.#startWhatFits()
-    this.#options.onFree()
+    this.#tellFree()
     if (--this.#live === 0) for (const resolve of this.#whenQuiet.splice(0)) resolve()
     await answered
     this.#held.delete(attempt.key)
@@ -222,7 +260,15 @@ export class Attempts {
     this.#memoryTaken += change * (attempt.task.memoryMb ?? 0)
     if (attempt.phase !== 'awaiting') return
     this.#startWhatFits()
-    this.#options.onFree()
+    this.#tellFree()
+  }
+
+  /** Once for all that ended in this turn. */
+  #tellFree(): void {
+    this.#freed ??= setImmediate(() => {
+      this.#freed = undefined
+      this.#options.onFree()
+    })
   }
 }
 

@@ -20,6 +20,11 @@ export class OutputSplitter {
     this.#sinks.push(sink)
   }
 
+  /** Its job will not run here after all. */
+  forget(sink: Sink): void {
+    this.#sinks = this.#sinks.filter((one) => one !== sink)
+  }
+
   write(chunk: Buffer): void {
     let data = this.#rest.length > 0 ? Buffer.concat([this.#rest, chunk]) : chunk
     for (let start = data.indexOf(markStart); start >= 0; start = data.indexOf(markStart)) {

@@ -15,9 +15,19 @@ test('nothing is claimed ahead before a job has been seen, nor when jobs are lon
 test('the shorter the jobs, the more are claimed ahead, up to a bound', () => {
   expect(after(20)).toBe(4)
   expect(after(5)).toBe(10)
-  expect(after(0.01)).toBe(100)
+  expect(after(0.01)).toBe(1000)
 })
 
 test('one long job ends it at once', () => {
   expect(after(1, 1, 1, 1, 200)).toBe(0)
+})
+
+test('only what passes in a moment is given to a runner in one go', () => {
+  const inOneGo = (ms: number) => {
+    const pace = new Pace()
+    pace.ended(ms)
+    return pace.inOneGo()
+  }
+  expect([0.001, 1, 4, 6, 1000].map(inOneGo)).toEqual([200, 10, 2, 0, 0])
+  expect(new Pace().inOneGo()).toBe(0)
 })

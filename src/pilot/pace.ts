@@ -4,8 +4,12 @@ const coverMs = 25
 /** Longer jobs are not claimed ahead: another pilot may be idle, and a claim is nothing beside them, ms. */
 const longMs = 50
 
-/** So many jobs per core at most, however short they are. */
-const maxPerCore = 50
+/** So many jobs per core at most, however short they are: another pilot may be idle. */
+const maxPerCore = 500
+
+/** Jobs are handed to a runner together when so many pass in this time, ms: what comes in between (a cancel, a longer job) waits no longer than that. */
+const oneGoMs = 10
+const maxInOneGo = 200
 
 /**
  * How short the jobs of late were, and so how many to claim ahead of free cores: with jobs of a millisecond a claim each would be most of the work. The mean
@@ -17,6 +21,11 @@ export class Pace {
   ended(ms: number): void {
     const known = Number.isFinite(this.#meanMs)
     this.#meanMs = known && ms < longMs ? this.#meanMs + (ms - this.#meanMs) / 16 : ms
+  }
+
+  /** Jobs that a runner may be given behind another. */
+  inOneGo(): number {
+    return this.#meanMs > oneGoMs / 2 ? 0 : Math.min(maxInOneGo, Math.floor(oneGoMs / Math.max(this.#meanMs, 0.01)))
   }
 
   /** Jobs to hold ahead, for so many cores. */

@@ -16,7 +16,7 @@ import { pidsHere } from './processTable.ts'
 import { Registration } from './registration.ts'
 import { ReportOutbox } from './reportOutbox.ts'
 import { runCommand } from './runCommand.ts'
-import { runFunction } from './runFunction.ts'
+import { canFollow, runFunctions } from './runFunction.ts'
 import { RunnerPool } from './runnerPool.ts'
 import { SecondThread } from './secondThread.ts'
 import type { FromSecond } from './thread/messages.ts'
@@ -158,11 +158,12 @@ const assemble = (options: PilotOptions) => {
     clock,
     log,
     logs,
-    run: (attempt) => {
-      const { payload } = attempt.task
-      if (payload.kind === 'command') return runCommand(attempt, payload, { values, logs, env, host, jobsFolder })
-      return runFunction(attempt, payload, { bundles, values, runners })
+    run: (some) => {
+      const { payload } = some[0].task
+      if (payload.kind === 'function') return runFunctions(some, payload, { bundles, values, runners })
+      return some.map((attempt) => runCommand(attempt, payload, { values, logs, env, host, jobsFolder }))
     },
+    canFollow,
     report: (report) => reports.report(report),
     watch: (key, pid, limitMb) => second.tell({ t: 'watch', key, pid, limitMb }),
     unwatch: (key) => second.tell({ t: 'unwatch', key }),

@@ -39,7 +39,8 @@ export const runCommand = async (
   const cwd = payload.folder ?? fresh
   if (!isFolder(cwd)) throw new Failure('user', 'FolderMissing', `there is no folder ${cwd} on ${host}`)
   const child = new Child(program!, args, { cwd, env: { ...env, ...jobEnvironment(attempt) } })
-  attempt.started(child.pid, { stop: ({ graceMs }) => child.end(graceMs), resume: () => {} })
+  attempt.started(child.pid)
+  attempt.goesTo({ stop: ({ graceMs }) => child.end(graceMs), resume: () => {}, giveBack: () => {} })
   if (child.process) {
     readInto(child.process.stdout!, (chunk) => attempt.output.stdout.write(chunk), logs)
     readInto(child.process.stderr!, (chunk) => attempt.output.stderr.write(chunk), logs)

@@ -1,11 +1,11 @@
 import type { Value } from '../contract/base.ts'
-import type { Done, Text } from '../contract/runner.ts'
+import type { Done, Run, Task, Text } from '../contract/runner.ts'
 import type { Payload } from '../contract/tasks.ts'
 import type { Attempt } from './attempt.ts'
 import type { Bundles } from './bundles.ts'
 import { type Failed, failed, type Outcome } from './failure.ts'
 import { lastWords } from './jobOutput.ts'
-import type { RunEnd } from './runner.ts'
+import type { RunEnd, Runner } from './runner.ts'
 import type { RunnerKind, RunnerPool } from './runnerPool.ts'
 import { unlessStopped } from './unlessStopped.ts'
 import type { Values } from './values.ts'
@@ -13,50 +13,106 @@ import type { Values } from './values.ts'
 export type FunctionTools = { bundles: Bundles; values: Values; runners: RunnerPool }
 type FunctionPayload = Extract<Payload, { kind: 'function' }>
 
+/** It did not run: it may at once be tried again, here or elsewhere. */
+export type Skipped = { what: 'skipped' }
+
 /**
- * Runs a function in a warm runner. When bundle and values are here nothing is awaited before the runner has its job: what a call of a trivial function
- * costs in the pilot is this function, so it is kept short.
+ * Runs jobs of one task in a warm runner, one after the other. When bundle and values are here nothing is awaited before the runner has its jobs: what a call
+ * of a trivial function costs in the pilot is this function, so it is kept short.
  */
-export const runFunction = async (
-  attempt: Attempt,
+export const runFunctions = (
+  attempts: readonly Attempt[],
+  payload: FunctionPayload,
+  tools: FunctionTools,
+): Promise<Outcome | Skipped>[] => {
+  const begun = begin(attempts, payload, tools)
+  const isPrepared = begun.then(
+    () => true,
+    () => false,
+  )
+  const ends = attempts.map(async (attempt, i) =>
+    i > 0 && !(await isPrepared)
+      ? ({ what: 'skipped' } as const)
+      : outcomeOf(attempt, payload, await begun, i, tools.values),
+  )
+  void giveBackAfter(begun, ends, tools.runners)
+  return ends
+}
+
+/** Whether a job can follow another of its task in one go: what it needs is here then. */
+export const canFollow = ({ job, task }: Attempt): boolean => task.payload.kind === 'function' && 'text' in job.args
+
+type Begun = { kind: RunnerKind; runner: Runner; folder: string; ends: Promise<RunEnd>[]; fit: boolean }
+
+const begin = async (
+  attempts: readonly Attempt[],
   payload: FunctionPayload,
   { bundles, values, runners }: FunctionTools,
-): Promise<Outcome> => {
-  const { job, task } = attempt
-  const { workflowId } = task
+): Promise<Begun> => {
+  const first = attempts[0]!
+  const { workflowId, taskId, ownerId } = first.task
   const bundleFolder =
-    bundles.ready(payload.bundle) ?? (await unlessStopped(attempt, bundles.fetch(payload.bundle, workflowId)))
-  const textOf = async (value: Value): Promise<Text> => unlessStopped(attempt, values.bring(value, workflowId))
-  const args = 'text' in job.args ? job.args : await textOf(job.args)
-  const common = task.common === null || 'text' in task.common ? task.common : await textOf(task.common)
+    bundles.ready(payload.bundle) ?? (await unlessStopped(first, bundles.fetch(payload.bundle, workflowId)))
+  const textOf = async (value: Value): Promise<Text> => unlessStopped(first, values.bring(value, workflowId))
+  const { common: shared } = first.task
+  const common = shared === null || 'text' in shared ? shared : await textOf(shared)
+  const firstArgs = 'text' in first.job.args ? first.job.args : await textOf(first.job.args)
 
-  const kind: RunnerKind = {
-    ownerId: task.ownerId,
-    bundle: payload.bundle,
-    language: payload.language,
-    interpreter: payload.interpreter,
-  }
+  const { bundle, language, interpreter, module, export: name } = payload
+  const kind: RunnerKind = { ownerId, bundle, language, interpreter }
   const runner = runners.take(kind, bundleFolder)
-  let fit = false
-  try {
-    const { jobId, taskId, index, token } = job
-    const place = { jobId, taskId, workflowId, index, attempt: job.attempt, token, folder: runner.folder() }
-    const what = { bundle: payload.bundle, module: payload.module, export: payload.export, common, args }
-    attempt.started(runner.pid, { stop: ({ graceMs }) => runner.end(graceMs), resume: () => runner.resume() })
-    const end = await runner.run({ ...place, ...what }, attempt)
-    attempt.computed()
-    if (end.kind === 'exit') return outcomeOfExit(attempt, payload, end)
-    fit = isFitForMore(attempt, end.done)
-    return await outcomeOfDone(attempt, end.done, place.folder, values)
-  } finally {
-    runners.giveBack(kind, runner, fit)
-  }
+  const folder = runner.folder()
+  const task: Task = { t: 'task', taskId, workflowId, bundle, module, export: name, common }
+  const ends = attempts.map((attempt, i) => {
+    const { jobId, index, token, attempt: number, args } = attempt.job
+    const run: Run = {
+      t: 'run',
+      jobId,
+      index,
+      attempt: number,
+      token,
+      folder,
+      args: i === 0 ? firstArgs : (args as Text),
+    }
+    const end = runner.run(task, run, attempt, () => attempt.started(runner.pid))
+    attempt.goesTo({
+      stop: ({ graceMs }) => runner.end(graceMs),
+      resume: () => runner.resume(),
+      giveBack: () => runner.skip([jobId]),
+    })
+    return end
+  })
+  return { kind, runner, folder, ends, fit: true }
+}
+
+const outcomeOf = async (
+  attempt: Attempt,
+  payload: FunctionPayload,
+  begun: Begun,
+  i: number,
+  values: Values,
+): Promise<Outcome | Skipped> => {
+  const end = await begun.ends[i]!
+  if (end.kind === 'skipped') return attempt.phase === 'waiting' ? { what: 'skipped' } : { what: 'returned' }
+  attempt.computed()
+  begun.fit &&= end.kind === 'done' && isFitForMore(attempt, end.done)
+  return end.kind === 'exit'
+    ? outcomeOfExit(attempt, payload, end)
+    : outcomeOfDone(attempt, end.done, begun.folder, values)
+}
+
+const giveBackAfter = async (begun: Promise<Begun>, ends: Promise<unknown>[], runners: RunnerPool): Promise<void> => {
+  await Promise.allSettled(ends)
+  const { kind, runner, fit } = await begun.catch(() => ({ kind: null, runner: null, fit: false }))
+  if (kind && runner) runners.giveBack(kind, runner, fit)
 }
 
 const outcomeOfDone = async (attempt: Attempt, done: Done, folder: string, values: Values): Promise<Outcome> => {
   const { usage } = done
   if (!done.ok) return { what: 'failed', cause: done.cause, error: done.error, usage }
-  const value = values.inline(done.value) ?? (await unlessStopped(attempt, values.keep(done.value, folder)))
+  const value =
+    values.inline(done.value) ??
+    (await unlessStopped(attempt, values.keep(done.value, folder, attempt.task.workflowId)))
   return { what: 'finished', value, usage }
 }
 

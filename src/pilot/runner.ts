@@ -1,7 +1,7 @@
 import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { RemoteError } from '../contract/jobs.ts'
-import type { Done, FromRunner, Hello, Run, ToRunner } from '../contract/runner.ts'
+import type { Done, FromRunner, Hello, Run, Task, ToRunner } from '../contract/runner.ts'
 import { messageOf } from '../lib/fault.ts'
 import type { Attempt } from './attempt.ts'
 import { Child, type Exit, readInto } from './child.ts'
@@ -11,10 +11,21 @@ import type { LogOutbox } from './logOutbox.ts'
 import { OutputSplitter } from './outputSplitter.ts'
 import { WorkFolder } from './workFolder.ts'
 
-/** How a job in a runner ended: with its word, or with the end of the process. `ready`: it had come so far as to take jobs. */
-export type RunEnd = { kind: 'done'; done: Done } | { kind: 'exit'; exit: Exit; ready: boolean; why: string | null }
+/**
+ * How a job in a runner ended: with its word, or with the end of the process (`ready`: it had come so far as to take jobs). `skipped`: it did not begin here,
+ * and will not.
+ */
+export type RunEnd =
+  | { kind: 'done'; done: Done }
+  | { kind: 'exit'; exit: Exit; ready: boolean; why: string | null }
+  | { kind: 'skipped' }
 
-type Busy = { run: Run; attempt: Pick<Attempt, 'awaits' | 'wakes'>; end: (end: RunEnd) => void }
+type Queued = {
+  run: Run
+  attempt: Pick<Attempt, 'awaits' | 'wakes' | 'output'>
+  begin: () => void
+  end: (end: RunEnd) => void
+}
 
 export type RunnerStart = {
   program: string
@@ -28,12 +39,18 @@ export type RunnerStart = {
 /** An interpreter on a slow network disk may take long to load its libraries; one that says nothing for so long never will, ms. */
 const readyMs = 120_000
 
+/**
+ * A runner that says nothing for so long after it was asked to give jobs back is in the middle of one that keeps it busy, ms. It will see the request before it
+ * begins another, so they can be given to others now.
+ */
+const silentMs = 1000
+
 /** What a runner does once it has been told to go, before it is killed, ms. */
 const farewellMs = 2000
 
 /**
- * A warm process that runs functions of one bundle for one owner, one at a time. It is told by lines of JSON over its file descriptor 3
- * (`contract/runner.ts`); what it prints belongs to its job. It ends by itself when that descriptor is closed: also when this pilot is killed.
+ * A warm process that runs functions of one bundle for one owner, one at a time; further jobs may wait in it. It is told by lines of JSON over its file
+ * descriptor 3 (`contract/runner.ts`); what it prints belongs to its job. It ends by itself when that descriptor is closed: also when this pilot is killed.
  */
 export class Runner {
   readonly #child: Child
@@ -42,7 +59,13 @@ export class Runner {
   readonly #stdout = new OutputSplitter()
   readonly #stderr = new OutputSplitter()
   readonly #unready: NodeJS.Timeout
-  #busy: Busy | null = null
+  /** The first of them runs. */
+  #queue: Queued[] = []
+  /** The task that it was told of last. */
+  #taskId: string | null = null
+  #heardMs = performance.now()
+  /** Jobs that were given to others while it said nothing: should it have begun one after all (it was frozen on the way), that counts for nothing. */
+  readonly #givenUp = new Set<string>()
   #ready = false
   #broken: string | null = null
   #exit: Exit | null = null
@@ -84,19 +107,36 @@ export class Runner {
     return this.#child.exited
   }
 
-  /** Runs one job, and tells its attempt as the payload starts and ends to wait for calls of its own. */
-  run(run: Omit<Run, 't'>, attempt: Pick<Attempt, 'output' | 'awaits' | 'wakes'>): Promise<RunEnd> {
+  /** Runs one job, after those that it has; calls `begin` when it begins, and tells its attempt when the payload starts and ends to wait for calls of its own. */
+  run(task: Task, run: Run, attempt: Queued['attempt'], begin: () => void): Promise<RunEnd> {
     this.#stdout.expect(attempt.output.stdout)
     this.#stderr.expect(attempt.output.stderr)
     return new Promise((end) => {
-      this.#busy = { run: { t: 'run', ...run }, attempt, end }
-      if (this.#exit) this.#exited(this.#exit)
-      else this.#send(this.#busy.run)
+      this.#queue.push({ run, attempt, begin, end })
+      if (this.#queue.length === 1) begin()
+      if (this.#exit) return this.#exited(this.#exit)
+      if (this.#taskId !== task.taskId) this.#send(task)
+      this.#taskId = task.taskId
+      this.#send(run)
     })
   }
 
+  /** Asks for jobs that have not begun: their `run` resolves with `skipped`, unless they begin before the request is seen. */
+  skip(jobIds: string[]): void {
+    this.#send({ t: 'skip', jobIds })
+    const giveUp = () => {
+      const left = this.#queue.slice(1).filter(({ run }) => jobIds.includes(run.jobId))
+      if (left.length === 0) return
+      if (performance.now() - this.#heardMs < silentMs) return void setTimeout(giveUp, silentMs).unref()
+      for (const { run } of left) this.#givenUp.add(run.jobId)
+      this.#skipped([...this.#givenUp])
+    }
+    setTimeout(giveUp, silentMs).unref()
+  }
+
   resume(): void {
-    if (this.#busy) this.#send({ t: 'resumed', jobId: this.#busy.run.jobId })
+    const [first] = this.#queue
+    if (first) this.#send({ t: 'resumed', jobId: first.run.jobId })
   }
 
   /** Ends it and all that it started; at once when `graceMs` is 0. */
@@ -132,25 +172,47 @@ export class Runner {
 
   /** The process belongs to the payload, so what comes from it is taken with care. */
   #heard(message: FromRunner): void {
+    this.#heardMs = performance.now()
     if (message.t === 'ready') {
       this.#ready = true
       clearTimeout(this.#unready)
       return
     }
-    const busy = this.#busy
-    if (!busy || message.jobId !== busy.run.jobId)
+    if (message.t === 'skipped') {
+      this.#skipped(checkedIds(message.jobIds))
+      return
+    }
+    const [first] = this.#queue
+    if (this.#givenUp.has(message.jobId)) return
+    if (!first || message.jobId !== first.run.jobId)
       throw new Error(`${message.t} for ${message.jobId}, which it does not run`)
-    if (message.t === 'awaiting') busy.attempt.awaits()
-    else if (message.t === 'woken') busy.attempt.wakes()
-    else if (message.t === 'done' && message.attempt === busy.run.attempt)
+    if (message.t === 'awaiting') first.attempt.awaits()
+    else if (message.t === 'woken') first.attempt.wakes()
+    else if (message.t === 'done' && message.attempt === first.run.attempt)
       this.#finish({ kind: 'done', done: checkedDone(message) })
     else throw new Error(`an unknown message (${String(message.t)})`)
   }
 
+  /** The next has begun when the first is done: it takes its place before that is given away. */
   #finish(end: RunEnd): void {
-    const busy = this.#busy
-    this.#busy = null
-    busy?.end(end)
+    const first = this.#queue.shift()
+    this.#queue[0]?.begin()
+    first?.end(end)
+  }
+
+  /** The last one first: whoever puts them back at the head of a line keeps their order. */
+  #skipped(jobIds: string[]): void {
+    const wanted = new Set(jobIds)
+    const [skipped, left] = [true, false].map((is) => this.#queue.filter(({ run }) => wanted.has(run.jobId) === is))
+    const wasFirst = this.#queue[0]
+    this.#queue = left!
+    this.#taskId = null
+    if (left![0] && left![0] !== wasFirst) left![0].begin()
+    for (const { attempt, end } of skipped!.reverse()) {
+      this.#stdout.forget(attempt.output.stdout)
+      this.#stderr.forget(attempt.output.stderr)
+      end({ kind: 'skipped' })
+    }
   }
 
   #breakOff(why: string): void {
@@ -166,6 +228,7 @@ export class Runner {
     this.#stderr.finish()
     this.#channel?.destroy()
     this.#work.remove()
+    this.#skipped(this.#queue.slice(1).map(({ run }) => run.jobId))
     this.#finish({ kind: 'exit', exit, ready: this.#ready, why: this.#broken })
   }
 }
@@ -194,7 +257,14 @@ const checkedDone = (done: Done): Done => {
   return { ...head, ok: false, cause: done.cause === 'bundle' ? 'bundle' : 'user', error }
 }
 
+const checkedIds = (ids: unknown): string[] => {
+  if (Array.isArray(ids) && ids.every((id) => typeof id === 'string')) return ids
+  throw new Error('skipped without a list of jobs')
+}
+
 const checkedUsage = (usage: Record<string, unknown>): Done['usage'] =>
   Object.fromEntries(
-    ['cpuSeconds', 'maxRssMb'].flatMap((key) => (Number.isFinite(usage[key]) ? [[key, usage[key] as number]] : [])),
+    ['wallSeconds', 'cpuSeconds', 'maxRssMb'].flatMap((key) =>
+      Number.isFinite(usage[key]) ? [[key, usage[key] as number]] : [],
+    ),
   )

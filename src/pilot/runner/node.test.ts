@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { type Done, endMark, type Run, type ToRunner } from '../../contract/runner.ts'
+import { type Done, endMark, type FromRunner, type Run, type Task, type ToRunner } from '../../contract/runner.ts'
 import { files } from '../../main/files.ts'
 import { makeLineReader } from '../lines.ts'
 
@@ -16,9 +16,13 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'culm-runner-'))
   await writeFile(
     join(folder, 'm.mjs'),
-    `export const echo = (...args) => args
+    `import { writeFileSync } from 'node:fs'
+     export const echo = (...args) => args
      export const large = (n) => 'x'.repeat(n)
      export const odd = () => ({ f() {} })
+     export const say = (text) => { console.log(text); return text }
+     export const block = (ms) => { for (const end = Date.now() + ms; Date.now() < end; ); return ms }
+     export const leave = (file) => writeFileSync(file, '')
      export const never = () => new Promise(() => {})
      export const flood = () => { console.log('x'.repeat(3_000_000)); process.exit(5) }`,
   )
@@ -30,12 +34,14 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
+type Job = Pick<Task, 'export'> & Partial<Pick<Task, 'common'> & Run>
+
 /** A runner as a pilot starts it: what it says on its channel, and what it prints. */
 const startRunner = () => {
   const child = spawn(process.execPath, [files.nodeRunner], { stdio: ['ignore', 'pipe', 'pipe', 'pipe'] })
   children.push(child)
   const channel = child.stdio[3] as Duplex
-  const heard: (Done | { t: 'ready' })[] = []
+  const heard: FromRunner[] = []
   let printed = ''
   channel.on(
     'data',
@@ -47,17 +53,23 @@ const startRunner = () => {
   })
   const say = (message: ToRunner) => channel.write(`${JSON.stringify(message)}\n`)
   say({ t: 'hello', bundleFolder: folder, serverUrl: 'http://127.0.0.1:1' })
-  const run = async (what: Pick<Run, 'export'> & Partial<Run>): Promise<Done> => {
-    const before = heard.filter(({ t }) => t === 'done').length
-    const ids = { jobId: 'j1', taskId: 't1', workflowId: 'w1', index: 0, attempt: 1, bundle: 'b', token: 'k' }
-    say({ t: 'run', ...ids, module: 'm.mjs', common: null, args: { text: '{}' }, folder, ...what })
-    for (;;) {
-      const done = heard.filter((message) => message.t === 'done')[before]
-      if (done) return done as Done
-      await once(channel, 'data')
-    }
+  const send = ({ jobId = 'j1', attempt = 1, args = { text: '{}' }, ...rest }: Job) => {
+    const { export: name, common = null, folder: place = folder } = rest
+    say({ t: 'task', taskId: 't1', workflowId: 'w1', bundle: 'b', module: 'm.mjs', export: name, common })
+    say({ t: 'run', jobId, index: 0, attempt, token: 'k', args, folder: place })
   }
-  return { child, channel, run, say, heard, printed: () => printed }
+  /** Once it has said so many words of this kind. */
+  const words = async <T extends FromRunner['t']>(t: T, count: number) => {
+    const said = () => heard.filter((message): message is Extract<FromRunner, { t: T }> => message.t === t)
+    while (said().length < count) await once(channel, 'data')
+    return said()
+  }
+  const run = async (job: Job): Promise<Done> => {
+    const before = heard.filter(({ t }) => t === 'done').length
+    send(job)
+    return (await words('done', before + 1))[before]!
+  }
+  return { child, channel, run, send, words, say, heard, printed: () => printed }
 }
 
 test('arguments of the task come first, named ones are merged into a last object, and special values survive', async () => {
@@ -108,4 +120,38 @@ test('what was printed before an exit is not lost', async () => {
   void run({ export: 'flood' })
   expect(await once(child, 'close')).toEqual([5, null])
   expect(printed().length).toBe(3_000_001)
+})
+
+test('jobs that wait are done in the order in which they came, and what one printed stays its own', async () => {
+  const { send, words, printed, child } = startRunner()
+  const place = await mkdtemp(join(tmpdir(), 'culm-runner-'))
+  for (const n of [1, 2, 3, 4])
+    send({ export: n === 3 ? 'say' : 'echo', jobId: `j${n}`, args: { text: '{"a":["w"]}' }, folder: place })
+  expect((await words('done', 4)).map(({ jobId }) => jobId)).toEqual(['j1', 'j2', 'j3', 'j4'])
+  while (!printed().endsWith(endMark('j4', 1))) await once(child.stdout!, 'data')
+  expect(printed()).toMatch(new RegExp(`${endMark('j2', 1)}w\n${endMark('j3', 1)}`))
+  await rm(place, { recursive: true })
+})
+
+test('after a job that took its time it listens before it begins another', async () => {
+  const { send, words, say } = startRunner()
+  const place = await mkdtemp(join(tmpdir(), 'culm-runner-'))
+  send({ export: 'block', jobId: 'j1', args: { text: '{"a":[300]}' }, folder: place })
+  for (const n of [2, 3]) send({ export: 'echo', jobId: `j${n}`, folder: place })
+  await words('ready', 1)
+  say({ t: 'skip', jobIds: ['j2', 'j9'] })
+  expect((await words('skipped', 1))[0]!.jobIds).toEqual(['j2'])
+  expect((await words('done', 2)).map(({ jobId }) => jobId)).toEqual(['j1', 'j3'])
+  await rm(place, { recursive: true })
+})
+
+test('behind a job that left files none other is run in its folder', async () => {
+  const { send, words } = startRunner()
+  const place = await mkdtemp(join(tmpdir(), 'culm-runner-'))
+  send({ export: 'echo', jobId: 'j1', folder: place })
+  send({ export: 'leave', jobId: 'j2', args: { text: '{"a":["f"]}' }, folder: place })
+  for (const n of [3, 4]) send({ export: 'echo', jobId: `j${n}`, folder: place })
+  expect((await words('skipped', 1))[0]!.jobIds).toEqual(['j3', 'j4'])
+  expect((await words('done', 2)).map(({ jobId }) => jobId)).toEqual(['j1', 'j2'])
+  await rm(place, { recursive: true })
 })

@@ -2,7 +2,7 @@
  * The runner for Node: a warm process that runs functions of one bundle, one job at a time. `contract/runner.ts` says how it and its pilot talk.
  * Built into one file; it imports next to nothing, since its start is part of the first call of every bundle.
  */
-import { openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs'
+import { openSync, readdirSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -14,6 +14,7 @@ import {
   type FromRunner,
   type Hello,
   type Run,
+  type Task,
   type Text,
   type ToRunner,
 } from '../../contract/runner.ts'
@@ -36,7 +37,11 @@ export type Runtime = {
   woken(): Promise<void>
 }
 
-type Job = { run: Run; runtime: Runtime; strayed: (error: unknown) => void }
+type Queued = { run: Run; task: Task }
+type Job = Queued & { runtime: Runtime; strayed: (error: unknown) => void }
+
+/** Of jobs shorter than this many may pass without a look at the pilot's words, the memory, and what native code has printed, ms. */
+const shortMs = 5
 
 const runtimeKey = Symbol.for('culm.runtime')
 const workKey = Symbol.for('culm.work')
@@ -44,13 +49,19 @@ const self = fileURLToPath(import.meta.url)
 
 const channel = new Socket({ fd: 3 })
 let hello: Hello | null = null
+let task: Task | null = null
 let current: Job | null = null
+let queue: Queued[] = []
+let working = false
 let onResumed = () => {}
 
 const start = () => {
   // Nothing to speak of for a small bundle; with one of 2.8 MB the first error of the process takes 0.3 s (measured).
   process.setSourceMapsEnabled(true)
-  for (const stream of [process.stdout, process.stderr]) writeAtOnce(stream)
+  for (const stream of [process.stdout, process.stderr]) {
+    writeAtOnce(stream)
+    markBeforeWords(stream)
+  }
   process.on('uncaughtException', stray)
   process.on('unhandledRejection', stray)
   channel.on(
@@ -72,56 +83,145 @@ const writeAtOnce = (stream: NodeJS.WriteStream) => {
 }
 
 const receive = (message: ToRunner) => {
-  if (message.t === 'hello') {
+  if (message.t === 'run') {
+    queue.push({ run: message, task: task! })
+    if (!working) void work()
+  } else if (message.t === 'task') task = message
+  else if (message.t === 'skip') giveBack(new Set(message.jobIds))
+  else if (message.t === 'resumed') {
+    if (message.jobId === current?.run.jobId) onResumed()
+  } else {
     hello = message
     send({ t: 'ready' })
-  } else if (message.t === 'run') void runJob(message)
-  else if (message.jobId === current?.run.jobId) onResumed()
+  }
 }
 
 const send = (message: FromRunner) => channel.write(`${JSON.stringify(message)}\n`)
 
+const giveBack = (wanted: ReadonlySet<string> | 'all') => {
+  const isWanted = ({ run }: Queued) => wanted === 'all' || wanted.has(run.jobId)
+  const jobIds = queue.filter(isWanted).map(({ run }) => run.jobId)
+  queue = queue.filter((queued) => !isWanted(queued))
+  if (jobIds.length > 0) send({ t: 'skipped', jobIds })
+}
+
 /**
- * The peak of this process since the last reset, MB: Linux forgets the peak when told to. Elsewhere it is what the process has now; the peak of its
- * whole life, which `process.resourceUsage` has, may be that of another job.
+ * The jobs that are here, one after the other. The `done` of each says that the next has begun; after one that took its time the pilot is heard first, since
+ * it may have given the others up: it does so only when it has heard nothing for a second.
  */
-const peakMemory = (() => {
+const work = async () => {
+  working = true
+  peakMemory.reset()
+  let heardMs = performance.now()
+  for (let next = queue.shift(); next; next = queue.shift()) {
+    await runJob(next)
+    if (performance.now() - heardMs < shortMs) continue
+    await new Promise((resolve) => setImmediate(resolve))
+    peakMemory.reset()
+    heardMs = performance.now()
+  }
+  working = false
+}
+
+/** The peak of this process since the last reset, MB. */
+const peakMemory = {
+  lastMb: 0,
+  readMs: Number.NEGATIVE_INFINITY,
+  reset: () => peakMeter.reset(),
+  /** For a job of so many ms. Reading takes 20 µs, so what was read lately does for short ones. */
+  recentMb(ms: number): number {
+    const now = performance.now()
+    if (ms >= shortMs || now - this.readMs > 100) [this.lastMb, this.readMs] = [peakMeter.readMb(), now]
+    return this.lastMb
+  },
+}
+
+/**
+ * Linux forgets the peak when told to. Elsewhere it is what the process has now; the peak of its whole life, which `process.resourceUsage` has, may be that of
+ * another job.
+ */
+const peakMeter = (() => {
   try {
     const [status, forget] = [openSync('/proc/self/status', 'r'), openSync('/proc/self/clear_refs', 'w')]
     const text = Buffer.alloc(4096)
-    const peakMb = () =>
+    const readMb = () =>
       (Number(/VmHWM:\s+(\d+)/.exec(text.toString('latin1', 0, readSync(status, text, 0, 4096, 0)))![1]) * 1024) / 1e6
-    return { reset: () => void writeSync(forget, '5', 0), peakMb }
+    return { reset: () => void writeSync(forget, '5', 0), readMb }
   } catch {
-    return { reset: () => {}, peakMb: () => process.memoryUsage.rss() / 1e6 }
+    return { reset: () => {}, readMb: () => process.memoryUsage.rss() / 1e6 }
   }
 })()
 
-const runJob = async (run: Run) => {
-  peakMemory.reset()
-  const cpuBefore = process.cpuUsage()
+/**
+ * What was printed, and by whom. A job's mark is written when it printed, when it took long enough for native code to have printed, or when no other follows;
+ * those of short silent ones before it need none.
+ */
+const marks = (() => {
+  let missing: string | null = null
+  let printed = false
+  return {
+    /** A job prints: what the ones before it printed, if anything, ends here. */
+    words: () => {
+      printed = true
+      if (missing === null) return
+      const mark = missing
+      missing = null
+      for (const stream of [process.stdout, process.stderr]) stream.write(mark)
+    },
+    ended: (mark: string, isDue: boolean) => {
+      missing = mark
+      if (isDue || printed) marks.words()
+      printed = false
+    },
+  }
+})()
+
+const markBeforeWords = (stream: NodeJS.WriteStream) => {
+  const write = stream.write.bind(stream) as (...words: unknown[]) => boolean
+  stream.write = ((...words: unknown[]) => {
+    marks.words()
+    return write(...words)
+  }) as typeof stream.write
+}
+
+const runJob = async ({ run, task }: Queued) => {
+  const [beganMs, cpuBefore] = [performance.now(), process.cpuUsage()]
   let last = false
   const astray = new Promise<never>((_, reject) => {
-    current = { run, runtime: runtimeOf(run), strayed: reject }
+    current = { run, task, runtime: runtimeOf(run, task), strayed: reject }
   })
   astray.catch(() => {
     last = true
   })
-  const end = await outcomeOf(run, astray)
+  const end = await outcomeOf(current!, astray)
   current = null
   const { user, system } = process.cpuUsage(cpuBefore)
-  const usage = { cpuSeconds: (user + system) / 1e6, maxRssMb: peakMemory.peakMb() }
+  const ms = performance.now() - beganMs
+  const usage = { wallSeconds: ms / 1000, cpuSeconds: (user + system) / 1e6, maxRssMb: peakMemory.recentMb(ms) }
+  const fit = !last && !holdsFiles(run.folder)
+  if (!fit) giveBack('all')
   send({ t: 'done', jobId: run.jobId, attempt: run.attempt, usage, last, ...end })
-  for (const stream of [process.stdout, process.stderr]) stream.write(endMark(run.jobId, run.attempt))
+  marks.ended(endMark(run.jobId, run.attempt), ms >= shortMs || queue.length === 0)
+}
+
+/** What a job left would be found by the next one that runs there. */
+const holdsFiles = (folder: string): boolean => {
+  try {
+    return readdirSync(folder).length > 0
+  } catch {
+    return true // removed, or shut
+  }
 }
 
 type End = { ok: true; value: Text } | { ok: false; cause: 'user' | 'bundle'; error: RemoteError }
 
-const outcomeOf = async (run: Run, astray: Promise<never>): Promise<End> => {
+const outcomeOf = async (job: Job, astray: Promise<never>): Promise<End> => {
+  const { run, task } = job
   try {
-    process.chdir(run.folder)
-    const call = await Promise.race([loaded(run), astray])
-    const value = await Promise.race([call(...argumentsOf(run)), astray])
+    if (process.cwd() !== run.folder) process.chdir(run.folder)
+    const call = known(job) ?? (await Promise.race([loaded(job), astray]))
+    const given = call(...argumentsOf(task, run))
+    const value = isThenable(given) ? await Promise.race([given, astray]) : given
     return { ok: true, value: kept(encodeValue(value), run.folder) }
   } catch (error) {
     if (error instanceof NotLoaded) return { ok: false, cause: 'bundle', error: error.told }
@@ -129,12 +229,18 @@ const outcomeOf = async (run: Run, astray: Promise<never>): Promise<End> => {
   }
 }
 
-const runtimeOf = ({ jobId, taskId, workflowId, index, attempt, token, bundle }: Run): Runtime => ({
+const isThenable = (value: unknown): boolean =>
+  typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
+
+const runtimeOf = ({ jobId, index, attempt, token }: Run, { taskId, workflowId, bundle }: Task): Runtime => ({
   importing: false,
   job: { jobId, taskId, workflowId, index, attempt, token },
   serverUrl: hello!.serverUrl,
   bundle: { hash: bundle, folder: hello!.bundleFolder },
-  awaiting: () => void send({ t: 'awaiting', jobId }),
+  awaiting: () => {
+    giveBack('all')
+    send({ t: 'awaiting', jobId })
+  },
   woken: () =>
     new Promise((resolve) => {
       onResumed = resolve
@@ -153,18 +259,28 @@ class NotLoaded extends Error {
 
 type Callable = (...args: unknown[]) => unknown
 
+const functions = new Map<string, Callable>()
+const nameOf = ({ task }: Queued): string => `${task.module}#${task.export}`
+
+const holder = globalThis as unknown as Record<symbol, Runtime>
+
+/** The function of a job whose like has run here before: a module that is imported again costs more than most short jobs. */
+const known = (job: Job): Callable | undefined => {
+  holder[runtimeKey] = job.runtime
+  return functions.get(nameOf(job))
+}
+
 /** The function of the job. Its module is imported once in the life of this process. */
-const loaded = async (run: Run): Promise<Callable> => {
-  const { runtime } = current!
-  const holder = globalThis as unknown as Record<symbol, Runtime>
-  holder[runtimeKey] = runtime
+const loaded = async (job: Job): Promise<Callable> => {
+  const { runtime, task } = job
   runtime.importing = true
-  const found = exportOf(await imported(run), run)
+  const found = exportOf(await imported(task), task)
   runtime.importing = false
+  functions.set(nameOf(job), found)
   return found
 }
 
-const imported = async ({ module }: Run): Promise<Record<string, unknown>> => {
+const imported = async ({ module }: Task): Promise<Record<string, unknown>> => {
   const file = join(hello!.bundleFolder, module)
   try {
     return (await import(pathToFileURL(file).href)) as Record<string, unknown>
@@ -182,7 +298,7 @@ const remedyFor = (error: unknown): string => {
 }
 
 /** A work or workflow of the SDK is a callable that bears its function; a plain function will do as well. CommonJS has its exports under `default`. */
-const exportOf = (module: Record<string, unknown>, { module: name, export: key }: Run): Callable => {
+const exportOf = (module: Record<string, unknown>, { module: name, export: key }: Task): Callable => {
   const found = module[key] ?? (module.default as Record<string, unknown> | undefined)?.[key]
   const marked = (found as Record<symbol, { fn?: unknown } | undefined> | undefined)?.[workKey]?.fn ?? found
   if (typeof marked === 'function') return marked as Callable
@@ -192,7 +308,7 @@ const exportOf = (module: Record<string, unknown>, { module: name, export: key }
 }
 
 /** Those of the task come first; named ones are merged, and go as one last object, since JavaScript has no others. */
-const argumentsOf = ({ common, args }: Run): unknown[] => {
+const argumentsOf = ({ common }: Task, { args }: Run): unknown[] => {
   const [shared, own] = [common, args].map((text) => (text ? ((decodeValue(textOf(text)) ?? {}) as Arguments) : {}))
   const named = { ...shared!.k, ...own!.k }
   return [...(shared!.a ?? []), ...(own!.a ?? []), ...(Object.keys(named).length > 0 ? [named] : [])]

@@ -1,0 +1,52 @@
+import { readdirSync, readFileSync } from 'node:fs'
+
+/** Clock ticks per second: 100 on every Linux that Node runs on. */
+const ticksPerSecond = 100
+
+type Process = { pid: number; parent: number; seconds: number; command: string }
+
+/** Processor seconds that each process has used so far, in user code and in the kernel, from /proc. */
+const processes = (): Process[] =>
+  readdirSync('/proc').flatMap((name) => {
+    if (!/^\d+$/.test(name)) return []
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'latin1')
+      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+      const command = readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' ')
+      const seconds = (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
+      return [{ pid: Number(name), parent: Number(fields[1]), seconds, command }]
+    } catch {
+      return [] // it has ended meanwhile
+    }
+  })
+
+/** The part that a process plays, by its command line; the empty one for what is not ours. */
+const roleOf = ({ command }: Process): string => {
+  if (
+    /postgres: .*walwriter|postgres: .*checkpointer|postgres: .*background writer|postgres: .*io worker/.test(command)
+  )
+    return 'postgres, background'
+  if (/autovacuum/.test(command)) return 'postgres, vacuum'
+  if (/postgres/.test(command)) return 'postgres'
+  if (/runner\.js|culm\._runner/.test(command)) return 'runners'
+  if (/culm\.js pilot/.test(command)) return 'pilot'
+  if (/culm\.js (up|server|agents)/.test(command)) return 'server'
+  if (/runNoop/.test(command)) return 'driver'
+  return ''
+}
+
+/** Processor seconds by part, among the descendants of this process. Reads /proc, so Linux only. */
+export const secondsByRole = (root = process.pid): Map<string, number> => {
+  const all = processes()
+  const parents = new Map(all.map(({ pid, parent }) => [pid, parent]))
+  const isOurs = (pid: number): boolean => {
+    for (let at: number | undefined = pid; at && at > 1; at = parents.get(at)) if (at === root) return true
+    return false
+  }
+  const byRole = new Map<string, number>()
+  for (const process of all) {
+    const role = roleOf(process)
+    if (role && isOurs(process.pid)) byRole.set(role, (byRole.get(role) ?? 0) + process.seconds)
+  }
+  return byRole
+}
