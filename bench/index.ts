@@ -20,6 +20,9 @@ type Bench = { run: (options: Record<string, string | boolean>) => Promise<Bench
 
 const benches: Record<string, () => Promise<Bench>> = {
   'life-cycle': () => import('./lifeCycle.ts'),
+  waiting: () => import('./waiting.ts'),
+  servers: () => import('./servers.ts'),
+  soak: () => import('./soak.ts'),
   'call-latency': () => import('./callLatency.ts'),
   'first-start': () => import('./firstStart.ts'),
   hpo: () => import('./hpo.ts'),

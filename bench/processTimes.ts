@@ -35,18 +35,26 @@ const roleOf = ({ command }: Process): string => {
   return ''
 }
 
-/** Processor seconds by part, among the descendants of this process. Reads /proc, so Linux only. */
-export const secondsByRole = (root = process.pid): Map<string, number> => {
+/** Our processes: descendants of this one that play a part. Reads /proc, so Linux only. */
+const ours = (root: number): (Process & { role: string })[] => {
   const all = processes()
   const parents = new Map(all.map(({ pid, parent }) => [pid, parent]))
   const isOurs = (pid: number): boolean => {
     for (let at: number | undefined = pid; at && at > 1; at = parents.get(at)) if (at === root) return true
     return false
   }
+  return all.map((process) => ({ ...process, role: roleOf(process) })).filter(({ role, pid }) => role && isOurs(pid))
+}
+
+/** Processor seconds by part. */
+export const secondsByRole = (root = process.pid): Map<string, number> => {
   const byRole = new Map<string, number>()
-  for (const process of all) {
-    const role = roleOf(process)
-    if (role && isOurs(process.pid)) byRole.set(role, (byRole.get(role) ?? 0) + process.seconds)
-  }
+  for (const { role, seconds } of ours(root)) byRole.set(role, (byRole.get(role) ?? 0) + seconds)
+  return byRole
+}
+
+export const pidsByRole = (root = process.pid): Map<string, number[]> => {
+  const byRole = new Map<string, number[]>()
+  for (const { role, pid } of ours(root)) byRole.set(role, [...(byRole.get(role) ?? []), pid])
   return byRole
 }

@@ -11,6 +11,8 @@ export const quantiles = (values: readonly number[]): { p50: number; p95: number
   return { p50: at(0.5), p95: at(0.95), p99: at(0.99) }
 }
 
+export const median = (values: readonly number[]): number => quantiles(values).p50
+
 export const round = (x: number, digits = 2): number => Number(x.toFixed(digits))
 
 /** A whole Culm of its own, as `culm up` starts it, on a home that is removed afterwards. */

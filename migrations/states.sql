@@ -9,7 +9,5 @@ alter table pilot drop constraint if exists pilot_state_check;
 alter table pilot add constraint pilot_state_check check (state in ('online', 'suspect', 'gone'));
 alter table queue drop constraint if exists queue_state_check;
 alter table queue add constraint queue_state_check check (state in ('online', 'test', 'brokeroff', 'offline'));
-alter table call drop constraint if exists call_state_check;
-alter table call add constraint call_state_check check (state in ('asked', 'done', 'failed', 'cancelled'));
 alter table attempt drop constraint if exists attempt_ending_check;
 alter table attempt add constraint attempt_ending_check check (ending in ('finished', 'failed', 'lost', 'cancelled', 'returned'));

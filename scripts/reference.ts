@@ -1,7 +1,10 @@
-/** `npm run reference`: writes the generated pages of docs/reference (the OpenAPI document, the faults). `-- --check` only compares. */
+/** `npm run reference`: writes the generated pages of docs/reference (the OpenAPI document, the faults, the metrics). `-- --check` only compares. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { faults } from '../src/contract/faults.ts'
 import { openapi } from '../src/contract/openapi.ts'
+import type { Catalogue } from '../src/lib/metrics.ts'
+import { pilotMetrics } from '../src/pilot/metrics.ts'
+import { serverMetrics } from '../src/services/metrics.ts'
 
 const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
 
@@ -19,9 +22,36 @@ const faultsPage = (): string =>
     '',
   ].join('\n')
 
+const metricsTable = (catalogue: Catalogue): string[] => [
+  '| metric | kind | labels | what |',
+  '|---|---|---|---|',
+  ...Object.values(catalogue).map(
+    ({ name, kind, labels, help }) =>
+      `| \`${name}\` | ${kind} | ${labels.map((label) => `\`${label}\``).join(' ')} | ${help} |`,
+  ),
+]
+
+const metricsPage = (): string =>
+  [
+    '# Metrics',
+    '',
+    'Generated from `src/services/metrics.ts` and `src/pilot/metrics.ts` by `npm run reference`; do not edit. Each process tells also what Node and the system say of',
+    'it (`process_*`, `nodejs_*`: CPU, memory, open files, lag of the event loop). How to read them: [observability](../operate/observability.md).',
+    '',
+    '## Servers and agents',
+    '',
+    ...metricsTable(serverMetrics),
+    '',
+    '## Pilots',
+    '',
+    ...metricsTable(pilotMetrics),
+    '',
+  ].join('\n')
+
 const outputs = {
   'docs/reference/openapi.json': `${JSON.stringify(openapi(version), null, 1)}\n`,
   'docs/reference/errors.md': faultsPage(),
+  'docs/reference/metrics.md': metricsPage(),
 }
 
 await mkdir('docs/reference', { recursive: true })

@@ -2,7 +2,6 @@
  * `npm run states`: writes docs/reference/states.md and migrations/states.sql from the state tables. `npm run states -- --check` only compares.
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { callStates } from '../src/domain/call/states.ts'
 import { attemptEnds } from '../src/domain/job/causes.ts'
 import { jobSentences, jobTable } from '../src/domain/job/states.ts'
 import { pilotSentences, pilotTable, queueStates } from '../src/domain/queue/states.ts'
@@ -50,7 +49,6 @@ const constraints = (): string =>
     '-- Generated from src/domain/*/states.ts by `npm run states`; applied whenever it changed.',
     ...nouns.map(({ noun, table }) => check(noun, 'state', Object.keys(table))),
     check('queue', 'state', queueStates),
-    check('call', 'state', callStates),
     check('attempt', 'ending', attemptEnds),
     '',
   ].join('\n')

@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
-# Installs what the tests need beyond npm's packages, from Debian and PyPI: a browser, and the packages of the Python examples in an environment of
-# their own. Needs root for Debian's part; safe to repeat.
+# Installs what the tests need beyond npm's packages, from Debian and PyPI: a browser, bubblewrap, and the packages of the Python examples and of the fuzzing in an
+# environment of their own. Needs root for Debian's part; safe to repeat.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if ! command -v chromium >/dev/null; then
+if ! command -v chromium >/dev/null || ! command -v bwrap >/dev/null; then
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core bubblewrap >/dev/null
 fi
 
 venv=.cache/venv
-if ! cmp -s examples/hpo/requirements.txt "$venv/installed.txt" 2>/dev/null; then
+wanted=(examples/hpo/requirements.txt test/fuzz/requirements.txt)
+if ! cmp -s <(cat "${wanted[@]}") "$venv/installed.txt" 2>/dev/null; then
   rm -rf "$venv"
   python3 -m venv "$venv"
-  "$venv/bin/pip" install --quiet --disable-pip-version-check -r examples/hpo/requirements.txt
-  cp examples/hpo/requirements.txt "$venv/installed.txt"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check "${wanted[@]/#/-r}"
+  cat "${wanted[@]}" >"$venv/installed.txt"
 fi
 
 # One test installs the packed package with npm offline: its dependencies must be in npm's cache, which `npm ci` does not fill with what `npm install` asks.

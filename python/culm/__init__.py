@@ -17,9 +17,12 @@ if __name__ == '__main__':
 from typing import TYPE_CHECKING, Any
 
 from ._errors import (
+    ArgumentsChanged,
     BundleError,
     CallCancelled,
+    CodeChanged,
     CulmError,
+    JournalDiverged,
     LostError,
     MemoryLimit,
     ParentFailed,
@@ -33,17 +36,21 @@ from ._errors import (
 from ._work import Call, MapCall, Outcome, Work, work
 
 if TYPE_CHECKING:
+    from . import journal
     from ._client import Client
     from ._workflow import WorkflowFunction, session, workflow
 
 __version__ = '0.1.0'
 
 __all__ = [
+    'ArgumentsChanged',
     'BundleError',
     'Call',
     'CallCancelled',
     'Client',
+    'CodeChanged',
     'CulmError',
+    'JournalDiverged',
     'LostError',
     'MapCall',
     'MemoryLimit',
@@ -57,6 +64,7 @@ __all__ = [
     'WallTimeLimit',
     'Work',
     'WorkflowFunction',
+    'journal',
     'session',
     'work',
     'workflow',
@@ -70,8 +78,10 @@ _LAZY = {'Client': '_client', 'WorkflowFunction': '_workflow', 'session': '_work
 
 def __getattr__(name: str) -> Any:
     """What speaks HTTP is imported when it is first needed: a runner seldom does, and starts faster without."""
-    if name not in _LAZY:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     from importlib import import_module
 
+    if name == 'journal':
+        return import_module(f'{__name__}.journal')
+    if name not in _LAZY:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return getattr(import_module(f'{__name__}.{_LAZY[name]}'), name)

@@ -131,7 +131,7 @@ def _imported(file: str) -> List[str]:
     """The first parts of the names of all modules that a source imports, anywhere in it."""
     try:
         with open(file, 'rb') as source:
-            tree = ast.parse(source.read(), file)
+            tree = _parsed(source.read(), file)
     except (SyntaxError, ValueError):
         return []
     names: Set[str] = set()
@@ -141,6 +141,14 @@ def _imported(file: str) -> List[str]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             names.add(node.module.partition('.')[0])
     return sorted(names)
+
+
+def _parsed(text: bytes, file: str) -> ast.AST:
+    """Some releases of CPython 3.11 and 3.12 lose count of their depth when another thread interrupts them."""
+    try:
+        return ast.parse(text, file)
+    except SystemError:
+        return ast.parse(text, file)
 
 
 def _spec(name: str) -> Optional[ModuleSpec]:

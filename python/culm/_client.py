@@ -16,7 +16,8 @@ from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tup
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from ._discover import discover
-from ._errors import CulmError
+from ._errors import CulmError, culm_error
+from ._trace import current_trace
 
 #: How long to wait for a connection, s.
 _CONNECT_SECONDS = 10.0
@@ -80,7 +81,12 @@ class Client:
     ) -> Any:
         """POST of a JSON document. `key` (an idempotency key) or `repeat` (the route itself is safe) allow repeats."""
         text = json.dumps(body or {}, ensure_ascii=False, separators=(',', ':')).encode('utf-8')
-        headers = {'Content-Type': 'application/json', **({'Idempotency-Key': key} if key else {})}
+        trace = current_trace()
+        headers = {
+            'Content-Type': 'application/json',
+            **({'Idempotency-Key': key} if key else {}),
+            **({'traceparent': trace} if trace else {}),
+        }
         return self._json('POST', path, text, headers, repeat or key is not None, retry_seconds)
 
     def get_bytes(self, address: str) -> bytes:
@@ -323,7 +329,7 @@ def _problem(status: int, content: bytes, retry_after: Optional[str]) -> CulmErr
     data = {k: v for k, v in problem.items() if k not in ('type', 'title', 'status', 'code', 'detail', 'help')}
     if retry_after and retry_after.isdigit():
         data['retryAfter'] = int(retry_after)
-    return CulmError(
+    return culm_error(
         problem['code'], problem.get('detail') or problem.get('title') or '', problem.get('help') or '', data
     )
 

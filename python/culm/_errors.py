@@ -19,6 +19,12 @@ _LOCAL_HELP: Dict[str, str] = {
     'work_during_import': 'Call it inside a function; in a script, below `if __name__ == "__main__":`.',
     'value_unsupported': 'Send plain data: numbers, text, lists, dicts, dates, bytes, NumPy arrays.',
     'workflow_ended': 'Start a new one; an ended workflow takes no more calls.',
+    'code_changed': 'Continue it with the code that it was started with, or say that the change does not matter to '
+    'what it has done so far: `culm run FILE --continue --accept-code` (CULM_ACCEPT_CODE=1).',
+    'arguments_changed': 'Continue it with the same arguments, or start it anew, without --continue (CULM_RUN).',
+    'journal_diverged': 'What a workflow function does may only depend on its arguments and on what its calls gave. '
+    'Take time, chance and facts from outside from `culm.journal` (now, random, uuid, sleep, once); or start it anew.',
+    'once_failed': 'An error of `journal.once` that is no built-in one comes back like this when it is replayed.',
 }
 
 
@@ -39,6 +45,33 @@ class CulmError(Exception):
     def __str__(self) -> str:
         fields = [f'{e.get("path", "")}: {e.get("message", "")}' for e in _field_errors(self.data)]
         return '\n'.join([f'{self.detail} ({self.code})', *fields, *([self.help] if self.help else [])])
+
+
+class CodeChanged(CulmError):
+    """A workflow was to be continued, and its function's source is not what it was."""
+
+
+class ArgumentsChanged(CulmError):
+    """A workflow was to be continued, and its function was called with other arguments."""
+
+
+class JournalDiverged(CulmError):
+    """A program that was continued did not do again what its earlier run had done, so its journal is of no use to it.
+
+    The workflow is not ended by this: once the cause is mended it can be continued.
+    """
+
+
+_BY_CODE: Dict[str, Type[CulmError]] = {
+    'code_changed': CodeChanged,
+    'arguments_changed': ArgumentsChanged,
+    'journal_diverged': JournalDiverged,
+}
+
+
+def culm_error(code: str, detail: str, help: str = '', data: Optional[Mapping[str, Any]] = None) -> CulmError:
+    """An error of the catalogue, of its own class when it has one."""
+    return _BY_CODE.get(code, CulmError)(code, detail, help, data)
 
 
 def _field_errors(data: Mapping[str, Any]) -> Tuple[Mapping[str, Any], ...]:

@@ -167,6 +167,7 @@ class Runner:
     def run(self, word: Word) -> None:
         """Runs a job, and tells the pilot how it ended."""
         word = {**self._task, **word}
+        _name_trace(word.get('trace'))
         began, cpu = time.perf_counter(), _cpu_seconds()
         self._memory.reset()
         done: Word = {'t': 'done', 'jobId': word['jobId'], 'attempt': word['attempt']}
@@ -211,6 +212,7 @@ class Runner:
             value = fn(*args, **kwargs)
             if is_coroutine(value):
                 value = run_coroutine(value)
+            scope.finish()
             return {'ok': True, 'value': _sent(encode(value), word['folder'])}
         except ModuleNotFoundError as error:
             return _failed(error, 'bundle', self._folder)
@@ -223,7 +225,9 @@ class Runner:
 
             return Client(self._server_url, word['token'])
 
-        return Scope(client, word['workflowId'], word['jobId'], word['attempt'], slot=slot, bundle=word['bundle'])
+        attempt = word['attempt']
+        place = {'slot': slot, 'bundle': word['bundle'], 'continues': attempt > 1}
+        return Scope(client, word['workflowId'], word['jobId'], attempt, **place)
 
     def _function(self, module: str, export: str) -> Callable[..., Any]:
         fn = self._functions.get((module, export))
@@ -257,6 +261,14 @@ class Runner:
                 return
             if word['t'] == 'run':
                 self._channel.say({'t': 'skipped', 'jobIds': [word['jobId']]})
+
+
+def _name_trace(trace: Optional[str]) -> None:
+    """For what the payload itself traces, and for the calls that it makes."""
+    if trace:
+        os.environ['TRACEPARENT'] = trace
+    else:
+        os.environ.pop('TRACEPARENT', None)
 
 
 def _holds_files(folder: str) -> bool:

@@ -1,20 +1,24 @@
 """Whoever calls works: the driver of a workflow, or a job. Submits tasks, and learns of outcomes over one stream.
 
 Every call is journalled: its key is made of the function, the arguments and an ordinal among equals, so that a driver
-which starts again finds what it asked for before.
+which starts again finds what it asked for before. `_journal.py` has what follows from that.
 """
 
 from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
+from ._coroutines import SETTLE_POLL_SECONDS, AwaitedSource, turns_here
 from ._errors import CulmError
+from ._journal import REPLAY_SECONDS, Journal
 from ._pending import Pending, Told
+from ._replay import Asked, Entry
 from ._values import decode
 
 if TYPE_CHECKING:
@@ -48,7 +52,10 @@ class Scope:
         *,
         slot: Optional[Slot] = None,
         bundle: Optional[str] = None,
+        continues: bool = False,
+        replay_seconds: float = REPLAY_SECONDS,
     ) -> None:
+        """`continues`: an earlier start or attempt may have written a journal, which is read before the first call."""
         self.workflow_id = workflow_id
         self.name = name
         self.epoch = epoch
@@ -57,7 +64,9 @@ class Scope:
         self.bundle = bundle
         #: True while the worker imports the user's module: calls make no sense then.
         self.importing = False
-        self.closed: Optional[CulmError] = None
+        self.journal = Journal(workflow_id if name == 'driver' else name)
+        self._unread = continues
+        self._replay_seconds = replay_seconds
         self._make_client = make_client
         self._client: Optional[Client] = None
         self._stream: Optional[OutcomeStream] = None
@@ -87,40 +96,165 @@ class Scope:
         if self.is_of_parent():
             why = 'a work was called in a process that a job had forked'
             raise CulmError('call_in_fork', why, 'Call it in the job itself, or in a thread of it.')
-        if self.closed:
-            raise self.closed
+        if self.journal.failure:
+            raise self.journal.failure
 
-    def submit(self, task: Mapping[str, Any], identity: str, common: Optional[str], jobs: Sequence[str]) -> Pending:
-        """Submits a task with one job for each text of arguments.
-
-        `task` has what else it asks for (name, payload, queue …), `identity` is the function's: module#export.
-        """
+    def ask(self, identity: str, common: Optional[str], jobs: Sequence[str]) -> Asked:
+        """Names a call, so that the journal knows that it was made, whoever sends it when. `identity` is the
+        function's: module#export."""
         self.check()
         use = _name_of_use(identity, common, jobs)
-        with self._numbered(use) as ordinal:
-            return self._submit(task, f'{use}:{ordinal}', common, jobs)
+        return self._asked(f'{use}:{self._ordinal(use)}')
 
-    def _submit(self, task: Mapping[str, Any], key: str, common: Optional[str], jobs: Sequence[str]) -> Pending:
+    def _asked(self, key: str) -> Asked:
+        self.read_journal()
+        return self.journal.ask(key)
+
+    def send(
+        self, asked: Asked, make_task: Callable[[], Mapping[str, Any]], common: Optional[str], jobs: Sequence[str]
+    ) -> Pending:
+        """Submits a task with one job for each text of arguments, or attaches to that of the earlier run.
+
+        `make_task` gives what else it asks for (name, payload, queue …).
+        """
+        self._go(asked)
+        pending = Pending(len(jobs), self.journal)
+        try:
+            if asked.entry:
+                self._attach(pending, asked.entry, jobs)
+            else:
+                self._submit(pending, asked.key, make_task(), common, jobs)
+        except BaseException:
+            self._give_back(asked.key)
+            raise
+        return pending
+
+    def _go(self, asked: Asked) -> None:
+        """Returns when it may be sent or made."""
+        try:
+            self.journal.await_go(asked)
+        finally:
+            if self.slot:
+                self.slot.take_back()
+
+    def _submit(
+        self, pending: Pending, key: str, task: Mapping[str, Any], common: Optional[str], jobs: Sequence[str]
+    ) -> None:
+        """The journal key makes it safe to repeat: the same gives the same task."""
         stream = self._outcomes()
         shared = {} if common is None else {'common': self.travelling(common)}
         parts = _parts(jobs)
-        body = {**task, **shared, 'workflowId': self.workflow_id, 'call': {'key': key, 'epoch': self.epoch}}
-        pending = Pending(len(jobs))
-        with stream.expecting() as since:
-            first = {**body, 'jobs': self._jobs(parts[0]), **({'open': True} if len(parts) > 1 else {})}
-            reply = self.client.post('/v1/tasks', first, key=f'{self.workflow_id}:{self.name}:{self.epoch}:{key}')
+        open_if_more = {'open': True} if len(parts) > 1 else {}
+        first = {**task, **shared, **open_if_more, 'workflowId': self.workflow_id, 'jobs': self._jobs(parts[0])}
+        with stream.expecting() as since, self._writing() as seen:
+            body = {**first, 'call': {'key': key, 'epoch': self.epoch, **seen}}
+            reply = self.client.post('/v1/tasks', body, repeat=True)
             pending.task_id, pending.first_job_id = reply['taskId'], reply['firstJobId'] or ''
             stream.register(pending, since, known=reply['known'])
-        self._add_jobs(pending, parts)
-        return pending
+        self._add_jobs(pending, reply['jobs'] if reply['known'] else len(parts[0]), jobs)
 
-    def _add_jobs(self, pending: Pending, parts: List[Sequence[str]]) -> None:
-        """The server knows a repeated part by its first index."""
-        first_index = len(parts[0])
-        for n, part in enumerate(parts[1:], 2):
-            body = {'firstIndex': first_index, 'jobs': self._jobs(part), 'close': n == len(parts)}
+    def _attach(self, pending: Pending, entry: Entry, jobs: Sequence[str]) -> None:
+        """Takes up a call of an earlier run: what has ended is not run again, and what was not yet sent is sent."""
+        pending.task_id, pending.first_job_id = entry.task_id or '', entry.first_job_id
+        self.journal.follow(pending)
+        if entry.outcome:
+            pending.deliver(entry.outcome)
+            return
+        stream = self._outcomes()
+        with stream.expecting() as since:
+            stream.register(pending, since, known=True)
+        if not entry.closed:
+            self._add_jobs(pending, entry.jobs, jobs)
+
+    def _add_jobs(self, pending: Pending, first_index: int, jobs: Sequence[str]) -> None:
+        """Those from `first_index` on. The server knows a repeated part by its first index."""
+        epoch = {} if self.is_job else {'epoch': self.epoch}
+        for part in _parts(jobs[first_index:]) if first_index < len(jobs) else []:
+            close = first_index + len(part) == len(jobs)
+            body = {'firstIndex': first_index, 'jobs': self._jobs(part), 'close': close, **epoch}
             self.client.post(f'/v1/tasks/{pending.task_id}/jobs', body, repeat=True)
             first_index += len(part)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Dict[str, str]]:
+        """Around a write to the journal: the field with what it carries of what the program was told."""
+        overflow = self.journal.overflow()
+        while overflow:
+            key, cargo, upto = overflow
+            self._keep(key, 'null', {'seen': cargo})
+            self.journal.acknowledge(upto)
+            overflow = self.journal.overflow()
+        with self.journal.writing() as seen:
+            yield {} if seen is None else {'seen': seen}
+
+    def record(self, name: str, make: Callable[[], str]) -> Asked:
+        """Has a text of JSON recorded, made now or by an earlier run. Its user is told of it by `told`."""
+        return self.keep(self.ask_record(name), make)
+
+    def ask_record(self, name: str) -> Asked:
+        """Names a value that is to be recorded: `name` and an ordinal among equals."""
+        self.check()
+        return self._asked(f'{name}:{self._ordinal(name)}')
+
+    def keep(self, asked: Asked, make: Callable[[], str]) -> Asked:
+        """The record itself; blocks while it may not be made yet."""
+        self._go(asked)
+        if asked.entry:
+            return asked
+        text = make()
+        with self._writing() as seen:
+            reply = self._keep(asked.key, text, seen)
+        return Asked(asked.key, Entry(0, asked.key, value=reply['value']))
+
+    def _keep(self, key: str, text: str, seen: Mapping[str, str]) -> Any:
+        body = {'key': key, 'epoch': self.epoch, 'value': text, **seen}
+        return self.client.post(f'/v1/workflows/{self.workflow_id}/records', body, repeat=True)
+
+    def told(self, asked: Asked, end: float = 0.0) -> str:
+        """The recorded text, when the program may be told it; not before the time `end`, s since 1970."""
+        try:
+            if self.slot and end > time.time():
+                self.slot.give_back()
+            self.journal.await_told(f'={asked.key}', end)
+        finally:
+            if self.slot:
+                self.slot.take_back()
+        return asked.entry.value or '' if asked.entry else ''
+
+    async def told_async(self, asked: Asked, end: float = 0.0) -> str:
+        """The same, awaited."""
+        name, journal = f'={asked.key}', self.journal
+        source = AwaitedSource(
+            self,
+            name,
+            look=lambda: journal.look_record(name, end),
+            failure=lambda: None,
+            watch=functools.partial(journal.watch, name),
+            unwatch=functools.partial(journal.unwatch, name),
+        )
+        await turns_here().told(source, end - time.time())
+        return asked.entry.value or '' if asked.entry else ''
+
+    def read_journal(self) -> None:
+        """What an earlier start or attempt has written, once."""
+        with self._lock:
+            if not self._unread:
+                return
+            self._unread = False
+            self.journal.begin_replay(self._entries(), self._replay_seconds)
+
+    def _entries(self) -> Iterator[Entry]:
+        after = 0
+        while after is not None:
+            query = {'scope': self.name, 'after': after, 'limit': _PAGE}
+            page = self.client.get(f'/v1/workflows/{self.workflow_id}/journal', query)
+            yield from map(_entry, page['items'])
+            after = page['next']
+
+    def finish(self) -> None:
+        """The program has ended, well or with an error of its own. Raises JournalDiverged if it left out what it had
+        done before."""
+        self.journal.finish()
 
     def _jobs(self, texts: Sequence[str]) -> List[Dict[str, Any]]:
         return [{'args': self.travelling(text)} for text in texts]
@@ -149,44 +283,54 @@ class Scope:
             value = told['value'] = {'text': self.client.get_bytes(place['url']).decode('utf-8')}
         return decode(value['text'])
 
-    def wait(self, pending: Pending, ready: Callable[[], Any], timeout: Optional[float] = None) -> None:
-        """Waits until `ready`. In a job, its slot is given back meanwhile.
+    def wait(self, pending: Pending, look: Callable[[], Any], timeout: Optional[float] = None) -> Any:
+        """Waits until `look` (called with the lock of the journal) gives something, which is neither None nor False.
+        In a job, its slot is given back meanwhile.
 
-        Raises TimeoutError after `timeout` seconds, and CulmError when the outcome can no longer come.
+        Raises TimeoutError after `timeout` seconds, and CulmError when the outcome can no longer come. While a journal
+        is replayed no time counts: whether a wait was in vain is in there.
         """
-        until = None if timeout is None else time.monotonic() + timeout
         try:
-            if not self._wait(pending, ready, until):
-                raise TimeoutError(f'no result of {pending.task_id} within {timeout} s')
+            with self.journal.waiting():
+                return self._wait(pending, look, timeout)
         finally:
             if self.slot:
                 self.slot.take_back()
 
-    def _wait(self, pending: Pending, ready: Callable[[], Any], until: Optional[float]) -> bool:
+    def _wait(self, pending: Pending, look: Callable[[], Any], timeout: Optional[float]) -> Any:
+        until: Optional[float] = None
         look_seconds = _LOOK_SECONDS[0]
         look_at = time.monotonic() + look_seconds
-        while True:
-            if self.slot and not ready():
+        seen = len(pending.order)
+        found = _found(pending, look)
+        while found is None or found is False:
+            if self.slot and (timeout is None or timeout > 0):
                 self.slot.give_back()
-            now = time.monotonic()
-            end = look_at if until is None else min(look_at, until)
-            if self.slot:
-                end = min(end, now + self.slot.poll_seconds)
-            seen = len(pending.order)
             with pending.changed:
-                if pending.changed.wait_for(lambda: ready() or pending.failure, max(0.0, end - now)):
-                    if not ready() and pending.failure:
-                        raise pending.failure
-                    return True
+                found = _found(pending, look)
+                if found is not None and found is not False:
+                    break
+                now = time.monotonic()
+                if timeout is not None and not self.journal.replaying:
+                    until = now + timeout if until is None else until
+                if timeout is not None and (until is None or now >= until) and pending.look_nothing():
+                    raise TimeoutError(f'no result of {pending.task_id} within {timeout} s')
+                end = look_at if until is None else min(look_at, until)
+                if self.slot:
+                    end = min(end, now + self.slot.poll_seconds)
+                if self.journal.settles(pending.task_id):
+                    end = min(end, now + SETTLE_POLL_SECONDS)
+                pending.changed.wait(max(0.0, end - now))
+                found = _found(pending, look)
             now = time.monotonic()
-            if until is not None and now >= until:
-                return False
             if len(pending.order) > seen:
+                seen = len(pending.order)
                 look_at = now + look_seconds
             elif now >= look_at:
                 self._look(pending)
                 look_seconds = min(2 * look_seconds, _LOOK_SECONDS[1])
                 look_at = now + look_seconds
+        return found
 
     def _look(self, pending: Pending) -> None:
         """Nothing should ever be missed; if something was, no waiter hangs for it."""
@@ -220,7 +364,7 @@ class Scope:
 
     def close(self, why: CulmError) -> None:
         """No more calls from here; who still waits gets `why`."""
-        self.closed = why
+        self.journal.fail(why)
         if self._stream:
             self._stream.stop(why)
 
@@ -233,18 +377,32 @@ class Scope:
                 self._stream.start()
             return self._stream
 
-    @contextlib.contextmanager
-    def _numbered(self, use: str) -> Iterator[int]:
-        """The ordinal among equals. A call that could not be submitted gives it back: a second try is the same call."""
+    def _ordinal(self, name: str) -> int:
+        """The ordinal among equals."""
         with self._lock:
-            ordinal = self._ordinals[use] = self._ordinals.get(use, 0) + 1
-        try:
-            yield ordinal
-        except BaseException:
-            with self._lock:
-                if self._ordinals[use] == ordinal:
-                    self._ordinals[use] -= 1
-            raise
+            ordinal = self._ordinals[name] = self._ordinals.get(name, 0) + 1
+        return ordinal
+
+    def _give_back(self, key: str) -> None:
+        """A call that could not be submitted gives its ordinal back: a second try is the same call."""
+        name, _, ordinal = key.rpartition(':')
+        with self._lock:
+            if self._ordinals.get(name) == int(ordinal):
+                self._ordinals[name] -= 1
+
+
+def _entry(item: Mapping[str, Any]) -> Entry:
+    """An entry of the journal as the server has it (`journalEntry` in `src/contract/workflows.ts`)."""
+    line = (item['seq'], item['key'], item['taskId'], item['value'], item['seen'])
+    return Entry(*line, item['jobs'], item['closed'], item['firstJobId'] or '', item['outcome'])
+
+
+def _found(pending: Pending, look: Callable[[], Any]) -> Any:
+    with pending.changed:
+        found = look()
+        if (found is None or found is False) and pending.failure:
+            raise pending.failure
+        return found
 
 
 def _name_of_use(identity: str, common: Optional[str], jobs: Sequence[str]) -> str:

@@ -52,8 +52,9 @@ def _others_wait() -> bool:
     frames = sys._current_frames()
     me = threading.get_ident()
     others = (t for t in threading.enumerate() if t.ident != me and not t.name.startswith('culm-'))
-    return all(_waits(frames.get(t.ident or 0)) for t in others)
+    return all(waits(frames.get(t.ident or 0)) for t in others)
 
 
-def _waits(frame: Optional[FrameType]) -> bool:
+def waits(frame: Optional[FrameType]) -> bool:
+    """Whether the innermost frame of a thread is one that waits. No frame: the thread has ended."""
     return frame is None or frame.f_globals.get('__name__') in _WAITING_MODULES

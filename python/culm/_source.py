@@ -54,7 +54,7 @@ def locate(fn: Callable[..., Any], is_same: Callable[[Any], bool]) -> Source:
     if SCRIPT_PATH in scope:
         return Source(scope[SCRIPT_PATH], name, file, True)
     module = scope.get('__name__', '')
-    if module != '__main__':
+    if module not in ('__main__', '__mp_main__'):  # The second is the script in a process that multiprocessing spawned.
         return Source(module, name, file, False)
     spec = scope.get('__spec__')
     if spec is not None and spec.name != '__main__':

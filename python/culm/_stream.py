@@ -85,8 +85,9 @@ class OutcomeStream:
                 for notice in self._opened(cursor):
                     tries = 0
                     cursor = notice.id or cursor
-                    if notice.kind == 'outcome':
-                        self._take(notice.data)
+                    if notice.kind == 'outcomes':
+                        for outcome in notice.data:
+                            self._take(outcome)
             except CulmError as error:
                 if error.code == 'invalid_cursor':
                     cursor = None
@@ -100,7 +101,7 @@ class OutcomeStream:
 
     def _opened(self, cursor: Optional[str]) -> Stream:
         path = f'/v1/workflows/{self._scope.workflow_id}/stream'
-        stream = self._client.stream(path, {'kinds': 'outcome', 'scope': self._scope.name}, cursor)
+        stream = self._client.stream(path, {'kinds': 'outcomes', 'scope': self._scope.name}, cursor)
         self._open = stream
         try:
             if self._stopped.is_set():

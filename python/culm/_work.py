@@ -27,14 +27,14 @@ from typing import (
     overload,
 )
 
+from ._coroutines import AwaitedSource, in_loop, turns_here
 from ._errors import RemoteError, error_of
 from ._pending import Pending, Told
-from ._scope import Scope
+from ._scope import Scope, enclosing_scope, only_scope
 from ._source import Source, check_exported, locate, want_files
 from ._values import encode_arguments
 
 if TYPE_CHECKING:
-    import asyncio
     from inspect import Signature
 
     from typing_extensions import ParamSpec
@@ -46,7 +46,7 @@ R = TypeVar('R')
 
 #: Options by the name that the server gives them (`needs` in `src/contract/tasks.ts`), where it differs.
 _OPTION_NAMES = {'memory_mb': 'memoryMb', 'wall_seconds': 'wallSeconds', 'lost_after_seconds': 'lostAfterSeconds'}
-_OPTIONS = frozenset({'queue', 'cores', 'priority', 'attempts', 'labels', *_OPTION_NAMES})
+_OPTIONS = frozenset({'queue', 'cores', 'priority', 'attempts', 'labels', 'secrets', *_OPTION_NAMES})
 
 #: The queue of `culm up`: only there is the caller's own interpreter sure to exist.
 _LOCAL_QUEUE = 'local'
@@ -79,9 +79,8 @@ class Work(Generic[P, R]):
 
     def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Submits a job, and returns its handle without waiting for it."""
-        self._check_arguments(args, kwargs)
-        text = encode_arguments(args, kwargs)
-        scope = _calling()
+        text = self._encoded(args, kwargs)
+        scope = calling()
         return Call(scope, self._submit(scope, None, [text]), self.name)
 
     def map(self, /, *iterables: Iterable[Any], **common: Any) -> MapCall[R]:
@@ -100,17 +99,20 @@ class Work(Generic[P, R]):
             self._check_arguments(row, common)
         texts = [encode_arguments(row, {}) for row in rows]
         shared = encode_arguments((), common) if common else None
-        scope = _calling()
-        pending = self._submit(scope, shared, texts) if rows else Pending(0)
+        scope = calling()
+        pending = self._submit(scope, shared, texts) if rows else Pending(0, scope.journal)
         return MapCall(scope, pending, self.name)
 
     async def aio(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls it from asynchronous code: submits a job, and awaits its value."""
         import asyncio
 
-        submit = functools.partial(self.submit, *args, **kwargs)
-        call = await asyncio.to_thread(submit)
-        return await call
+        text = self._encoded(args, kwargs)
+        scope = calling_now() or await asyncio.to_thread(calling)
+        asked = scope.ask(self._identity(), None, [text])
+        await scope.journal.await_go_async(asked)
+        pending = await asyncio.to_thread(scope.send, asked, lambda: self._task(scope), None, [text])
+        return await Call(scope, pending, self.name)
 
     def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls the function itself, here and now, without a server."""
@@ -143,12 +145,19 @@ class Work(Generic[P, R]):
                 self.options[_OPTION_NAMES.get(option, option)] = {'user': value} if attempts else value
 
     def _submit(self, scope: Scope, common: Optional[str], texts: List[str]) -> Pending:
+        asked = scope.ask(self._identity(), common, texts)
+        return scope.send(asked, lambda: self._task(scope), common, texts)
+
+    def _identity(self) -> str:
         source = self._located()
-        task: Dict[str, Any] = {'name': self.name, 'payload': self._payload(scope, source), **self.options}
+        return f'{source.module}#{source.export}'
+
+    def _task(self, scope: Scope) -> Dict[str, Any]:
+        task: Dict[str, Any] = {'name': self.name, 'payload': self._payload(scope, self._located()), **self.options}
         after = [call.task_id for call in self._after if call.task_id]
         if after:
             task['after'] = after
-        return scope.submit(task, f'{source.module}#{source.export}', common, texts)
+        return task
 
     def _payload(self, scope: Scope, source: Source) -> Dict[str, Any]:
         payload = {
@@ -171,6 +180,10 @@ class Work(Generic[P, R]):
         if self._source is None:
             self._source = locate(self.fn, lambda found: found is self.fn or getattr(found, 'fn', None) is self.fn)
         return self._source
+
+    def _encoded(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        self._check_arguments(args, kwargs)
+        return encode_arguments(args, kwargs)
 
     def _check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """What the function would not take is said here and not by a worker."""
@@ -208,11 +221,21 @@ class _Handle:
 
     def done(self) -> bool:
         """Whether it has ended, well or not."""
-        return self._pending.has_all()
+        pending = self._pending
+        if in_loop():
+            with self._scope.journal.lock:
+                return pending.look_all()
+        with contextlib.suppress(TimeoutError):
+            return bool(self._wait(pending.look_all, 0))
+        return False
 
     def cancel(self) -> bool:
         """Asks for its end. False when it had ended before."""
-        return bool(self.task_id) and self._scope.cancel_task(self._pending)
+        if not self.task_id:
+            return False
+        scope, pending = self._scope, self._pending
+        asked = scope.record(f'cancel:{self.task_id}', lambda: 'true' if scope.cancel_task(pending) else 'false')
+        return scope.told(asked) == 'true'
 
     def _value(self, index: int) -> Any:
         told = cast(Told, self._pending.outcomes[index])
@@ -226,8 +249,14 @@ class _Handle:
             return Outcome(index, told['jobId'], 'finished', self._scope.value_in(told), None)
         return Outcome(index, told['jobId'], told['state'], None, error_of(told, self._name))
 
-    def _has(self, index: int) -> Callable[[], bool]:
-        return lambda: self._pending.outcomes[index] is not None
+    def _wait(self, look: Callable[[], Any], timeout: Optional[float] = None) -> Any:
+        return self._scope.wait(self._pending, look, timeout)
+
+    async def _told(self, look: Callable[[], Any]) -> Any:
+        pending = self._pending
+        watches = (pending.watch, pending.unwatch)
+        source = AwaitedSource(self._scope, pending.task_id, look, lambda: pending.failure, *watches)
+        return await turns_here().told(source)
 
     def __repr__(self) -> str:
         pending = self._pending
@@ -243,28 +272,20 @@ class Call(_Handle, Generic[R]):
 
     def result(self, timeout: Optional[float] = None) -> R:
         """Waits for the value and returns it, or raises what went wrong; TimeoutError after `timeout` seconds."""
-        self._scope.wait(self._pending, self._has(0), timeout)
+        self._wait(self._pending.look_all, timeout)
         return cast(R, self._value(0))
 
     def outcome(self, timeout: Optional[float] = None) -> Outcome:
         """Waits for its end, and raises nothing if that is a bad one."""
-        self._scope.wait(self._pending, self._has(0), timeout)
+        self._wait(self._pending.look_all, timeout)
         return self._outcome(0)
 
     def __await__(self) -> Generator[Any, None, R]:
         return self._awaited().__await__()
 
     async def _awaited(self) -> R:
-        """In a job a thread waits, since it also looks after the job's slot."""
-        import asyncio
-
-        if self._scope.slot:
-            return await asyncio.to_thread(self.result)
-        loop = asyncio.get_running_loop()
-        ended = asyncio.Event()
-        self._pending.watch(0, lambda: _tell(loop, ended))
-        await ended.wait()
-        return self.result(0)
+        await self._told(self._pending.look_all)
+        return cast(R, self._value(0))
 
 
 class MapCall(_Handle, Generic[R]):
@@ -272,15 +293,22 @@ class MapCall(_Handle, Generic[R]):
 
     def result(self, timeout: Optional[float] = None) -> List[R]:
         """Waits for all values; raises as soon as one call has failed (the others go on)."""
-        pending = self._pending
-        self._scope.wait(pending, lambda: pending.has_all() or pending.failed, timeout)
-        if pending.failed:
-            raise error_of(cast(Told, pending.outcomes[min(pending.failed)]), self._name)
-        return [self._value(index) for index in range(pending.total)]
+        return self._values(self._wait(self._pending.look_result, timeout))
+
+    def __await__(self) -> Generator[Any, None, List[R]]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> List[R]:
+        return self._values(await self._told(self._pending.look_result))
+
+    def _values(self, failed: int) -> List[R]:
+        if failed >= 0:
+            raise error_of(cast(Told, self._pending.outcomes[failed]), self._name)
+        return [self._value(index) for index in range(self._pending.total)]
 
     def settle(self, timeout: Optional[float] = None) -> List[Outcome]:
         """Waits for the end of all, and tells how each ended, in the order of the arguments."""
-        self._scope.wait(self._pending, self._pending.has_all, timeout)
+        self._wait(self._pending.look_all, timeout)
         return [self._outcome(index) for index in range(self._pending.total)]
 
     def as_completed(self) -> Iterator[Tuple[int, R]]:
@@ -292,10 +320,8 @@ class MapCall(_Handle, Generic[R]):
         return map(self._outcome, self._arrivals())
 
     def _arrivals(self) -> Iterator[int]:
-        order = self._pending.order
         for n in range(self._pending.total):
-            self._scope.wait(self._pending, lambda n=n: len(order) > n)  # type: ignore[misc]
-            yield order[n]
+            yield self._wait(lambda n=n: self._pending.look_next(n))  # type: ignore[misc]
 
     def __len__(self) -> int:
         return self._pending.total
@@ -313,7 +339,7 @@ class MapCall(_Handle, Generic[R]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         index = range(len(self))[index]
-        self._scope.wait(self._pending, self._has(index))
+        self._wait(lambda: self._pending.look_at(index))
         return cast(R, self._value(index))
 
 
@@ -333,6 +359,7 @@ def work(
     attempts: Union[int, Mapping[str, int], None] = None,
     lost_after_seconds: Optional[int] = None,
     labels: Optional[Mapping[str, str]] = None,
+    secrets: Optional[Sequence[Mapping[str, str]]] = None,
     files: Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], Work[P, R]]: ...
 
@@ -348,6 +375,8 @@ def work(
     priority: 0 to 10,000 (1000). attempts: how often a job that raises an error is tried (1), or a mapping
     `{'user': 1, 'site': 3, 'lost': 5}` by cause. lost_after_seconds: how long its pilot may be silent, s.
     labels: to filter and report by. files: data files to ship with its module, as patterns relative to that.
+    secrets: those of yours (`culm secret set NAME`) that its jobs get, each as variable `env`, as `file` in the folder
+    `$CULM_SECRETS`, or both (the variable is its path then): `[{'name': 'db-password', 'env': 'DB_PASSWORD'}]`.
 
     The function must be at the top level of a file; it is found there by its name on the worker. Its arguments and its
     value are plain data (see `docs/reference/values.md`).
@@ -364,15 +393,18 @@ def _signature(fn: Callable[..., Any]) -> Signature:
     return signature(fn)
 
 
-def _tell(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
-    """From the thread of the stream; a loop that was closed meanwhile wants to know nothing."""
-    with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(ended.set)
-
-
-def _calling() -> Scope:
+def calling() -> Scope:
+    """The scope that a call made here belongs to, begun with it if need be."""
     from ._workflow import scope_of_call
 
     scope = scope_of_call()
     scope.check()
+    return scope
+
+
+def calling_now() -> Optional[Scope]:
+    """The same, if there is one already."""
+    scope = enclosing_scope() or only_scope()
+    if scope:
+        scope.check()
     return scope

@@ -8,13 +8,14 @@ import functools
 import os
 import sys
 import threading
-import uuid
 import warnings
-from typing import TYPE_CHECKING, Any, Callable, Dict, Generic, Iterator, Mapping, Optional, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Callable, Dict, Generic, Iterator, Mapping, Optional, TypeVar, cast, overload
 
 from ._client import Client, is_passing
 from ._coroutines import is_coroutine, run_coroutine
-from ._errors import CulmError
+from ._errors import CulmError, JournalDiverged
+from ._journal import REPLAY_SECONDS
+from ._run import Place, place_of_function, place_of_session
 from ._scope import Scope, enclosing_scope, entered, only_scope
 from ._values import encode
 
@@ -35,18 +36,29 @@ class WorkflowFunction(Generic[P, R]):
 
     Called, it runs here, as the driver of a new workflow, and returns its value, which the server keeps too.
     Called inside a workflow or a job it is a part of that, like any function.
+
+    In a program that is continued (`culm run FILE --continue`, or CULM_RUN) it goes on where its earlier run was: what
+    that had called is not called again, and a function that was done gives its value without running.
     """
 
-    def __init__(self, fn: Callable[P, R], name: Optional[str], labels: Optional[Mapping[str, str]]) -> None:
+    def __init__(
+        self,
+        fn: Callable[P, R],
+        name: Optional[str],
+        labels: Optional[Mapping[str, str]],
+        replay_seconds: float = REPLAY_SECONDS,
+    ) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.name = name or fn.__name__
         self._labels = labels
+        self._replay_seconds = replay_seconds
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         scope = enclosing_scope()
         if scope is None:
-            return self._drive(functools.partial(self.fn, *args, **kwargs))
+            place = place_of_function(self.fn, args, kwargs)
+            return self._drive(place, functools.partial(self.fn, *args, **kwargs))
         scope.check()
         return self.fn(*args, **kwargs)
 
@@ -57,8 +69,10 @@ class WorkflowFunction(Generic[P, R]):
     def __repr__(self) -> str:
         return f'<workflow {self.name}>'
 
-    def _drive(self, run: Callable[[], R]) -> R:
-        driver = _Driver(self.name, 'function', self._labels)
+    def _drive(self, place: Place, run: Callable[[], R]) -> R:
+        driver = _Driver(self.name, 'function', place, self._labels, self._replay_seconds)
+        if driver.kept_value:
+            return cast(R, driver.leave_with_value())
         with driver.running():
             value = run()
             if is_coroutine(value):
@@ -68,54 +82,109 @@ class WorkflowFunction(Generic[P, R]):
 
 
 class _Driver:
-    """The life of a workflow that this process drives: started, renewed by a thread, ended once."""
+    """The life of a workflow that this process drives: started or continued, renewed by a thread, ended once."""
 
-    def __init__(self, name: str, kind: str, labels: Optional[Mapping[str, str]] = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        place: Place,
+        labels: Optional[Mapping[str, str]] = None,
+        replay_seconds: float = REPLAY_SECONDS,
+    ) -> None:
         self._client = Client()
-        body = {'name': name[:200], 'kind': kind, **({'labels': dict(labels)} if labels else {})}
-        started = self._client.post('/v1/workflows', body, key=str(uuid.uuid4()))
+        body = {'name': name[:200], 'kind': kind, 'run': place.told(_program_name())}
+        started = self._started({**body, **({'labels': dict(labels)} if labels else {})})
         self.id: str = started['workflowId']
         self.value: Any = None
+        #: What a workflow that is done gave, as it travels, if the server could keep that.
+        self.kept_value: Optional[Dict[str, Any]] = started['value'] if started['state'] == 'done' else None
+        self._is_done: bool = started['state'] == 'done'
         self._kind = kind
         self._epoch: int = started['epoch']
         self._ended = threading.Event()
-        self.scope = Scope(lambda: self._client, self.id, 'driver', self._epoch)
-        threading.Thread(target=self._renew, args=(started['renewSeconds'],), name='culm-driver', daemon=True).start()
+        seconds = float(os.environ.get('CULM_REPLAY_SECONDS') or replay_seconds)
+        self.scope = Scope(
+            lambda: self._client, self.id, 'driver', self._epoch, continues=started['known'], replay_seconds=seconds
+        )
+        if not self._is_done:
+            every = started['renewSeconds']
+            threading.Thread(target=self._renew, args=(every,), name='culm-driver', daemon=True).start()
+
+    def _started(self, body: Mapping[str, Any]) -> Any:
+        """Its place in the run makes it safe to repeat."""
+        try:
+            return self._client.post('/v1/workflows', body, repeat=True)
+        except BaseException:
+            self._client.close()
+            raise
+
+    def leave_with_value(self) -> Any:
+        """The value of a workflow that was done before."""
+        value = self.scope.value_in({'value': self.kept_value})
+        self.leave()
+        return value
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Scope]:
         try:
             with entered(self.scope):
+                self.scope.read_journal()
                 yield self.scope
+                self.scope.finish()
         except KeyboardInterrupt:
             self.cancel()
             raise
         except BaseException as error:
-            self.end({'state': 'failed', 'error': _remote_error(error)})
+            self.fail(error)
             raise
         else:
             value = self._storable()
             self.end({'state': 'done', **({'value': value} if value else {})})
 
+    def fail(self, error: BaseException, retry_seconds: Optional[float] = None) -> None:
+        """The program ended with an error, which is the end of the workflow too. Raises JournalDiverged if it did not
+        get as far as its earlier run.
+
+        A workflow can be continued later when it was not the program's own error: when that left its earlier way, or
+        the server is away. Then nothing is said, and after a while the server takes the workflow for paused.
+        """
+        own = not isinstance(self.scope.journal.failure, JournalDiverged) and not isinstance(error, JournalDiverged)
+        if own and not (isinstance(error, CulmError) and is_passing(error)):
+            try:
+                self.scope.finish()
+            except JournalDiverged as diverged:
+                self.leave()
+                raise diverged from error
+            self.end({'state': 'failed', 'error': _remote_error(error)}, retry_seconds)
+        self.leave()
+
     def end(self, how: Mapping[str, Any], retry_seconds: Optional[float] = None) -> None:
         """What cannot be told is not lost for the caller: he has the value or the error."""
-        self._leave()
+        self._close_scope()
         try:
             body = {'epoch': self._epoch, **how}
-            self._client.post(f'/v1/workflows/{self.id}/end', body, repeat=True, retry_seconds=retry_seconds)
+            if not self._is_done:
+                self._client.post(f'/v1/workflows/{self.id}/end', body, repeat=True, retry_seconds=retry_seconds)
         except CulmError as error:
-            if error.code != 'workflow_ended':  # Someone cancelled it, or the server heard it the first time.
+            # Someone cancelled it, or the server heard it the first time; or it is another driver's to end.
+            if error.code not in ('workflow_ended', 'driver_replaced'):
                 warnings.warn(f'the server does not know how workflow {self.id} ended: {error}', stacklevel=4)
         self._client.close()
 
     def cancel(self) -> None:
-        self._leave()
+        self._close_scope()
         with contextlib.suppress(CulmError):
             body = {'why': 'interrupted at the keyboard'}
             self._client.post(f'/v1/workflows/{self.id}/cancel', body, repeat=True, retry_seconds=_LAST_WORD_SECONDS)
         self._client.close()
 
-    def _leave(self) -> None:
+    def leave(self) -> None:
+        """Drives it no longer, and leaves it as it is."""
+        self._close_scope()
+        self._client.close()
+
+    def _close_scope(self) -> None:
         self._ended.set()
         self.scope.close(CulmError('workflow_ended', f'workflow {self.id} has ended'))
 
@@ -154,27 +223,40 @@ def workflow(fn: Callable[P, R]) -> WorkflowFunction[P, R]: ...
 
 @overload
 def workflow(
-    *, name: Optional[str] = None, labels: Optional[Mapping[str, str]] = None
+    *, name: Optional[str] = None, labels: Optional[Mapping[str, str]] = None, replay_seconds: float = REPLAY_SECONDS
 ) -> Callable[[Callable[P, R]], WorkflowFunction[P, R]]: ...
 
 
 def workflow(
-    fn: Optional[Callable[..., Any]] = None, *, name: Optional[str] = None, labels: Optional[Mapping[str, str]] = None
+    fn: Optional[Callable[..., Any]] = None,
+    *,
+    name: Optional[str] = None,
+    labels: Optional[Mapping[str, str]] = None,
+    replay_seconds: float = REPLAY_SECONDS,
 ) -> Any:
     """Marks a function that calls works: `@workflow`, or `@workflow(name='scan', labels={'campaign': 'mc26'})`.
 
     Calling it runs it in this process. An error that it raises ends the workflow as failed, Ctrl-C cancels the workflow
-    and all that is under way of it.
+    and all that is under way of it. When the process dies, it is continued by starting the program again with its
+    CULM_RUN (`culm run FILE --continue`): the function is run again, and every call that it had made gives what it
+    gave. So what it does may only depend on its arguments, its calls and `culm.journal`; `docs/guide/durable.md` has
+    more.
+
+    replay_seconds: when it does not go the way that it had gone, for how long nothing may move until JournalDiverged is
+    raised, s (60; CULM_REPLAY_SECONDS goes before).
+
+    Raises CodeChanged or ArgumentsChanged when it is continued and its file or its arguments are not what they were.
     """
     if fn is not None:
-        return WorkflowFunction(fn, name, labels)
-    return lambda fn: WorkflowFunction(fn, name, labels)
+        return WorkflowFunction(fn, name, labels, replay_seconds)
+    return lambda fn: WorkflowFunction(fn, name, labels, replay_seconds)
 
 
 @contextlib.contextmanager
 def session(name: Optional[str] = None, *, labels: Optional[Mapping[str, str]] = None) -> Iterator[str]:
     """`with session():` gathers the calls made inside under one workflow of its own; yields its id."""
-    driver = _Driver(name or _program_name(), 'session', labels)
+    name = name or _program_name()
+    driver = _Driver(name, 'session', place_of_session(name), labels)
     with driver.running():
         yield driver.id
 
@@ -191,7 +273,7 @@ def scope_of_call() -> Scope:
     global _session
     with _session_lock:
         if _session is None or _session.scope.is_of_parent():
-            _session = _Driver(_program_name(), 'session')
+            _session = _Driver(_program_name(), 'session', place_of_session())
             atexit.register(_end_session, _session)
         return _session.scope
 
@@ -203,9 +285,16 @@ def _end_session(driver: _Driver) -> None:
     error = None if hasattr(sys, 'ps1') else getattr(sys, 'last_value', None)  # A prompt goes on after errors.
     if isinstance(error, KeyboardInterrupt):
         driver.cancel()
-    else:
-        how = {'state': 'failed', 'error': _remote_error(error)} if error else {'state': 'done'}
-        driver.end(how, retry_seconds=_LAST_WORD_SECONDS)
+        return
+    try:
+        if error:
+            driver.fail(error, retry_seconds=_LAST_WORD_SECONDS)
+        else:
+            driver.scope.finish()
+            driver.end({'state': 'done'}, retry_seconds=_LAST_WORD_SECONDS)
+    except JournalDiverged as diverged:
+        driver.leave()
+        print(f'culm.JournalDiverged: {diverged}', file=sys.stderr)
 
 
 def _program_name() -> str:

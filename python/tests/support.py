@@ -100,15 +100,16 @@ class ServerTest(FolderTest):
 
 
 def end_session():
-    """Ends the implicit session of this process, so that the next test begins another."""
+    """Ends the implicit session of this process, so that the next test is another program with a session of its own."""
     import atexit
 
-    from culm import _workflow
+    from culm import _run, _workflow
 
     driver, _workflow._session = _workflow._session, None
     if driver:
         atexit.unregister(_workflow._end_session)
         _workflow._end_session(driver)
+    _run._begin_anew()
 
 
 class Problem(Exception):
@@ -141,7 +142,10 @@ class FakeServer:
         self.ready = queue.Queue()
         self.streams = []
         self.hooks = []  # called with (moment, method, path); may raise Drop
-        self.ids = 0
+        self.ids = self.seqs = 0
+        self.journal = {}  # (workflow, scope, key) -> entry
+        self.page = 1000
+        self.short_outcomes = True
         self.with_ids = True
         self.renew_seconds = 3600
         handler = type('Handler', (_Handler,), {'fake': self})
@@ -227,13 +231,76 @@ class FakeServer:
         return reply
 
     def post_workflows(self, _, body, scope):
-        only(body, 'name', 'kind', 'labels')
-        workflow = {'id': self.new_id('w'), **body, 'state': 'running', 'ended': None}
-        self.workflows[workflow['id']] = workflow
-        return {'workflowId': workflow['id'], 'epoch': 1, 'renewSeconds': self.renew_seconds}
+        only(body, 'name', 'kind', 'labels', 'run')
+        run = body.get('run') or {}
+        only(run, 'id', 'key', 'program', 'code', 'arguments', 'acceptCode')
+        place = (run.get('id'), run.get('key'))
+        row = next((w for w in self.workflows.values() if run and w['place'] == place), None)
+        if row:
+            return self.continued(row, run)
+        row = {'id': self.new_id('w'), **body, 'state': 'running', 'ended': None, 'place': place, 'epoch': 1}
+        self.workflows[row['id']] = row
+        return self.started(row, False)
+
+    def continued(self, row, run):
+        before = row['run']
+        if row['state'] not in ('running', 'done'):
+            raise Problem(409, 'workflow_ended')
+        if run.get('arguments') != before.get('arguments'):
+            raise Problem(409, 'arguments_changed')
+        if run.get('code') != before.get('code') and not run.get('acceptCode'):
+            raise Problem(409, 'code_changed')
+        before['code'] = run.get('code')
+        if row['state'] == 'running':
+            row['epoch'] += 1
+        return self.started(row, True)
+
+    def started(self, row, known):
+        start = {'workflowId': row['id'], 'epoch': row['epoch'], 'renewSeconds': self.renew_seconds}
+        value = (row['ended'] or {}).get('value')
+        return {**start, 'known': known, 'state': row['state'], 'value': value}
+
+    def refuse(self, workflow_id, scope, epoch):
+        row = self.workflows[workflow_id]
+        if row['state'] != 'running':
+            raise Problem(409, 'workflow_ended')
+        if scope == 'driver' and epoch != row['epoch']:
+            raise Problem(409, 'driver_replaced')
+
+    def note(self, place, entry, seen):
+        self.seqs += 1
+        self.journal[place] = {'seq': self.seqs, 'key': place[2], 'taskId': None, 'value': None, **entry, 'seen': seen}
+
+    def post_workflows_records(self, workflow_id, body, scope):
+        only(body, 'key', 'epoch', 'value', 'seen')
+        place = (workflow_id, scope, body['key'])
+        if place in self.journal:
+            return {'value': self.journal[place]['value'], 'known': True}
+        self.refuse(workflow_id, scope, body['epoch'])
+        self.note(place, {'value': body['value']}, body.get('seen'))
+        return {'value': body['value'], 'known': False}
+
+    def get_workflows_journal(self, workflow_id, query, scope):
+        assert query['scope'] == scope
+        after, limit = int(query['after']), min(int(query['limit']), self.page)
+        found = [e for p, e in self.journal.items() if p[:2] == (workflow_id, scope) and e['seq'] > after]
+        return {
+            'items': [self.entry(e) for e in found[:limit]],
+            'next': found[limit - 1]['seq'] if len(found) > limit else None,
+        }
+
+    def entry(self, e):
+        if e['taskId'] is None:
+            return {**e, 'jobs': 0, 'closed': True, 'firstJobId': None, 'outcome': None}
+        task = self.tasks[e['taskId']]
+        jobs = task['jobs']
+        outcome = self.jobs[jobs[0]]['outcome'] if len(jobs) == 1 and self.short_outcomes else None
+        return {**e, 'jobs': len(jobs), 'closed': task['closed'], 'firstJobId': jobs[0], 'outcome': outcome}
 
     def post_workflows_renew(self, workflow_id, body, scope):
         self.workflows[workflow_id].setdefault('renewals', []).append(body['epoch'])
+        if self.workflows[workflow_id]['epoch'] != body['epoch']:
+            raise Problem(409, 'driver_replaced')
         self.changed.notify_all()
         return {'state': self.workflows[workflow_id]['state']}
 
@@ -242,6 +309,7 @@ class FakeServer:
         workflow = self.workflows[workflow_id]
         if workflow['state'] != 'running':
             raise Problem(409, 'workflow_ended')
+        self.refuse(workflow_id, scope, body['epoch'])
         workflow.update(state=body['state'], ended=body)
         return {'id': workflow_id}
 
@@ -260,8 +328,7 @@ class FakeServer:
             *('memoryMb', 'wallSeconds', 'priority', 'attempts', 'lostAfterSeconds'),
         )
         only(body['payload'], 'kind', 'bundle', 'module', 'export', 'language', 'interpreter')
-        if self.workflows[body['workflowId']]['state'] != 'running':
-            raise Problem(409, 'workflow_ended')
+        only(body['call'], 'key', 'epoch', 'seen')
         if body['payload']['bundle'] not in self.bundles:
             raise Problem(404, 'bundle_unknown')
         assert len(body['jobs']) <= 10_000 and len(body['call']['key']) <= 200
@@ -269,6 +336,7 @@ class FakeServer:
         known = next((t for t in self.tasks.values() if t['place'] == place), None)
         if known:
             return {'taskId': known['id'], 'firstJobId': known['jobs'][0], 'jobs': len(known['jobs']), 'known': True}
+        self.refuse(body['workflowId'], scope, body['call']['epoch'])
         task = {
             **body,
             'id': self.new_id('t'),
@@ -278,12 +346,14 @@ class FakeServer:
             'closed': not body.get('open'),
         }
         self.tasks[task['id']] = task
+        self.note(place, {'taskId': task['id']}, body['call'].get('seen'))
         self.add(task, body['jobs'])
         return {'taskId': task['id'], 'firstJobId': task['jobs'][0], 'jobs': len(task['jobs']), 'known': False}
 
     def post_tasks_jobs(self, task_id, body, scope):
-        only(body, 'firstIndex', 'jobs', 'close')
+        only(body, 'firstIndex', 'jobs', 'close', 'epoch')
         task = self.tasks[task_id]
+        self.refuse(task['workflowId'], scope, body.get('epoch'))
         if body['firstIndex'] == len(task['jobs']):
             if task['closed']:
                 raise Problem(409, 'task_closed')
@@ -467,7 +537,7 @@ class _Handler(BaseHTTPRequestHandler):
                     if task['workflowId'] == workflow_id and task['scope'] == query['scope']:
                         cursor = f'id: {fake.told.index(told) + 1}\n' if fake.with_ids else ''
                         self.hook('tell', 'GET')
-                        self.chunk(f'event: outcome\n{cursor}data: {json.dumps(told)}\n\n')
+                        self.chunk(f'event: outcomes\n{cursor}data: {json.dumps([told])}\n\n')
                 if mine.get() is None:
                     raise Drop
         finally:

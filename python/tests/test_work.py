@@ -545,13 +545,12 @@ class Streams(WorkTest):
         call = self.square.submit(3)
         self.answer()
         call.result()
-        again = _scope.Scope(lambda: self.scope().client, call._scope.workflow_id, 'driver', 2)
+        self.server.short_outcomes = False  # so that it is asked for
+        self.server.workflows[call._scope.workflow_id]['epoch'] = 2
+        again = _scope.Scope(lambda: self.scope().client, call._scope.workflow_id, 'driver', 2, continues=True)
         self.addCleanup(again.close, CulmError('workflow_ended', ''))
-        task = {'name': 'square', 'payload': self.submitted()[0]['payload']}
-        again.submit(task, 'steps#square', None, ['{"a":[4]}'])
-        eventually(lambda: again._stream._gaps == 1, 'the opening of the stream')
-        pending = again.submit(task, 'steps#square', None, ['{"a":[3]}'])
-        again.wait(pending, pending.has_all, DEADLINE_SECONDS)
+        pending = again.send(again.ask('steps#square', None, ['{"a":[3]}']), self.fail, None, ['{"a":[3]}'])
+        again.wait(pending, pending.look_all, DEADLINE_SECONDS)
         self.assertEqual(pending.task_id, call.task_id)
 
 

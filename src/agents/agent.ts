@@ -1,7 +1,5 @@
 import { backoffMs } from '../lib/backoff.ts'
-import { sleep } from '../lib/clock.ts'
 import { messageOf } from '../lib/fault.ts'
-import { rungOrLater } from '../lib/wake.ts'
 import type { Engine } from '../services/engine.ts'
 
 /** A periodic or woken duty of the server: load, ask policy, apply. Any number of copies may run. */
@@ -23,21 +21,33 @@ export const runAgent = async (engine: Engine, agent: Agent, signal: AbortSignal
   while (!signal.aborted) {
     const { rung, cancel } = engine.bell.arm([`agent:${agent.name}`])
     try {
-      while (!signal.aborted && (await agent.once())) failures = 0
+      while (!signal.aborted && (await measured(engine, agent))) failures = 0
       failures = 0
-      await rungOrLater(rung, await waitOf(engine, agent), signal)
-      if (agent.delayMs) await sleep(agent.delayMs, signal)
+      const waitMs = await waitOf(engine, agent)
+      const until = engine.clock().getTime() + waitMs
+      await engine.wait(rung, waitMs, signal)
+      const lateMs = engine.clock().getTime() - until
+      if (lateMs >= 0) engine.metrics.agentLagSeconds.observe(lateMs / 1000, agent.name)
+      if (agent.delayMs) await engine.wait(null, agent.delayMs, signal)
     } catch (error) {
       failures++
+      engine.metrics.agentFailures.add(1, agent.name)
       engine.log[failures > 3 ? 'error' : 'warn'](
         { agent: agent.name, failures, error: messageOf(error) },
         'an agent failed; it tries again',
       )
-      await sleep(backoffMs(failures, { baseMs: 100, maxMs: 5000 }), signal)
+      await engine.wait(null, backoffMs(failures, { baseMs: 100, maxMs: 5000, random: engine.random }), signal)
     } finally {
       cancel()
     }
   }
+}
+
+const measured = async (engine: Engine, agent: Agent): Promise<boolean> => {
+  const began = performance.now()
+  const isMore = await agent.once()
+  engine.metrics.agentSeconds.observe((performance.now() - began) / 1000, agent.name)
+  return isMore
 }
 
 const waitOf = async (engine: Engine, agent: Agent): Promise<number> => {

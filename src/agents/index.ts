@@ -1,7 +1,7 @@
 import { dueTimers } from '../services/dueTimers.ts'
 import type { Engine } from '../services/engine.ts'
 import { foldCounters } from '../services/foldCounters.ts'
-import { forgiveSilence, silentPilots } from '../services/silentPilots.ts'
+import { silentPilots } from '../services/silentPilots.ts'
 import { forgetReplies } from '../store/people.ts'
 import { nextTimerAt } from '../store/timers.ts'
 import type { Agent } from './agent.ts'
@@ -22,20 +22,12 @@ const timers = (engine: Engine): Agent => ({
   nextAt: () => nextTimerAt(engine.db),
 })
 
-/** Watches the leases of pilots. When it could not look for a while, nobody was silent in that time. */
-const leases = (engine: Engine): Agent => {
-  let lookedAt = 0
-  return {
-    name: 'leases',
-    everyMs: 1000,
-    once: async () => {
-      const now = engine.clock().getTime()
-      if (now - lookedAt > 10_000) await forgiveSilence(engine)
-      lookedAt = now
-      return silentPilots(engine)
-    },
-  }
-}
+/** Watches the leases of pilots. */
+const leases = (engine: Engine): Agent => ({
+  name: 'leases',
+  everyMs: 1000,
+  once: () => silentPilots(engine),
+})
 
 /** Replies to keyed requests are kept for a day: whoever repeats a request does so within minutes. */
 const replies = (engine: Engine): Agent => ({

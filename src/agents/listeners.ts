@@ -1,13 +1,28 @@
 import { showId } from '../lib/ids.ts'
 import type { Engine } from '../services/engine.ts'
+import { noteHearing, noteSeconds } from '../services/hearing.ts'
 import { tailHistory } from '../services/tailHistory.ts'
 import { showCounts } from '../services/views/workflows.ts'
 import { type Horizon, readHorizon } from '../store/history.ts'
 import { taskProgress } from '../store/views.ts'
 import type { Agent } from './agent.ts'
 
-/** What every process that serves requests does for itself: it keeps its hints fresh and its listeners informed. */
-export const listeners = (engine: Engine): Agent[] => [laneHints(engine), tail(engine), progress(engine)]
+/** What every process that serves requests does for itself: it notes that it can hear, and keeps its hints fresh and its listeners informed. */
+export const listeners = (engine: Engine): Agent[] => [
+  hearing(engine),
+  laneHints(engine),
+  tail(engine),
+  progress(engine),
+]
+
+const hearing = (engine: Engine): Agent => ({
+  name: 'hearing',
+  everyMs: noteSeconds(engine) * 1000,
+  once: async () => {
+    await noteHearing(engine)
+    return false
+  },
+})
 
 const laneHints = (engine: Engine): Agent => ({
   name: 'lanes',

@@ -1,17 +1,24 @@
 import type { IncomingMessage } from 'node:http'
 import type { BodyOf, ParamsOf, QueryOf, ReplyOf, RouteName } from '../contract/routes.ts'
+import { messageOf } from '../lib/fault.ts'
 import { type Noun, readId } from '../lib/ids.ts'
-import type { Principal } from '../services/authenticate.ts'
+import { readTraceparent } from '../lib/trace.ts'
+import type { Principal, User } from '../services/authenticate.ts'
 import * as blobs from '../services/blobs.ts'
 import { cancelJob, cancelTask } from '../services/cancel.ts'
 import { claimJobs } from '../services/claimJobs.ts'
 import type { Engine } from '../services/engine.ts'
 import * as explain from '../services/explain.ts'
+import { keepRecord, readJournal } from '../services/journal.ts'
 import { keepLogs, readLog } from '../services/logs.ts'
+import * as people from '../services/people.ts'
 import * as pilots from '../services/pilots.ts'
 import { checkReady } from '../services/ready.ts'
 import { reportJobs } from '../services/reportJobs.ts'
+import * as secrets from '../services/secrets.ts'
 import { addJobs, submitTask } from '../services/submitTask.ts'
+import * as tokens from '../services/tokens.ts'
+import { traceWaits } from '../services/traceWaits.ts'
 import * as jobs from '../services/views/jobs.ts'
 import { readAfter } from '../services/views/pages.ts'
 import * as places from '../services/views/places.ts'
@@ -32,7 +39,7 @@ export type Ask<N extends RouteName> = {
   raw: IncomingMessage
 }
 
-type Streamed = 'streamWorkflow' | 'putContent' | 'getContent'
+type Streamed = 'streamWorkflow' | 'putContent' | 'getContent' | 'metrics'
 
 export type Handlers = { [N in Exclude<RouteName, Streamed>]: (ask: Ask<N>) => Promise<ReplyOf<N>> }
 
@@ -45,7 +52,7 @@ export const handlers: Handlers = {
     name: p.kind === 'user' ? p.name : p.kind === 'pilot' ? p.queue : `j${p.jobId}`,
     experiment: p.kind === 'user' ? p.experiment : '',
     groups: p.kind === 'user' ? p.teams.map((t) => t.name) : [],
-    roles: p.kind === 'user' && p.admin ? ['admin'] : [],
+    roles: p.kind === 'user' ? rolesOf(p) : [],
     serverVersion: version,
   }),
 
@@ -58,13 +65,19 @@ export const handlers: Handlers = {
   cancelWorkflow: ({ engine, principal, params, body }) =>
     cancelWorkflow(engine, principal, num('w', params), body.why ?? 'cancelled by a person'),
   explainWorkflow: ({ engine, principal, params }) => explain.explainWorkflow(engine, principal, num('w', params)),
+  readJournal: ({ engine, principal, params, query }) => readJournal(engine, principal, num('w', params), query),
+  keepRecord: ({ engine, principal, params, body }) => keepRecord(engine, principal, num('w', params), body),
   workflowHistory: ({ engine, principal, params, query }) =>
     workflows.workflowHistory(engine, principal, num('w', params), query),
 
-  submitTask: ({ engine, principal, body }) => submitTask(engine, principal, body),
+  submitTask: (ask) => submitTraced(ask),
   listTasks: ({ engine, principal, query }) => tasks.listTasks(engine, principal, query),
   getTask: ({ engine, principal, params }) => tasks.getTask(engine, principal, num('t', params)),
-  addJobs: ({ engine, principal, params, body }) => addJobs(engine, principal, num('t', params), body),
+  addJobs: async ({ engine, principal, params, body }) => {
+    const made = await addJobs(engine, principal, num('t', params), body)
+    if (!made.known) engine.metrics.jobsSubmitted.add(made.jobs)
+    return made
+  },
   listJobs: ({ engine, principal, params, query }) => tasks.listJobs(engine, principal, num('t', params), query),
   listOutcomes: ({ engine, principal, params, query }) =>
     tasks.listOutcomes(engine, principal, num('t', params), query),
@@ -87,13 +100,21 @@ export const handlers: Handlers = {
     ),
 
   createBlob: ({ engine, principal, body }) => blobs.createBlob(engine, principal, body),
-  getBlob: ({ engine, principal, params }) => blobs.getBlob(engine, principal, params.hash),
+  getBlob: ({ engine, principal, params, query }) => blobs.getBlob(engine, principal, params.hash, query.workflowId),
   createBundle: ({ engine, principal, body }) => blobs.createBundle(engine, principal, body),
 
   registerPilot: ({ engine, principal, body }) => pilots.registerPilot(engine, principal, body),
-  claim: ({ engine, principal, params, body, signal }) => claimJobs(engine, principal, num('p', params), body, signal),
-  report: ({ engine, principal, params, body }) =>
-    reportJobs(engine, principal, num('p', params), body.epoch, body.reports),
+  claim: async ({ engine, principal, params, body, signal }) => {
+    const reply = await claimJobs(engine, principal, num('p', params), body, signal)
+    if (reply.jobs.length > 0) engine.metrics.jobsClaimed.add(reply.jobs.length)
+    traceWaits(engine, reply)
+    return reply
+  },
+  report: async ({ engine, principal, params, body }) => {
+    const reply = await reportJobs(engine, principal, num('p', params), body.epoch, body.reports)
+    countReports(engine, body.reports, reply.answers)
+    return reply
+  },
   renew: ({ engine, principal, params, body }) => pilots.renewPilot(engine, principal, num('p', params), body),
   sendLogs: ({ engine, principal, params, body }) =>
     keepLogs(engine, principal, num('p', params), body.epoch, body.chunks),
@@ -101,13 +122,67 @@ export const handlers: Handlers = {
     pilots.leavePilot(engine, principal, num('p', params), body.epoch),
   listPilots: ({ engine, query }) => places.listPilots(engine, query),
   listQueues: ({ engine }) => places.listQueues(engine),
+  createQueue: ({ engine, principal, body }) => people.createQueue(engine, principal, body),
+
+  listExperiments: ({ engine, principal }) => people.listExperiments(engine, principal),
+  createExperiment: ({ engine, principal, body }) => people.createExperiment(engine, principal, body.name),
+  listUsers: ({ engine, principal }) => people.listUsers(engine, principal),
+  addUser: ({ engine, principal, body }) => people.addUser(engine, principal, body),
+  listTokens: ({ engine, principal }) => tokens.listTokens(engine, principal),
+  createToken: ({ engine, principal, body }) => tokens.createToken(engine, principal, body),
+  revokeToken: ({ engine, principal, params }) => tokens.revokeToken(engine, principal, params.id),
+
+  listSecrets: ({ engine, principal }) => secrets.listSecrets(engine, principal),
+  setSecret: ({ engine, principal, body }) => secrets.setSecret(engine, principal, body),
+  removeSecret: ({ engine, principal, params }) => secrets.removeSecret(engine, principal, params.name),
+  rotateSecrets: ({ engine, principal }) => secrets.rotateSecrets(engine, principal),
 
   health: async ({ version }) => ({ ok: true, version }),
-  ready: async ({ engine }) => {
-    await checkReady(engine)
-    return { ok: true }
-  },
+  ready: async ({ engine }) => ({ ok: true, checks: await checkReady(engine) }),
+}
+
+/** The trace of whoever submits goes on with the task. */
+const submitTraced = async ({ engine, principal, body, raw }: Ask<'submitTask'>): Promise<ReplyOf<'submitTask'>> => {
+  const { traceparent } = raw.headers
+  const parent = readTraceparent(traceparent) ? (traceparent as string) : null
+  const span = engine.tracer.start('culm.submit', {
+    parent,
+    kind: 'producer',
+    attributes: { 'culm.task.name': body.name, 'culm.jobs': body.jobs.length },
+  })
+  try {
+    const made = await submitTask(engine, principal, body, span.traceparent)
+    span.end()
+    if (!made.known) {
+      engine.metrics.tasksSubmitted.add(1)
+      engine.metrics.jobsSubmitted.add(made.jobs)
+    }
+    return made
+  } catch (error) {
+    span.end({ error: messageOf(error) })
+    throw error
+  }
+}
+
+/** Counted by kind, so that a report of thousands costs a few additions. */
+const countReports = (
+  { metrics }: Engine,
+  reports: readonly { what: string }[],
+  answers: readonly { answer: string }[],
+): void => {
+  const counts = new Map<string, Map<string, number>>()
+  for (const [i, { what }] of reports.entries()) {
+    const { answer } = answers[i]!
+    const ofWhat = counts.get(what) ?? new Map<string, number>()
+    counts.set(what, ofWhat.set(answer, (ofWhat.get(answer) ?? 0) + 1))
+  }
+  for (const [what, ofWhat] of counts) for (const [answer, n] of ofWhat) metrics.reports.add(n, what, answer)
 }
 
 const readLogPlace = (after: string | undefined): number =>
   after === undefined || !/^\d{1,15}$/.test(after) ? readAfter(after, 0) : Number(after)
+
+const rolesOf = ({ admin, operator }: User): string[] => [
+  ...(admin ? ['admin'] : []),
+  ...(operator ? ['operator'] : []),
+]

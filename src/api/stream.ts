@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { fault } from '../contract/faults.ts'
-import { type Notice, type NoticeKind, notices } from '../contract/notices.ts'
+import type { Notice, NoticeKind } from '../contract/notices.ts'
 import type { QueryOf } from '../contract/routes.ts'
+import { isFault } from '../lib/fault.ts'
+import { authenticate } from '../services/authenticate.ts'
 import type { Engine } from '../services/engine.ts'
 import { inScope, type Subscriber, scopeOf } from '../services/hub.ts'
 import { cursorNow, missedSince } from '../services/tailHistory.ts'
@@ -17,63 +18,90 @@ export const streamWorkflow = async (engine: Engine, request: FastifyRequest, re
   const query = request.query as QueryOf<'streamWorkflow'>
   const workflowId = await mayListen(engine, request.principal, (request.params as { id: string }).id)
   const kinds = kindsOf(query.kinds)
-  const scope = checkedScope(query.scope)
+  const scope = scopeOf(query.scope)
   const cursor = lastId(request) ?? query.cursor
 
   reply.hijack()
   const { raw } = reply
   raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
-  const write = (text: string) => {
+  const write = inOneGo(kinds.has('outcomes'), (text) => {
     if (raw.destroyed) return
     raw.write(text)
     if (raw.writableLength > maxBacklogBytes) raw.destroy()
-  }
-  const waiting: string[] = []
+  })
+  const waiting: Written[] = []
   let catchingUp = cursor !== undefined
   const send: Subscriber['send'] = (notice, at) => {
-    const text = frame(notice, at)
-    if (catchingUp) waiting.push(text)
-    else write(text)
+    if (catchingUp) waiting.push({ notice, cursor: at })
+    else write({ notice, cursor: at })
   }
   const unsubscribe = engine.hub.subscribe({ workflowId, kinds, scope, send })
-  const ping = setInterval(() => send({ kind: 'ping', data: { at: engine.clock().toISOString() } }), pingMs)
+  const ping = setInterval(() => {
+    send({ kind: 'ping', data: { at: engine.clock().toISOString() } })
+    void endIfOver(engine, request, () => raw.destroy())
+  }, pingMs)
   raw.on('close', () => {
     clearInterval(ping)
     unsubscribe()
   })
   raw.flushHeaders()
-  write(': open\n\n')
+  raw.write(': open\n\n')
   try {
     if (cursor === undefined)
       return send({ kind: 'ping', data: { at: engine.clock().toISOString() } }, await cursorNow(engine))
     const missed = await missedSince(engine, workflowId, cursor)
     for (const { outcome, parentJobId } of missed.outcomes)
-      if (kinds.has('outcome') && inScope(scope, parentJobId)) write(frame({ kind: 'outcome', data: outcome }))
-    for (const move of missed.moves) if (kinds.has('move')) write(frame({ kind: 'move', data: move }))
-    write(frame({ kind: 'ping', data: { at: engine.clock().toISOString() } }, missed.cursor))
+      if ((kinds.has('outcome') || kinds.has('outcomes')) && inScope(scope, parentJobId))
+        write({ notice: { kind: 'outcome', data: outcome } })
+    for (const move of missed.moves) if (kinds.has('move')) write({ notice: { kind: 'move', data: move } })
+    write({ notice: { kind: 'ping', data: { at: engine.clock().toISOString() } }, cursor: missed.cursor })
     catchingUp = false
-    for (const text of waiting) write(text)
+    for (const written of waiting) write(written)
   } catch (error) {
     engine.log.warn({ error: String(error), workflowId }, 'a stream could not catch up; the client resumes')
     raw.destroy()
   }
 }
 
+/** A token that was taken back, or the end of the attempt that it belonged to, ends what was opened with it too. */
+const endIfOver = async (engine: Engine, request: FastifyRequest, end: () => void): Promise<void> => {
+  try {
+    await authenticate(engine, request.headers.authorization)
+  } catch (error) {
+    if (isFault(error, 'unauthenticated')) end()
+  }
+}
+
+type Written = { notice: Notice; cursor?: string }
+
+/** What is written in one turn goes in one piece, with the outcomes in one list if that is wanted: those of a batch cost one write, not a thousand. */
+const inOneGo = (asLists: boolean, write: (text: string) => void): ((written: Written) => void) => {
+  let waiting: Written[] = []
+  const flush = () => {
+    const all = asLists ? withLists(waiting) : waiting
+    waiting = []
+    write(all.map(({ notice, cursor }) => frame(notice, cursor)).join(''))
+  }
+  return (written) => {
+    if (waiting.push(written) === 1) queueMicrotask(flush)
+  }
+}
+
+const withLists = (all: Written[]): Written[] => {
+  const written: Written[] = []
+  for (const one of all) {
+    const last = written.at(-1)?.notice
+    if (one.notice.kind !== 'outcome') written.push(one)
+    else if (last?.kind === 'outcomes') last.data.push(one.notice.data)
+    else written.push({ notice: { kind: 'outcomes', data: [one.notice.data] } })
+  }
+  return written
+}
+
 const frame = ({ kind, data }: Notice, cursor?: string): string =>
   `${cursor ? `id: ${cursor}\n` : ''}event: ${kind}\ndata: ${JSON.stringify(data)}\n\n`
 
-const kindsOf = (text: string): Set<NoticeKind> => {
-  const kinds = text.split(',').filter((kind) => kind !== '')
-  for (const kind of kinds)
-    if (!(kind in notices)) throw fault('invalid_input', `query.kinds: no kind is called "${kind.slice(0, 40)}"`)
-  return new Set(kinds as NoticeKind[])
-}
-
-const checkedScope = (text: string): Subscriber['scope'] => {
-  if (!/^(all|driver|j[1-9]\d{0,14})$/.test(text))
-    throw fault('invalid_input', 'query.scope: all, driver, or the id of a job')
-  return scopeOf(text)
-}
+const kindsOf = (text: string): Set<NoticeKind> => new Set(text.split(',') as NoticeKind[])
 
 const lastId = (request: FastifyRequest): string | undefined => {
   const id = request.headers['last-event-id']

@@ -1,6 +1,7 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormatsModule from 'ajv-formats'
 import type { z } from 'zod'
+import { wellFormed } from '../contract/base.ts'
 import { fault } from '../contract/faults.ts'
 import { jsonSchema } from '../contract/openapi.ts'
 
@@ -15,6 +16,7 @@ const bodies = addFormats(
   new Ajv2020({ useDefaults: true, allErrors: false, strict: false, discriminator: false, unicodeRegExp: true }),
 )
 const texts = addFormats(new Ajv2020({ useDefaults: true, coerceTypes: true, strict: false, unicodeRegExp: true }))
+for (const ajv of [bodies, texts]) ajv.addFormat(wellFormed, (text: string) => text.isWellFormed())
 
 export type Validator = (data: unknown) => void
 

@@ -28,9 +28,10 @@ const wordsOf = (program: Command): Words => ({
     word: command.name(),
     says: command.description(),
     options: optionsOf(command),
-    choices: command.registeredArguments.flatMap(({ argChoices = [] }) =>
-      argChoices.map((word) => ({ word, says: '' })),
-    ),
+    choices: [
+      ...command.commands.map((below) => ({ word: below.name(), says: below.description() })),
+      ...command.registeredArguments.flatMap(({ argChoices = [] }) => argChoices.map((word) => ({ word, says: '' }))),
+    ],
     takesFiles: command.registeredArguments.some((argument) => argument.name() === 'file'),
   })),
 })

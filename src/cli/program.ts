@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { experimentCommand, queueCommand, tokenCommand, userCommand } from './accounts.ts'
 import { cancelCommand } from './cancel.ts'
 import { Cli, type GlobalOptions } from './cli.ts'
 import { completionCommand } from './completion.ts'
@@ -8,6 +9,7 @@ import { logsCommand } from './logs.ts'
 import { lsCommand } from './ls.ts'
 import { openCommand } from './open.ts'
 import { runCommand } from './run/run.ts'
+import { secretCommand } from './secret.ts'
 import { showCommand } from './show.ts'
 import { submitCommand } from './submit/submit.ts'
 import { watchCommand } from './watch.ts'
@@ -63,6 +65,11 @@ const assemble = (world: World, extra: Command[]): { program: Command; cli: Cli 
     explainCommand,
     cancelCommand,
     openCommand,
+    secretCommand,
+    queueCommand,
+    userCommand,
+    experimentCommand,
+    tokenCommand,
     whoamiCommand,
   ]
   for (const command of [...extra, ...own.map((make) => make(cli)), completionCommand(cli, program)]) {

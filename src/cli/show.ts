@@ -138,6 +138,8 @@ const workflowLines = (row: Workflow, style: Style): string[] =>
     ],
     ['jobs', countsText(row.jobs)],
     ...times(row, style),
+    ['program', row.program ?? ''],
+    ['run', row.run ?? ''],
     ['driver', row.driverSeenAt && !row.endedAt ? `seen ${ago(row.driverSeenAt, style.now)} ago` : ''],
     ['labels', labelsText(row.labels)],
     ['why', row.why ?? ''],

@@ -11,6 +11,8 @@ export type World = {
   /** The folder that holds the Python package `culm`. */
   pythonPath: string
   clock: Clock
+  /** What comes on standard input, to its end; a person is asked with `prompt`, and what he types is not shown. */
+  readHidden(prompt: string): Promise<Buffer>
   /** The exit code of the process when it ends by itself. */
   setExitCode(code: number): void
   /** Ends the process now. */

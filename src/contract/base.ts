@@ -3,40 +3,53 @@ import type { Id, Noun } from '../lib/ids.ts'
 
 /** The pieces that every schema is made of. Limits are here, each with its reason. */
 
-const id = <N extends Noun>(noun: N, what: string) =>
+/** What an `integer` of PostgreSQL holds. */
+export const maxInteger = 2_147_483_647
+
+/** `digits`: 15 for those that are `bigint` in the database (below 2^53, so that numbers hold them), 9 for those that are `integer`. */
+const id = <N extends Noun>(noun: N, what: string, digits: 9 | 15 = 15) =>
   z
     .string()
-    .regex(new RegExp(`^${noun}[1-9][0-9]{0,14}$`))
+    .regex(new RegExp(`^${noun}[1-9][0-9]{0,${digits - 1}}$`))
     .meta({ description: `Id of a ${what}`, examples: [`${noun}12`] }) as unknown as z.ZodType<Id<N>, Id<N>>
 
 export const workflowId = id('w', 'workflow')
 export const taskId = id('t', 'task')
 export const jobId = id('j', 'job')
-export const pilotId = id('p', 'pilot')
+export const pilotId = id('p', 'pilot', 9)
+export const tokenId = id('k', 'token', 9)
 
 /**
- * A name that people read: no control characters (PostgreSQL's text cannot hold NUL) and no lone surrogate (UTF-8 cannot).
- * With the `u` flag, as JSON Schema prescribes, the last range matches lone surrogates only.
+ * The format of text that UTF-8 can hold: no lone surrogate. A format and no pattern, since the regular expressions of most languages other than
+ * JavaScript cannot name surrogates, and the document is for their readers too.
  */
+export const wellFormed = 'well-formed'
+
+/** A name that people read: no control characters (PostgreSQL's text cannot hold NUL). */
 export const name = z
   .string()
   .min(1)
   .max(200)
-  .regex(/^[^\u0000-\u001f\u007f\ud800-\udfff]+$/u)
-  .meta({ description: 'A name: 1 to 200 characters, none of them a control character' })
+  .regex(/^[^\u0000-\u001f\u007f]+$/u)
+  .meta({ format: wellFormed, description: 'A name: 1 to 200 characters, none of them a control character' })
 
 /** Short text that people read: line breaks and tabs may be in it. */
 export const prose = z
   .string()
   .max(4000)
-  .regex(/^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f\ud800-\udfff]*$/u)
+  .regex(/^[^\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]*$/u)
+  .meta({ format: wellFormed })
 
 export const hash = z
   .string()
   .regex(/^[0-9a-f]{64}$/)
   .meta({ description: 'SHA-256 of the content, lower-case hex' })
 
-export const at = z.string().meta({ format: 'date-time', description: 'UTC, ISO 8601' })
+/** RFC 3339 without leap seconds and years that no clock shows: what `Date` and PostgreSQL both read. */
+export const at = z
+  .string()
+  .regex(/^[12]\d{3}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-][0-2]\d:[0-5]\d)$/)
+  .meta({ format: 'date-time', description: 'ISO 8601' })
 
 /** Inline up to 1 MB: larger values go by reference, so that no transaction carries more than a few of them. */
 export const maxInlineBytes = 1_000_000
@@ -51,6 +64,9 @@ export const value = z.union([
 ])
 export type Value = z.infer<typeof value>
 
+/** Which start of a driver or pilot: the first is 1. */
+export const epoch = z.int().min(1).max(maxInteger)
+
 /** An attempt number: the first is 1. */
 export const attempt = z.int().min(1).max(1_000_000)
 
@@ -63,7 +79,8 @@ export const labels = z
     z
       .string()
       .max(200)
-      .regex(/^[^\u0000-\u001f\u007f\ud800-\udfff]*$/u),
+      .regex(/^[^\u0000-\u001f\u007f]*$/u)
+      .meta({ format: wellFormed }),
   )
   .meta({ description: 'Labels to filter and report by' })
 

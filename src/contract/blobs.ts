@@ -1,7 +1,13 @@
 import { z } from 'zod'
-import { hash } from './base.ts'
+import { attempt, hash, jobId, wellFormed, workflowId } from './base.ts'
 
-export const newBlob = z.strictObject({ hash, bytes: z.int().min(0) })
+export const newBlob = z.strictObject({
+  hash,
+  bytes: z.int().min(0),
+  workflowId: workflowId.optional().meta({ description: 'Whose it is: a pilot says it, of a job that it holds' }),
+  jobId: jobId.optional().meta({ description: 'Whose result it is: a pilot says it, of a job that it holds' }),
+  attempt: attempt.optional().meta({ description: 'The attempt of that job; the address holds no longer than it' }),
+})
 
 export const blobTicket = z.object({
   present: z.boolean(),
@@ -16,14 +22,16 @@ export const blobPlace = z.object({
   url: z.string().meta({ description: 'Signed address to GET the bytes from; it holds for some minutes' }),
 })
 
+/** Anything but `.` and `..`, without slashes and control characters. */
+const segment = String.raw`(?:\.?[^./\\\u0000-\u001f\u007f][^/\\\u0000-\u001f\u007f]*|\.\.[^/\\\u0000-\u001f\u007f]+)`
+
 /** A relative path of a bundle: no way out of its folder, no empty or dotted segments, forward slashes. */
 export const bundlePath = z
   .string()
   .min(1)
   .max(500)
-  .regex(
-    /^(?!.*(^|\/)\.{1,2}(\/|$))[^\u0000-\u001f\u007f\\\ud800-\udfff/]+(\/[^\u0000-\u001f\u007f\\\ud800-\udfff/]+)*$/u,
-  )
+  .regex(new RegExp(`^${segment}(?:/${segment})*$`, 'u'))
+  .meta({ format: wellFormed })
 
 export const manifest = z.strictObject({
   version: z.literal(1),

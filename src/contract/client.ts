@@ -16,6 +16,8 @@ export type Call<N extends RouteName> = {
   key?: string
   /** The route itself is safe to repeat. */
   repeat?: boolean
+  /** The trace that it belongs to: a W3C traceparent. */
+  trace?: string
   signal?: AbortSignal
   /** How long the server may take to answer, s. */
   answerSeconds?: number
@@ -74,6 +76,7 @@ export const makeClient = ({
         ...headers,
         ...(method === 'POST' ? { 'content-type': 'application/json' } : {}),
         ...(call.key ? { 'idempotency-key': call.key } : {}),
+        ...(call.trace ? { traceparent: call.trace } : {}),
       },
       body: method === 'POST' ? JSON.stringify(call.body ?? {}) : undefined,
       signal: call.signal,

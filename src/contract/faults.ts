@@ -52,6 +52,11 @@ export const faults = {
     help: 'Send the bytes again; the SHA-256 in the address must be theirs.',
   },
   unsupported_media: { status: 415, title: 'Not a media type this address takes', help: 'Send application/json.' },
+  malformed_http: {
+    status: 400,
+    title: 'The request is not HTTP/1.1 as the standard has it',
+    help: 'Look at what stands between: a proxy, or a client that wrote the request by hand.',
+  },
   // Who asks
   unauthenticated: {
     status: 401,
@@ -69,10 +74,27 @@ export const faults = {
     help: 'Ask for a new one: GET /v1/blobs/{hash} or POST /v1/blobs.',
   },
   // What is asked for
+  method_unknown: {
+    status: 405,
+    title: 'This address does not take that method',
+    help: 'The Allow header has those it takes; /openapi.json says what each does.',
+  },
   route_unknown: { status: 404, title: 'There is nothing at this address', help: '/openapi.json lists every address.' },
   workflow_unknown: { status: 404, title: 'No such workflow', help: '`culm ls` lists yours.' },
   task_unknown: { status: 404, title: 'No such task', help: '`culm show w12` lists the tasks of a workflow.' },
   job_unknown: { status: 404, title: 'No such job', help: '`culm show t34` lists the jobs of a task.' },
+  experiment_unknown: {
+    status: 404,
+    title: 'No such experiment',
+    help: '`culm experiment ls` lists those you may see.',
+  },
+  user_unknown: { status: 404, title: 'No such user', help: '`culm user ls` lists those of your experiment.' },
+  token_unknown: { status: 404, title: 'No such token', help: '`culm token ls` lists those you may take back.' },
+  secret_unknown: {
+    status: 404,
+    title: 'No such secret',
+    help: '`culm secret ls` lists yours; `culm secret set NAME` makes one.',
+  },
   queue_unknown: { status: 404, title: 'No such queue', help: '`culm ls queues` lists the queues you may use.' },
   pilot_unknown: { status: 404, title: 'No such pilot', help: 'Register again: POST /v1/pilots.' },
   blob_unknown: {
@@ -90,6 +112,12 @@ export const faults = {
     status: 409,
     title: 'Files of the bundle are missing',
     help: 'PUT each file of `missing`, then POST /v1/bundles again.',
+  },
+  name_taken: { status: 409, title: 'There is one of this name already', help: 'Choose another name.' },
+  secret_keys_fixed: {
+    status: 409,
+    title: 'The keys of secrets come from the environment',
+    help: 'Put a new key before the others in CULM_SECRET_KEYS, start the servers again, and rotate then.',
   },
   key_reused: {
     status: 409,
@@ -112,6 +140,21 @@ export const faults = {
     help: 'Only a task submitted with `open: true` takes more, until it is closed.',
   },
   not_cancellable: { status: 409, title: 'It has ended already', help: '`culm show` says how.' },
+  code_changed: {
+    status: 409,
+    title: 'The source of this workflow was changed since it began',
+    help: 'Put the source back, accept the change (`culm run --continue --accept-code`, or CULM_ACCEPT_CODE=1), or start anew without --continue.',
+  },
+  arguments_changed: {
+    status: 409,
+    title: 'This workflow was begun with other arguments',
+    help: 'Continue it with the arguments it had, or start anew without --continue.',
+  },
+  journal_diverged: {
+    status: 409,
+    title: 'The program does not ask for what it asked for before',
+    help: 'Take time, chance and outside facts by the helpers `now`, `random`, `uuid` and `once`, which remember; or start anew without --continue.',
+  },
   driver_replaced: {
     status: 409,
     title: 'A newer driver runs this workflow',
@@ -121,6 +164,31 @@ export const faults = {
     status: 409,
     title: 'A newer start of this pilot is known',
     help: 'End this process, or register again for a new epoch.',
+  },
+  pilot_elsewhere: {
+    status: 409,
+    title: 'A pilot of this name is at work on another machine',
+    help: 'Give each pilot a folder of its own (`culm pilot --folder`), on a local disk; one that has moved may start when its earlier self was not heard for 45 s.',
+  },
+  attempt_over: {
+    status: 409,
+    title: 'The attempt that this was for is over',
+    help: 'End it: its job was given to others, was cancelled, or has ended.',
+  },
+  jobs_out_of_order: {
+    status: 409,
+    title: 'These jobs do not follow those that the task has',
+    help: 'Send them from the index `nextIndex` on; GET /v1/tasks/{id} counts what is there.',
+  },
+  contradictory_input: {
+    status: 422,
+    title: 'Two fields contradict each other',
+    help: 'The detail names them: send one of them.',
+  },
+  bundle_invalid: {
+    status: 422,
+    title: 'The manifest contradicts itself',
+    help: 'A path stands in it once, and is a file or a folder.',
   },
   parent_unknown: {
     status: 422,
@@ -138,6 +206,21 @@ export const faults = {
     status: 503,
     title: 'The database does not answer',
     help: 'Try again; nothing that was acknowledged is lost. `culm doctor` looks at it.',
+  },
+  secret_key_missing: {
+    status: 500,
+    title: 'This server lacks the key that a secret is sealed with',
+    help: 'Give all servers the same keys: see docs/operate/tokens-and-secrets.md.',
+  },
+  schema_behind: {
+    status: 503,
+    title: 'The database lacks migrations of this version',
+    help: 'Was it put back to an older state? Start this server again: it migrates at its start.',
+  },
+  storage_away: {
+    status: 503,
+    title: 'The storage cannot be written',
+    help: 'Is it mounted, and writable for the user that the server runs as? CULM_STORAGE names it.',
   },
   storage_full: {
     status: 507,

@@ -15,10 +15,13 @@ export const remoteError = z.object({
 })
 export type RemoteError = z.infer<typeof remoteError>
 
+/** More than any job uses, and far below what a `real` of PostgreSQL holds. */
+const amount = z.number().min(0).max(1e12)
+
 export const usage = z.object({
-  wallSeconds: z.number().optional(),
-  cpuSeconds: z.number().optional(),
-  maxRssMb: z.number().optional().meta({ description: 'Peak resident memory of the process group, MB' }),
+  wallSeconds: amount.optional(),
+  cpuSeconds: amount.optional(),
+  maxRssMb: amount.optional().meta({ description: 'Peak resident memory of the process group, MB' }),
 })
 export type Usage = z.infer<typeof usage>
 

@@ -9,6 +9,9 @@ import { jobCounts } from './tasks.ts'
  */
 export const notices = {
   outcome: outcome.meta({ description: 'A job has ended' }),
+  outcomes: z
+    .array(outcome)
+    .meta({ description: 'Jobs that have ended, each once: instead of `outcome`, for those who want many' }),
   progress: z
     .object({ taskId, name: z.string(), state: z.string(), counts: jobCounts, at })
     .meta({ description: 'A task’s counters changed' }),

@@ -2,21 +2,26 @@ import { z } from 'zod'
 import { attemptCauseNames } from '../domain/job/causes.ts'
 import { jobStates } from '../domain/job/states.ts'
 import { pilotStates, queueStates } from '../domain/queue/states.ts'
-import { at, attempt, hash, jobId, name, pilotId, taskId, value } from './base.ts'
+import { at, attempt, epoch, hash, jobId, maxInteger, name, pilotId, taskId, value, wellFormed } from './base.ts'
 import { remoteError, usage } from './jobs.ts'
+import { givenSecret } from './secrets.ts'
 import { payload } from './tasks.ts'
 
 /**
  * A pilot registers with a name that survives its restarts (a random word kept in its folder) and gets an epoch: the number of its starts.
- * What its earlier self held and it does not know is given back at once.
+ * Whoever registers has ended what an earlier start of it left running on its machine: what that held is given to others at once.
  */
 export const newPilot = z.strictObject({
   name,
   queue: name,
   slots: z.int().min(1).max(4096).meta({ description: 'Cores it may use at once' }),
-  memoryMb: z.int().min(1).optional(),
+  memoryMb: z.int().min(1).max(maxInteger).optional(),
   host: name,
-  version: z.string().max(50),
+  version: z
+    .string()
+    .max(50)
+    .regex(/^[^\u0000-\u001f\u007f]*$/u)
+    .meta({ format: wellFormed }),
   pid: z.int().optional(),
 })
 export type NewPilot = z.infer<typeof newPilot>
@@ -30,13 +35,13 @@ export const registeredPilot = z.object({
 export type RegisteredPilot = z.infer<typeof registeredPilot>
 
 export const claim = z.strictObject({
-  epoch: z.int().min(1),
+  epoch,
   claimSeq: z
     .int()
     .min(1)
     .meta({ description: 'Number of this claim; the same number gets the same answer, so a lost reply loses nothing' }),
-  cores: z.int().min(0).meta({ description: 'Free cores' }),
-  memoryMb: z.int().min(0).optional(),
+  cores: z.int().min(0).max(maxInteger).meta({ description: 'Free cores' }),
+  memoryMb: z.int().min(0).max(maxInteger).optional(),
   jobs: z.int().min(0).max(5000).meta({ description: 'At most so many jobs' }),
   waitSeconds: z.number().min(0).max(60).default(20),
 })
@@ -53,6 +58,8 @@ export const claimedTask = z.object({
   cores: z.int(),
   memoryMb: z.int().nullable(),
   wallSeconds: z.int().nullable(),
+  secrets: z.array(givenSecret).optional().meta({ description: 'Left out for tasks that name none' }),
+  trace: z.string().optional().meta({ description: 'The trace that it was submitted in: a W3C traceparent' }),
 })
 export type ClaimedTask = z.infer<typeof claimedTask>
 
@@ -87,13 +94,16 @@ export const report = z.strictObject({
   value: value.optional(),
   cause: z.enum(attemptCauseNames).optional(),
   error: remoteError.optional(),
-  exitCode: z.int().optional(),
-  signal: z.string().max(20).optional(),
+  exitCode: z.int().min(-maxInteger).max(maxInteger).optional(),
+  signal: z
+    .string()
+    .regex(/^[A-Z0-9+-]{1,20}$/)
+    .optional(),
   usage: usage.optional(),
 })
 export type Report = z.infer<typeof report>
 
-export const reports = z.strictObject({ epoch: z.int().min(1), reports: z.array(report).min(1).max(5000) })
+export const reports = z.strictObject({ epoch, reports: z.array(report).min(1).max(5000) })
 
 export const reportsReply = z.object({
   answers: z.array(
@@ -107,7 +117,7 @@ export type ReportsReply = z.infer<typeof reportsReply>
  * pilot sends the list, and both sides forget what the other does not know.
  */
 export const renewal = z.strictObject({
-  epoch: z.int().min(1),
+  epoch,
   held: hash.meta({ description: 'SHA-256 of the sorted "j5:1" joined by spaces' }),
   list: z.array(z.strictObject({ jobId, attempt })).max(100_000).optional(),
 })
@@ -120,7 +130,7 @@ export const renewalReply = z.object({
 export type RenewalReply = z.infer<typeof renewalReply>
 
 export const logReport = z.strictObject({
-  epoch: z.int().min(1),
+  epoch,
   chunks: z
     .array(
       z.strictObject({
@@ -140,7 +150,7 @@ function maxLogChunk() {
   return 262_144
 }
 
-export const leave = z.strictObject({ epoch: z.int().min(1) })
+export const leave = z.strictObject({ epoch })
 
 export const pilot = z.object({
   id: pilotId,

@@ -2,7 +2,10 @@ import { z } from 'zod'
 import * as base from './base.ts'
 import * as blobs from './blobs.ts'
 import * as jobs from './jobs.ts'
+import { notices } from './notices.ts'
+import * as accounts from './people.ts'
 import * as pilots from './pilots.ts'
+import * as secrets from './secrets.ts'
 import * as tasks from './tasks.ts'
 import * as workflows from './workflows.ts'
 
@@ -30,6 +33,7 @@ export type Route = {
 }
 
 const people = ['user', 'job'] as const
+const noticeKinds = Object.keys(notices)
 const w = z.object({ id: base.workflowId })
 const t = z.object({ id: base.taskId })
 const j = z.object({ id: base.jobId })
@@ -113,6 +117,25 @@ export const routes = {
     body: workflows.cancelBody,
     reply: workflows.cancelReply,
   },
+  readJournal: {
+    method: 'GET',
+    path: '/v1/workflows/:id/journal',
+    who: people,
+    summary: 'What a driver or job has asked for so far',
+    params: w,
+    query: workflows.journalQuery,
+    reply: workflows.journalPage,
+  },
+  keepRecord: {
+    method: 'POST',
+    path: '/v1/workflows/:id/records',
+    who: people,
+    summary: 'Record a value under a key, or get the one that was recorded before',
+    params: w,
+    body: workflows.newRecord,
+    reply: workflows.recorded,
+    status: 201,
+  },
   streamWorkflow: {
     method: 'GET',
     path: '/v1/workflows/:id/stream',
@@ -129,11 +152,13 @@ export const routes = {
       kinds: z
         .string()
         .max(100)
+        .regex(new RegExp(`^(?:(?:${noticeKinds.join('|')})(?:,|$))*$`))
         .default('outcome,move')
-        .meta({ description: 'Comma-separated: outcome, move, progress' }),
+        .meta({ description: `Comma-separated: ${noticeKinds.join(', ')}` }),
       scope: z
         .string()
         .max(20)
+        .regex(/^(?:all|driver|j[1-9][0-9]{0,14})$/)
         .default('all')
         .meta({ description: '`all`, `driver` (calls of the driver itself) or the id of a job (its calls)' }),
     }),
@@ -283,7 +308,11 @@ export const routes = {
     who: ['user', 'pilot', 'job'],
     summary: 'Ask where to read a value or file',
     params: h,
-    query: z.object({ workflowId: base.workflowId.optional() }),
+    query: z.object({
+      workflowId: base.workflowId
+        .optional()
+        .meta({ description: 'Whose it is: a pilot says it, of a job that it holds' }),
+    }),
     reply: blobs.blobPlace,
   },
   putContent: {
@@ -381,6 +410,103 @@ export const routes = {
     summary: 'Queues',
     reply: z.object({ items: z.array(pilots.queue) }),
   },
+  createQueue: {
+    method: 'POST',
+    path: '/v1/queues',
+    who: ['user'],
+    summary: 'Make a queue, and its site when there is none of that name (operators)',
+    body: accounts.newQueue,
+    reply: z.object({ name: z.string(), site: z.string() }),
+    status: 201,
+  },
+
+  listExperiments: {
+    method: 'GET',
+    path: '/v1/experiments',
+    who: ['user'],
+    summary: 'Your experiment; operators see all',
+    reply: z.object({ items: z.array(accounts.experiment) }),
+  },
+  createExperiment: {
+    method: 'POST',
+    path: '/v1/experiments',
+    who: ['user'],
+    summary: 'Make an experiment with a group `users` (operators)',
+    body: accounts.newExperiment,
+    reply: accounts.experiment,
+    status: 201,
+  },
+  listUsers: {
+    method: 'GET',
+    path: '/v1/users',
+    who: ['user'],
+    summary: 'People of your experiment; operators see all',
+    reply: z.object({ items: z.array(accounts.user) }),
+  },
+  addUser: {
+    method: 'POST',
+    path: '/v1/users',
+    who: ['user'],
+    summary: 'Add a user, or one who is there to a further group (admins)',
+    body: accounts.newUser,
+    reply: accounts.user,
+    status: 201,
+  },
+  listTokens: {
+    method: 'GET',
+    path: '/v1/tokens',
+    who: ['user'],
+    summary: 'Your tokens; admins see those of their experiment, operators all',
+    reply: z.object({ items: z.array(accounts.token) }),
+  },
+  createToken: {
+    method: 'POST',
+    path: '/v1/tokens',
+    who: ['user'],
+    summary: 'Issue a token: for yourself, for another user (admins), for the pilots of a queue (operators)',
+    body: accounts.newToken,
+    reply: accounts.issuedToken,
+    status: 201,
+  },
+  revokeToken: {
+    method: 'POST',
+    path: '/v1/tokens/:id/revoke',
+    who: ['user'],
+    summary: 'Take a token back; it holds for 5 s more at most',
+    params: z.object({ id: base.tokenId }),
+    reply: accounts.token,
+  },
+
+  listSecrets: {
+    method: 'GET',
+    path: '/v1/secrets',
+    who: ['user'],
+    summary: 'Names of your secrets; their values cannot be read back',
+    reply: z.object({ items: z.array(secrets.secret) }),
+  },
+  setSecret: {
+    method: 'POST',
+    path: '/v1/secrets',
+    who: ['user'],
+    summary: 'Keep a secret for your jobs, or replace it',
+    body: secrets.newSecret,
+    reply: secrets.secret,
+  },
+  removeSecret: {
+    method: 'DELETE',
+    path: '/v1/secrets/:name',
+    who: ['user'],
+    summary: 'Remove a secret',
+    params: z.object({ name: secrets.secretName }),
+    reply: z.object({ name: z.string() }),
+  },
+  rotateSecrets: {
+    method: 'POST',
+    path: '/v1/secrets/rotate',
+    who: ['user'],
+    summary: 'Seal all secrets with a new key, or go on where an earlier rotation was interrupted (operators)',
+    reply: secrets.rotated,
+  },
 
   health: {
     method: 'GET',
@@ -393,8 +519,20 @@ export const routes = {
     method: 'GET',
     path: '/readyz',
     who: ['nobody'],
-    summary: 'This process can serve: the database answers',
-    reply: z.object({ ok: z.boolean() }),
+    summary:
+      'This process can serve: the database answers, has the tables of this version, and the storage can be written',
+    reply: z.object({
+      ok: z.boolean(),
+      checks: z.object({ database: z.literal('ok'), migrations: z.literal('ok'), storage: z.literal('ok') }),
+    }),
+  },
+  metrics: {
+    method: 'GET',
+    path: '/metrics',
+    who: ['nobody'],
+    summary:
+      'What this process counts, as Prometheus reads it: for this machine, and for tokens of admins and operators',
+    kind: 'text',
   },
 } as const satisfies Record<string, Route>
 

@@ -38,6 +38,8 @@ export type Run = {
   token: string
   /** A folder of the job's own, empty at its start, removed after its end: its working directory. Large results are written there. */
   folder: string
+  /** The trace that the job runs in (a W3C traceparent): its environment has it as `TRACEPARENT`. */
+  trace?: string
 }
 
 /** The job has a slot again: deliver what it awaited. */

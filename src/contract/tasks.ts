@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { jobStates } from '../domain/job/states.ts'
 import { taskStates } from '../domain/task/states.ts'
-import { at, hash, jobId, labels, name, pageQuery, taskId, value, workflowId } from './base.ts'
+import { at, epoch, hash, jobId, labels, name, pageQuery, taskId, value, wellFormed, workflowId } from './base.ts'
+import { wantedSecrets } from './secrets.ts'
 
 /** What a job of a task runs. */
 export const payload = z.discriminatedUnion('kind', [
@@ -62,8 +63,9 @@ export const needs = {
     .meta({ description: 'How many attempts a job may have by the cause of their failure' }),
   lostAfterSeconds: z.int().min(1).max(604_800).optional().meta({
     description:
-      'How long a pilot may be silent before its jobs are given to others, s; 60 or a tenth of the elapsed time (at most 2 h) when left out',
+      'How long a pilot may be silent before its jobs are given to others, s; not before it is suspect (45 s). When left out, what its queue says, or else 60, or a tenth of the elapsed time (at most 2 h)',
   }),
+  secrets: wantedSecrets.optional(),
 }
 
 export const newJob = z.strictObject({
@@ -73,6 +75,24 @@ export const newJob = z.strictObject({
   after: z.array(jobId).max(1000).optional().meta({ description: 'Jobs that must have finished before this one' }),
 })
 export type NewJob = z.infer<typeof newJob>
+
+/** Names one call or record of a driver or job: the same program makes the same keys. */
+export const journalKey = z
+  .string()
+  .min(1)
+  .max(200)
+  .regex(/^[^\u0000]+$/u)
+  .meta({ format: wellFormed })
+
+/**
+ * What its asker had been told, of all calls and records, before it asked this. The server keeps it and does not look into it: docs/decisions/0007-durable-functions.md
+ * has its form.
+ */
+export const seen = z
+  .string()
+  .max(4_000_000)
+  .regex(/^[^\u0000]*$/u)
+  .meta({ format: wellFormed, description: 'What the asker had been told before; kept as it is' })
 
 /** So many at most in one request; more go to an open task in further requests. */
 export const maxJobsPerRequest = 10_000
@@ -89,13 +109,10 @@ export const newTask = z.strictObject({
     .max(1000)
     .optional()
     .meta({ description: 'Tasks that must be done before any job of this one' }),
-  call: z
-    .strictObject({ key: z.string().min(1).max(200), epoch: z.int().min(1) })
-    .optional()
-    .meta({
-      description:
-        'Journal key of this use of a work: unique in the driver or job that calls. The same key gives the same task.',
-    }),
+  call: z.strictObject({ key: journalKey, epoch, seen: seen.optional() }).optional().meta({
+    description:
+      'Journal key of this use of a work: unique in the driver or job that calls. The same key gives the same task.',
+  }),
   labels: labels.default({}),
   ...needs,
 })
@@ -118,6 +135,7 @@ export const moreJobs = z.strictObject({
     .meta({ description: 'Index of the first of these jobs: a repeated part is recognised by it' }),
   jobs: z.array(newJob).min(1).max(maxJobsPerRequest),
   close: z.boolean().default(false),
+  epoch: epoch.optional().meta({ description: 'Of the driver that adds: an older one is refused' }),
 })
 
 export const jobCounts = z

@@ -41,9 +41,57 @@ test('so do numbers that JSON lacks, big integers, dates, bytes, sets, maps and 
   expect(decodeValue(encodeValue(value))).toEqual(value)
 })
 
+/** Any text, half surrogates and NUL among it. */
+const anyText = fc.array(fc.nat(0xffff), { maxLength: 6 }).map((codes) => String.fromCharCode(...codes))
+const key = fc.oneof(anyText, fc.constantFrom('$culm', 'v', '__proto__', 'constructor', ''))
+
+const entry = <T>(object: Record<string, T>, [name, value]: [string, T]) =>
+  Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true })
+
+const { value: anyValue } = fc.letrec<{ value: unknown; plain: unknown }>((tie) => ({
+  plain: fc.oneof(
+    anyText,
+    fc.double(),
+    fc.constantFrom(null, true, false, -0, Number.NaN, Number.POSITIVE_INFINITY, undefined),
+    fc.bigInt(),
+    fc.date({ noInvalidDate: true }),
+    fc.uint8Array({ maxLength: 9 }),
+    fc.float64Array({ maxLength: 5 }),
+    fc.int16Array({ maxLength: 5 }),
+    fc.bigInt64Array({ maxLength: 5 }),
+  ),
+  value: fc.oneof(
+    { maxDepth: 3, withCrossShrink: true },
+    tie('plain'),
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc.array(fc.tuple(key, tie('value')), { maxLength: 4 }).map((pairs) => pairs.reduce(entry, {})),
+    fc.uniqueArray(tie('plain'), { maxLength: 4 }).map((items) => new Set(items)),
+    // A map of texts with a key `$culm` is how such an object is written.
+    fc
+      .array(fc.tuple(fc.oneof(fc.integer(), fc.string()), tie('value')), { maxLength: 4 })
+      .map((pairs) => new Map(pairs.filter(([name]) => name !== '$culm'))),
+  ),
+}))
+
+test('so does every value made of these, in every nesting, by text that any database can hold', () => {
+  fc.assert(
+    fc.property(anyValue, (value) => {
+      const text = encodeValue(value)
+      expect(decodeValue(text)).toEqual(value === undefined ? null : value)
+      expect(text.isWellFormed() && !text.includes('\u0000')).toBe(true)
+      // What was read is written again as it was.
+      expect(encodeValue(decodeValue(text))).toBe(text)
+    }),
+    { numRuns: 500 },
+  )
+})
+
 test.each([
   ['a function', { a: [() => 1] }, '$.a[0]'],
   ['a symbol', [Symbol('x')], '$[0]'],
+  ['a date that is none', { at: new Date(Number.NaN) }, '$.at'],
+  ['a promise that nobody awaited', [1, Promise.resolve(2)], '$[1] is a Promise'],
+  ['a buffer without a view', { raw: new ArrayBuffer(3) }, '$.raw'],
 ])('%s is refused, naming its place', (_, value, place) => {
   expect(() => encodeValue(value)).toThrow(
     expect.objectContaining({ code: 'value_unsupported', message: expect.stringContaining(place) }),

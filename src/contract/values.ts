@@ -36,7 +36,7 @@ const objectToPlain = (value: object, place: string, above: Set<object>): unknow
   above.add(value)
   try {
     if (Array.isArray(value)) return Array.from(value, (item, i) => toPlain(item, `${place}[${i}]`, above))
-    if (value instanceof Date) return tag('datetime', value.toISOString())
+    if (value instanceof Date) return tag('datetime', isoOf(value, place))
     if (value instanceof Uint8Array)
       return tag('bytes', Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'))
     if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return arrayToPlain(value as TypedArray)
@@ -50,6 +50,8 @@ const objectToPlain = (value: object, place: string, above: Set<object>): unknow
         'map',
         Array.from(value, ([k, v]) => [toPlain(k, `${place} key`, above), toPlain(v, `${place}[${String(k)}]`, above)]),
       )
+    const kind = Object.prototype.toString.call(value).slice(8, -1)
+    if (emptied.has(kind)) throw fault('value_unsupported', `${place} is a ${kind}`)
     const entries = Object.entries(value as Record<string, unknown>).map(
       ([k, v]) => [k, v === undefined ? undefined : toPlain(v, `${place}.${k}`, above)] as const,
     )
@@ -62,6 +64,23 @@ const objectToPlain = (value: object, place: string, above: Set<object>): unknow
   } finally {
     above.delete(value)
   }
+}
+
+/** What is in these is in no property of theirs: sent as plain objects they would arrive empty. */
+const emptied = new Set([
+  'Promise',
+  'ArrayBuffer',
+  'SharedArrayBuffer',
+  'DataView',
+  'RegExp',
+  'WeakMap',
+  'WeakSet',
+  'WeakRef',
+])
+
+const isoOf = (date: Date, place: string): string => {
+  if (Number.isNaN(date.getTime())) throw fault('value_unsupported', `${place} is a date that is none`)
+  return date.toISOString()
 }
 
 const tag = ($culm: string, v: unknown): Tagged => ({ $culm, v })

@@ -1,8 +1,21 @@
 import { z } from 'zod'
 import { workflowStates } from '../domain/workflow/states.ts'
-import { at, labels, name, pageQuery, prose, value, workflowId } from './base.ts'
-import { remoteError } from './jobs.ts'
-import { jobCounts } from './tasks.ts'
+import {
+  at,
+  epoch,
+  hash,
+  jobId,
+  labels,
+  name,
+  pageQuery,
+  prose,
+  taskId,
+  value,
+  wellFormed,
+  workflowId,
+} from './base.ts'
+import { outcome, remoteError } from './jobs.ts'
+import { jobCounts, journalKey, seen } from './tasks.ts'
 
 /**
  * `function`: a driver runs it and says when it ends. `session`: calls that a program makes outside any workflow function; it ends with its driver.
@@ -10,10 +23,24 @@ import { jobCounts } from './tasks.ts'
  */
 export const workflowKinds = ['function', 'session', 'tasks'] as const
 
+/** Names the program that asks: one that is started again says the same, and continues its workflows. */
+export const run = z.strictObject({
+  id: z.uuid().meta({ description: 'Of the program, however often it is started' }),
+  key: z.string().min(1).max(400).meta({
+    format: wellFormed,
+    description: 'Which of its workflows: `session`, or `module#export:ordinal`, which counts equal functions',
+  }),
+  program: name.meta({ description: 'What people call the program: the name of its file' }),
+  code: hash.optional().meta({ description: 'Of the source of the function' }),
+  arguments: hash.optional().meta({ description: 'Of the arguments of the function' }),
+  acceptCode: z.boolean().default(false).meta({ description: 'Continue though the source was changed' }),
+})
+
 export const newWorkflow = z.strictObject({
   name,
   kind: z.enum(workflowKinds),
   labels: labels.default({}),
+  run: run.optional(),
 })
 export type NewWorkflow = z.infer<typeof newWorkflow>
 
@@ -33,6 +60,8 @@ export const workflow = z.object({
   error: remoteError.nullable(),
   why: z.string().nullable(),
   labels,
+  run: z.string().nullable().meta({ description: 'The program whose workflow this is; CULM_RUN continues it' }),
+  program: z.string().nullable(),
 })
 export type Workflow = z.infer<typeof workflow>
 
@@ -40,15 +69,28 @@ export const workflowQuery = z.object({
   ...pageQuery,
   state: z.enum(workflowStates).optional(),
   owner: name.optional(),
+  run: z.uuid().optional().meta({ description: 'Those of one program, however often it was started' }),
+  program: name.optional().meta({ description: 'Those of programs of this name' }),
 })
 
-/** The answer to a driver that starts: from here on its epoch is the only one that may write. */
-export const startedDriver = z.object({ workflowId, epoch: z.int(), renewSeconds: z.int() })
+/**
+ * The answer to a driver that starts: from here on its epoch is the only one that may write. A workflow that was done before is not begun again: its value comes with
+ * the answer, and when there is none because it could not be stored, the journal gives the driver all that it asks for.
+ */
+export const startedDriver = z.object({
+  workflowId,
+  epoch: z.int(),
+  renewSeconds: z.int(),
+  known: z.boolean().meta({ description: 'The workflow was there already: this driver continues it' }),
+  state: z.enum(['running', 'done']),
+  value: value.nullable().meta({ description: 'Of a workflow that is done' }),
+})
+export type StartedDriver = z.infer<typeof startedDriver>
 
-export const driverEpoch = z.strictObject({ epoch: z.int().min(1) })
+export const driverEpoch = z.strictObject({ epoch })
 
 export const endWorkflow = z.strictObject({
-  epoch: z.int().min(1),
+  epoch,
   state: z.enum(['done', 'failed']),
   value: value.optional(),
   error: remoteError.optional(),
@@ -59,3 +101,44 @@ export const cancelReply = z.object({
   cancelled: z.int(),
   asked: z.int().meta({ description: 'Jobs that pilots hold: they end when their pilot confirms' }),
 })
+
+/** What may be recorded under one key, bytes of JSON text; more belongs into a work, or into a file. */
+export const maxRecordBytes = 1_000_000
+
+export const newRecord = z.strictObject({
+  key: journalKey,
+  epoch,
+  value: z.string().max(maxRecordBytes).meta({ description: 'The JSON text of the value' }),
+  seen: seen.optional(),
+})
+export type NewRecord = z.infer<typeof newRecord>
+
+export const recorded = z.object({
+  value: z.string(),
+  known: z.boolean().meta({ description: 'The journal had this key already: `value` is what it has' }),
+})
+
+export const journalQuery = z.object({
+  scope: z
+    .string()
+    .regex(/^(?:driver|j[1-9][0-9]{0,14})$/)
+    .default('driver')
+    .meta({ description: '`driver`, or the id of a job: whose calls and records' }),
+  after: z.int().min(0).default(0).meta({ description: '`seq` of the last entry that is known' }),
+  limit: z.int().min(1).max(1000).default(1000),
+})
+
+/** What was asked for, in the order in which the server took it. Either a call (`taskId`) or a record (`value`). */
+export const journalEntry = z.object({
+  seq: z.int(),
+  key: z.string(),
+  seen: z.string().nullable(),
+  taskId: taskId.nullable(),
+  value: z.string().nullable(),
+  jobs: z.int().meta({ description: 'How many the call has so far; 0 of a record' }),
+  closed: z.boolean().meta({ description: 'All jobs of the call are there' }),
+  firstJobId: jobId.nullable(),
+  outcome: outcome.nullable().meta({ description: 'Of a call of one job that has ended with a short value' }),
+})
+export type JournalEntry = z.infer<typeof journalEntry>
+export const journalPage = z.object({ items: z.array(journalEntry), next: z.int().nullable() })

@@ -12,6 +12,7 @@ export const makeBatcher = <In, Out>({
   maxItems,
   lanes = 1,
   weightOf = () => 1,
+  watch,
 }: {
   run: (items: In[]) => Promise<Out[]>
   maxItems: number
@@ -19,8 +20,10 @@ export const makeBatcher = <In, Out>({
   lanes?: number
   /** How much of `maxItems` an item takes. */
   weightOf?: (item: In) => number
+  /** Told of each batch as it starts: how many items it has, and how long the first of them has waited, s. */
+  watch?: (items: number, waitSeconds: number) => void
 }): Batcher<In, Out> => {
-  type Waiting = { item: In; resolve: (out: Out) => void; reject: (error: unknown) => void }
+  type Waiting = { item: In; sinceMs: number; resolve: (out: Out) => void; reject: (error: unknown) => void }
   let waiting: Waiting[] = []
   let busy = 0
 
@@ -31,6 +34,7 @@ export const makeBatcher = <In, Out>({
       weight += weightOf(waiting[n++]!.item)
     const batch = waiting.slice(0, n)
     waiting = waiting.slice(n)
+    watch?.(n, (performance.now() - batch[0]!.sinceMs) / 1000)
     return batch
   }
 
@@ -60,7 +64,7 @@ export const makeBatcher = <In, Out>({
 
   return (item) =>
     new Promise<Out>((resolve, reject) => {
-      waiting.push({ item, resolve, reject })
+      waiting.push({ item, sinceMs: watch ? performance.now() : 0, resolve, reject })
       pump()
     })
 }

@@ -1,5 +1,5 @@
 /** Ids are shown and sent with their noun (`w12 t34 j56`), so that one word says what is meant; inside they are numbers. */
-export type Noun = 'w' | 't' | 'j' | 'p' | 'q' | 'u' | 'g' | 'e'
+export type Noun = 'w' | 't' | 'j' | 'p' | 'q' | 'u' | 'g' | 'e' | 'k'
 export type Id<N extends Noun = Noun> = `${N}${number}`
 
 export const showId = <N extends Noun>(noun: N, id: number): Id<N> => `${noun}${id}` as Id<N>

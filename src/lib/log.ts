@@ -4,6 +4,8 @@ export type Log = {
   info(data: object, message?: string): void
   warn(data: object, message?: string): void
   error(data: object, message?: string): void
+  /** Whether lines of that level are written; all of them when it does not say. */
+  isLevelEnabled?(level: 'debug' | 'info'): boolean
 }
 
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }

@@ -36,8 +36,10 @@ export class Bell<Key> {
   }
 }
 
-/** Waits for the bell, the time, or the end, whichever comes first. */
-export const rungOrLater = (rung: Promise<void>, ms: number, signal: AbortSignal): Promise<void> =>
+/** Waits for the bell, the time, or the end, whichever comes first; it never rejects. */
+export type Wait = (rung: Promise<void> | null, ms: number, signal: AbortSignal) => Promise<void>
+
+export const rungOrLater: Wait = (rung, ms, signal) =>
   new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer)
@@ -46,5 +48,5 @@ export const rungOrLater = (rung: Promise<void>, ms: number, signal: AbortSignal
     }
     const timer = setTimeout(done, ms)
     signal.addEventListener('abort', done, { once: true })
-    void rung.then(done)
+    void rung?.then(done)
   })

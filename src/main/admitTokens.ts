@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
+import { showId } from '../lib/ids.ts'
 import { admitToken } from '../services/authenticate.ts'
 import type { Engine } from '../services/engine.ts'
 import { allQueues } from '../store/lanes.ts'
-import { ensurePerson } from '../store/people.ts'
+import { ensurePerson, makeOperator } from '../store/people.ts'
 import { writeAtomically } from './atomicFile.ts'
+import { writeOwner } from './isolation.ts'
 import { pilotTokenFile, tokenFile } from './tokens.ts'
 
 /** Made at the first start, and admitted at every start, so that a fresh database under an old home knows them too. */
@@ -22,6 +24,8 @@ export const admitHomeTokens = async (
     admin: true,
     now: engine.clock(),
   })
+  await makeOperator(engine.db, personId)
+  await writeOwner(home, showId('u', personId))
   await admitToken(engine, userToken, { personId, note: 'made at first start' })
   const found = (await allQueues(engine.db)).find((q) => q.name === queue)
   if (found) await admitToken(engine, pilotToken, { queueId: found.id, note: 'made at first start' })

@@ -6,6 +6,7 @@ import { pilotCommand } from './commands/pilot.ts'
 import { agentsCommand, serverCommand } from './commands/server.ts'
 import { upCommand } from './commands/up.ts'
 import { files, version } from './files.ts'
+import { readHidden } from './readHidden.ts'
 
 const { env, stdout, stderr } = process
 
@@ -18,6 +19,7 @@ const world: World = {
   version,
   pythonPath: files.pythonPath,
   clock: () => new Date(),
+  readHidden,
   setExitCode: (code) => {
     process.exitCode = code
   },

@@ -1,6 +1,10 @@
 import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { join } from 'node:path'
 import type { Log } from '../lib/log.ts'
+import type { SecretKeys } from '../ports/secretKeys.ts'
+import type { Engine } from '../services/engine.ts'
+import { serverMetrics } from '../services/metrics.ts'
 import { admitHomeTokens } from './admitTokens.ts'
 import { writeAtomically } from './atomicFile.ts'
 import { version } from './files.ts'
@@ -10,6 +14,7 @@ import { removeServer, type ServerRecord, writeServer } from './homeServer.ts'
 import { openEngine } from './openEngine.ts'
 import { startPostgres } from './postgres/startPostgres.ts'
 import { serve } from './serve.ts'
+import { openWatch } from './watch.ts'
 
 export type LocalServer = {
   url: string
@@ -24,6 +29,9 @@ export const startLocal = async (options: {
   log: Log
   port?: number
   databaseUrl?: string
+  secretKeys: SecretKeys
+  env: NodeJS.ProcessEnv
+  traces?: string
   say: (line: string) => void
 }): Promise<{ kind: 'running'; server: ServerRecord } | { kind: 'mine'; server: LocalServer }> => {
   const { home, log, say } = options
@@ -40,10 +48,21 @@ export const startLocal = async (options: {
     const { connection, url: databaseUrl, failed, stopDatabase } = await openPostgres(options)
     undo.push(stopDatabase)
     say('the database is ready')
-    const { engine, close } = await openEngine({ database: connection, storageFolder: join(home, 'storage'), log })
+    const { env, traces } = options
+    const watch = await openWatch('culm', serverMetrics, { env, traces, hasApi: true })
+    undo.push(watch.stop)
+    const { engine, close } = await openEngine({
+      id: `${hostname()}:${home}`,
+      database: connection,
+      storageFolder: join(home, 'storage'),
+      log,
+      secretKeys: options.secretKeys,
+      metrics: watch.metrics,
+      tracer: watch.tracer,
+    })
     undo.push(close)
     await admitHomeTokens(engine, home, 'local')
-    const { url, stop: stopServing } = await serveAtKeptPort(engine, home, options.port)
+    const { url, stop: stopServing } = await serveAtKeptPort(engine, home, options.port, watch.metricsText)
     undo.push(stopServing)
     await writeServer(home, { url, pid: process.pid, startedAt: new Date().toISOString(), version, databaseUrl })
     undo.push(() => removeServer(home))
@@ -72,10 +91,15 @@ const openPostgres = async ({ home, log, databaseUrl }: { home: string; log: Log
 }
 
 /** The port of the last start if it is free, so that links and pilots go on working; otherwise any free one. */
-const serveAtKeptPort = async (engine: Parameters<typeof serve>[0], home: string, wanted: number | undefined) => {
+const serveAtKeptPort = async (
+  engine: Engine,
+  home: string,
+  wanted: number | undefined,
+  metrics: () => Promise<string>,
+) => {
   const file = join(home, 'run', 'port')
   const at = async (port: number) => {
-    const { url, stop } = await serve(engine, { server: { host: '127.0.0.1', port }, agents: true })
+    const { url, stop } = await serve(engine, { server: { host: '127.0.0.1', port }, agents: true }, undefined, metrics)
     await writeAtomically(file, new URL(url!).port)
     return { url: url!, stop }
   }

@@ -3,29 +3,46 @@ import type pg from 'pg'
 import { posixStorage } from '../adapters/storage/posix.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import type { Tracer } from '../lib/trace.ts'
+import type { SecretKeys } from '../ports/secretKeys.ts'
 import { type BellKey, type Engine, hearRing, type Limits, makeEngine } from '../services/engine.ts'
-import { type Database, openDatabase, sql } from '../store/db.ts'
-import { migrate } from '../store/migrate.ts'
+import type { ServerMetrics } from '../services/metrics.ts'
+import { readVitals } from '../services/views/vitals.ts'
+import { openDatabase, sql } from '../store/db.ts'
+import { appliedMigrations, migrate } from '../store/migrate.ts'
 import { openWire } from '../store/notify.ts'
+import { type Passing, passingDatabase } from './crashPoints.ts'
+import { databaseClock } from './databaseClock.ts'
 import { files } from './files.ts'
 
 /** A database brought to this version, and an engine on it. */
 export const openEngine = async ({
+  id,
   database,
   storageFolder,
   log,
   connections,
   limits,
   clock,
+  passing,
+  secretKeys,
+  metrics,
+  tracer,
 }: {
+  /** Which server this is: see `Engine`; a new one when left out. */
+  id?: string
   database: pg.PoolConfig
   storageFolder: string
   log: Log
   connections?: number
   limits?: Limits
   clock?: Clock
+  passing?: Passing
+  secretKeys?: SecretKeys
+  metrics?: ServerMetrics
+  tracer?: Tracer
 }): Promise<{ engine: Engine; close: () => Promise<void> }> => {
-  const db = openDatabase(database, { connections })
+  const db = passingDatabase(openDatabase(database, { connections }), passing)
   try {
     await migrate(db, files.migrations)
     const wire = openWire(db, {
@@ -33,8 +50,10 @@ export const openEngine = async ({
       hear: (keys) => hearRing(engine, keys as BellKey[], true),
       lost: () => log.warn({}, 'the wire between processes was down; everyone looks for himself'),
     })
-    const measured = clock ?? (await databaseClock(db))
+    const askTime = async () => (await db.row<{ now: Date }>(sql`select clock_timestamp() as now`))!.now
+    const measured = clock ?? (await databaseClock(askTime))
     const engine: Engine = await makeEngine({
+      id,
       db,
       clock: measured,
       log,
@@ -42,24 +61,16 @@ export const openEngine = async ({
       randomBytes,
       others: wire,
       limits,
+      secretKeys,
+      metrics,
+      tracer,
+      migrations: await appliedMigrations(db),
     })
+    readVitals(engine)
     await engine.lanes.refresh()
     return { engine, close: () => wire.close().then(() => db.close()) }
   } catch (error) {
     await db.close()
     throw error
   }
-}
-
-/** The database's clock, by an offset that is measured now and once a minute: all processes on one database agree on the time. */
-const databaseClock = async (db: Database): Promise<Clock> => {
-  let offsetMs = 0
-  const measure = async () => {
-    const before = Date.now()
-    const row = await db.row<{ now: Date }>(sql`select clock_timestamp() as now`)
-    offsetMs = row!.now.getTime() - (before + Date.now()) / 2
-  }
-  await measure()
-  setInterval(() => void measure().catch(() => {}), 60_000).unref()
-  return () => new Date(Date.now() + offsetMs)
 }

@@ -4,11 +4,31 @@ import { openSync } from 'node:fs'
 import { join } from 'node:path'
 import { files } from './files.ts'
 
+/** What the pilot need not know, its payloads cannot find in its environment. */
+const credentials = ['DATABASE_URL', 'PGPASSWORD', 'CULM_TOKEN', 'CULM_PILOT_TOKEN', 'CULM_SECRET_KEYS']
+
+const withoutCredentials = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
+  Object.fromEntries(Object.entries(env).filter(([key]) => !credentials.includes(key)))
+
 /**
  * The pilot of the local queue, in a process of its own, so that no payload and no busy pilot slows the server. It has a process group of its own too: Ctrl-C reaches
  * it by us, in order. When we die without a word its standard input ends, and it ends what it runs.
  */
-export const startPilotProcess = ({ home, slots, env }: { home: string; slots?: number; env: NodeJS.ProcessEnv }) => {
+export const startPilotProcess = ({
+  home,
+  slots,
+  traces,
+  logLevel,
+  isolation = true,
+  env,
+}: {
+  home: string
+  slots?: number
+  traces?: string
+  logLevel?: string
+  isolation?: boolean
+  env: NodeJS.ProcessEnv
+}) => {
   const log = openSync(join(home, 'logs', 'pilot.log'), 'a', 0o600)
   const args = [
     files.cli,
@@ -17,11 +37,14 @@ export const startPilotProcess = ({ home, slots, env }: { home: string; slots?: 
     'local',
     '--while-parent-lives',
     ...(slots ? ['--slots', String(slots)] : []),
+    ...(isolation ? [] : ['--no-isolation']),
+    ...(traces ? ['--traces', traces] : []),
+    ...(logLevel ? ['--log-level', logLevel] : []),
   ]
   const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', ...args], {
     detached: true,
     stdio: ['pipe', log, log],
-    env: { ...env, CULM_HOME: home },
+    env: { ...withoutCredentials(env), CULM_HOME: home },
   })
   return {
     pid: child.pid,

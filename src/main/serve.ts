@@ -6,6 +6,7 @@ import { listeners } from '../agents/listeners.ts'
 import { makeServer } from '../api/server.ts'
 import { fault } from '../contract/faults.ts'
 import type { Engine } from '../services/engine.ts'
+import { type Passing, passRequests } from './crashPoints.ts'
 import { files, version } from './files.ts'
 
 export type Parts = { server?: { host: string; port: number }; agents?: boolean }
@@ -14,12 +15,15 @@ export type Parts = { server?: { host: string; port: number }; agents?: boolean 
 export const serve = async (
   engine: Engine,
   { server, agents }: Parts,
+  passing?: Passing,
+  metrics: () => Promise<string> = async () => '',
 ): Promise<{ url: string | null; stop: () => Promise<void> }> => {
   const ending = new AbortController()
   const loops = [...(server ? listeners(engine) : []), ...(agents ? allAgents(engine) : [])].map((agent) =>
     runAgent(engine, agent, ending.signal),
   )
-  const app = server ? makeServer(engine, { version, page: await readFile(files.page, 'utf8') }) : undefined
+  const app = server ? makeServer(engine, { version, page: await readFile(files.page, 'utf8'), metrics }) : undefined
+  if (app) passRequests(app, passing)
   const url = app && server ? await listen(app, server) : null
   return {
     url,

@@ -1,6 +1,7 @@
 import type { Usage } from '../contract/jobs.ts'
 import type { ClaimedJob, ClaimedTask, Report } from '../contract/pilots.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { AttemptTrace } from './attemptTrace.ts'
 import { failed, type Outcome } from './failure.ts'
 import { attemptKey, type JobOutput } from './jobOutput.ts'
 
@@ -44,6 +45,8 @@ export class Attempt {
   readonly job: ClaimedJob
   readonly task: ClaimedTask
   readonly output: JobOutput
+  /** For tasks that were submitted within a trace. */
+  readonly trace: AttemptTrace | undefined
   /** Resolves when it is to end. */
   readonly stopping: Promise<void>
   /** When it was claimed, by `performance.now`. */
@@ -68,7 +71,20 @@ export class Attempt {
   #resumed: Promise<void> = Promise.resolve()
   readonly #inSlot = new StopWatch()
 
-  constructor({ job, task, output, desk }: { job: ClaimedJob; task: ClaimedTask; output: JobOutput; desk: Desk }) {
+  constructor({
+    job,
+    task,
+    output,
+    desk,
+    trace,
+  }: {
+    job: ClaimedJob
+    task: ClaimedTask
+    output: JobOutput
+    desk: Desk
+    trace?: AttemptTrace
+  }) {
+    this.trace = trace
     this.key = attemptKey(job.jobId, job.attempt)
     this.job = job
     this.task = task
@@ -126,6 +142,7 @@ export class Attempt {
     this.#startedMs = performance.now()
     this.#pid = pid
     this.#enter('running')
+    this.trace?.runs()
     this.#inSlot.go()
   }
 

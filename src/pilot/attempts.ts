@@ -1,12 +1,16 @@
 import type { ClaimReply, Report, ReportsReply } from '../contract/pilots.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
+import { noTracer, type Tracer } from '../lib/trace.ts'
 import { Attempt, type Desk, type Phase, type Stop, takesSlot } from './attempt.ts'
+import { AttemptTrace } from './attemptTrace.ts'
 import { failedBy, type Outcome } from './failure.ts'
 import { attemptKey, makeJobOutput } from './jobOutput.ts'
 import type { LogOutbox } from './logOutbox.ts'
+import { noPilotMetrics, type PilotMetrics } from './metrics.ts'
 import { Pace } from './pace.ts'
 import type { Skipped } from './runFunction.ts'
+import { hiddenOf } from './taskSecrets.ts'
 
 type Answer = ReportsReply['answers'][number]
 type Named = { jobId: string; attempt: number }
@@ -17,6 +21,8 @@ export type AttemptsOptions = {
   maxLogBytes: number
   clock: Clock
   log: Log
+  metrics?: PilotMetrics
+  tracer?: Tracer
   logs: LogOutbox
   /** Runs payloads of one task to their ends, one after the other. One that did not begin comes back as skipped. */
   run(attempts: [Attempt, ...Attempt[]]): Promise<Outcome | Skipped>[]
@@ -88,6 +94,17 @@ export class Attempts {
     return memoryMb === undefined ? undefined : Math.max(0, memoryMb - this.#memoryTaken - promised)
   }
 
+  get coresTaken(): number {
+    return this.#coresTaken
+  }
+
+  /** How many are in each phase. */
+  byPhase(): Map<Phase, number> {
+    const counts = new Map<Phase, number>()
+    for (const { phase } of this.#held.values()) counts.set(phase, (counts.get(phase) ?? 0) + 1)
+    return counts
+  }
+
   /** What the lease is renewed for: everything whose end the server has not yet acknowledged. */
   list(): Named[] {
     return [...this.#held.values()].map(({ job: { jobId, attempt } }) => ({ jobId, attempt }))
@@ -96,7 +113,7 @@ export class Attempts {
   /** Takes what a claim brought; tells whether any of it was new. */
   take(reply: ClaimReply): boolean {
     const tasks = new Map(reply.tasks.map((task) => [task.taskId, task]))
-    const { log, logs, maxLogBytes } = this.#options
+    const { log, logs, maxLogBytes, tracer = noTracer } = this.#options
     let fresh = false
     for (const job of reply.jobs) {
       const task = tasks.get(job.taskId)
@@ -109,8 +126,9 @@ export class Attempts {
       const attempt = new Attempt({
         job,
         task,
-        output: makeJobOutput(job.jobId, job.attempt, logs, maxLogBytes),
+        output: makeJobOutput(job.jobId, job.attempt, logs, maxLogBytes, hiddenOf(task)),
         desk: this.#desk,
+        trace: task.trace === undefined ? undefined : new AttemptTrace(tracer, job, task.trace),
       })
       this.#held.set(attempt.key, attempt)
       this.#live++
@@ -238,12 +256,23 @@ export class Attempts {
   async #end(attempt: Attempt, outcome: Outcome): Promise<void> {
     const report = attempt.endReport(outcome)
     if (report?.usage?.wallSeconds !== undefined) this.#pace.ended(report.usage.wallSeconds * 1000)
+    this.#note(attempt, report)
     const answered = report === null ? null : this.#options.report(report)
     this.#startWhatFits()
     this.#tellFree()
     if (--this.#live === 0) for (const resolve of this.#whenQuiet.splice(0)) resolve()
     await answered
+    attempt.trace?.reported(report?.error?.type)
     this.#held.delete(attempt.key)
+  }
+
+  /** For those who watch. */
+  #note({ takenMs, trace }: Attempt, report: Report | null): void {
+    const { metrics = noPilotMetrics } = this.#options
+    const end = report?.what ?? 'dropped'
+    metrics.attempts.add(1, end)
+    metrics.attemptSeconds.observe((performance.now() - takenMs) / 1000, end)
+    trace?.ended(report?.error?.type)
   }
 
   async #reportMove(report: Report): Promise<void> {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Client } from '../contract/client.ts'
 import { fault } from '../contract/faults.ts'
@@ -7,6 +7,7 @@ import { backoffMs } from '../lib/backoff.ts'
 import { sleep } from '../lib/clock.ts'
 import { sha256 } from '../lib/digest.ts'
 import { isFault } from '../lib/fault.ts'
+import type { As } from './quarters.ts'
 
 type WorkflowId = `w${number}`
 
@@ -21,10 +22,18 @@ export class BlobCache {
   readonly #folder: string
   readonly #client: Client
   readonly #maxBytes: number
+  readonly #as: As
   readonly #files = new Map<string, Promise<string>>()
   #newBytes = 0
 
-  constructor({ folder, client, maxBytes = 5e9 }: { folder: string; client: Client; maxBytes?: number }) {
+  /** `as`: who reads them, when that is another user than this process's. */
+  constructor({
+    folder,
+    client,
+    maxBytes = 5e9,
+    as = null,
+  }: { folder: string; client: Client; maxBytes?: number; as?: As }) {
+    this.#as = as
     this.#folder = folder
     this.#client = client
     this.#maxBytes = maxBytes
@@ -61,6 +70,7 @@ export class BlobCache {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
     const part = `${path}.${randomBytes(6).toString('hex')}.part`
     await writeFile(part, bytes, { mode: 0o400 })
+    if (this.#as) await letRead(part, this.#as)
     await rename(part, path)
     this.#newBytes += bytes.length
     if (this.#newBytes > this.#maxBytes / 10) await this.#tidy()
@@ -79,6 +89,11 @@ export class BlobCache {
       bytes -= file.size
     }
   }
+}
+
+const letRead = async (path: string, { gid }: NonNullable<As>): Promise<void> => {
+  await chown(path, process.getuid!(), gid)
+  await chmod(path, 0o440)
 }
 
 const sizeOf = async (path: string): Promise<{ size: number; mtimeMs: number }> => {

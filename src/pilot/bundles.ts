@@ -77,6 +77,7 @@ export class Bundles {
       await eachAtMost(downloadsAtOnce, files, async (file) =>
         this.#place(await this.#blobs.fetch(file.hash, workflowId), half, file.path),
       )
+      for (const made of foldersOf(files.map((file) => file.path))) await chmod(join(half, made), 0o755)
       await rename(half, folder)
     } finally {
       await rm(half, { recursive: true, force: true })
@@ -108,6 +109,14 @@ export class Bundles {
       await rm(join(this.#folder, name), { recursive: true, force: true })
     }
   }
+}
+
+/** Who may read the bundle is said by the folder that all bundles of its owner lie in. */
+const foldersOf = (paths: readonly string[]): Set<string> => {
+  const folders = new Set(['.'])
+  for (const path of paths)
+    for (let at = dirname(path); at !== '.' && !folders.has(at); at = dirname(at)) folders.add(at)
+  return folders
 }
 
 /** The manifest comes from a user by way of the server: its paths are checked here too, where they become files. */

@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import type { Readable } from 'node:stream'
 import { sleep } from '../lib/clock.ts'
+import type { Guard, Launch } from './guard.ts'
 import type { LogOutbox } from './logOutbox.ts'
 import { killFamily, signalGroup } from './processTable.ts'
 
@@ -25,14 +26,14 @@ export class Child {
   constructor(
     program: string,
     args: readonly string[],
-    { cwd, env, channel = false }: { cwd: string; env: Record<string, string>; channel?: boolean },
+    { cwd, env, guard, channel = false }: { cwd: string; env: Record<string, string>; guard: Guard; channel?: boolean },
   ) {
     const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'pipe', ...(channel ? ['pipe' as const] : [])]
     try {
-      this.process = spawn(program, args, { cwd, env, stdio, detached: true })
-      this.exited = this.#watch(this.process)
+      this.process = started(guard.launch(program, args, cwd, env), { env, stdio, detached: true })
+      this.exited = this.#watch(this.process, guard)
     } catch (error) {
-      // An argument with a NUL, or a list of arguments longer than the system takes.
+      // An argument with a NUL, a list of arguments longer than the system takes, or no such program.
       this.process = null
       this.#running = false
       this.exited = Promise.resolve({ started: false, error: error as NodeJS.ErrnoException })
@@ -59,11 +60,11 @@ export class Child {
     this.#ending = setTimeout(() => this.end(0), graceMs)
   }
 
-  async #watch(child: ChildProcess): Promise<Exit> {
+  async #watch(child: ChildProcess, guard: Guard): Promise<Exit> {
     const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
     const exit = await new Promise<Exit>((resolve) => {
       child.once('error', (error) => child.pid === undefined && resolve({ started: false, error }))
-      child.once('exit', (code, signal) => resolve({ started: true, code, signal }))
+      child.once('exit', (code, signal) => resolve({ started: true, ...guard.ending({ code, signal }) }))
     })
     this.#running = false
     clearTimeout(this.#ending)
@@ -75,6 +76,17 @@ export class Child {
     await Promise.race([closed, sleep(lastWordsMs, enough.signal)])
     enough.abort()
     return exit
+  }
+}
+
+/** What another user's programs make is for nobody else to read, wherever they make it. */
+const started = ({ program, args, cwd, user }: Launch, options: SpawnOptions): ChildProcess => {
+  if (!user) return spawn(program, args, { ...options, cwd })
+  const before = process.umask(0o077)
+  try {
+    return spawn(program, args, { ...options, cwd, ...user })
+  } finally {
+    process.umask(before)
   }
 }
 

@@ -1,13 +1,21 @@
 import { storable } from './failure.ts'
 import type { LogOutbox } from './logOutbox.ts'
 import type { Sink } from './outputSplitter.ts'
+import { type Hidden, Redaction } from './redaction.ts'
 
 /** What one attempt prints: two streams on their way to the server, and the last lines of stderr for the texts of errors. */
 export type JobOutput = { stdout: StreamText; stderr: StreamText }
 
-export const makeJobOutput = (jobId: string, attempt: number, logs: LogOutbox, maxBytes: number): JobOutput => ({
-  stdout: new StreamText(jobId, attempt, 'stdout', logs, maxBytes),
-  stderr: new StreamText(jobId, attempt, 'stderr', logs, maxBytes),
+/** `hidden`: what must not be seen of it. */
+export const makeJobOutput = (
+  jobId: string,
+  attempt: number,
+  logs: LogOutbox,
+  maxBytes: number,
+  hidden: Hidden = null,
+): JobOutput => ({
+  stdout: new StreamText(jobId, attempt, 'stdout', logs, maxBytes, hidden),
+  stderr: new StreamText(jobId, attempt, 'stderr', logs, maxBytes, hidden),
 })
 
 type Stream = 'stdout' | 'stderr'
@@ -17,12 +25,14 @@ export class StreamText implements Sink {
   readonly #place: { jobId: string; attempt: number; stream: Stream }
   readonly #logs: LogOutbox
   readonly #maxBytes: number
+  readonly #redaction: Redaction | null
   #decoder: InstanceType<typeof TextDecoder> | null = null
   #read = 0
   #offset = 0
   #tail = ''
 
-  constructor(jobId: string, attempt: number, stream: Stream, logs: LogOutbox, maxBytes: number) {
+  constructor(jobId: string, attempt: number, stream: Stream, logs: LogOutbox, maxBytes: number, hidden: Hidden) {
+    this.#redaction = hidden && new Redaction(hidden)
     this.key = `${jobId}:${attempt}`
     this.#place = { jobId, attempt, stream }
     this.#logs = logs
@@ -35,9 +45,15 @@ export class StreamText implements Sink {
     this.#read += bytes.length
     if (room < 0) return
     this.#decoder ??= new TextDecoder()
-    this.#send(this.#decoder.decode(bytes.subarray(0, room), { stream: true }))
+    const text = this.#decoder.decode(bytes.subarray(0, room), { stream: true })
+    this.#send(this.#redaction?.write(text) ?? text)
     if (bytes.length > room)
       this.#send(`\n[culm] ${this.#place.stream} went over ${this.#maxBytes / 1e6} MB; the rest was not kept\n`)
+  }
+
+  /** Nothing more will be written: what looked like the beginning of a secret was none. */
+  end(): void {
+    if (this.#redaction) this.#send(this.#redaction.end())
   }
 
   /** The last lines, for the text of an error. */

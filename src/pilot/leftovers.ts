@@ -1,5 +1,3 @@
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { folderMark } from './environment.ts'
 import { parseStat, pidsHere, readProc, signalGroup } from './processTable.ts'
 
@@ -11,8 +9,6 @@ export const clearLeftovers = async (folder: string): Promise<number> => {
   const groups = new Set(pidsHere().flatMap((pid) => (bearsMark(pid, folder) ? [groupOf(pid)] : [])))
   groups.delete(groupOf(process.pid))
   for (const group of groups) if (group > 1) signalGroup(group, 'SIGKILL')
-  await rm(join(folder, 'jobs'), { recursive: true, force: true, maxRetries: 3 })
-  await mkdir(join(folder, 'jobs'), { recursive: true, mode: 0o700 })
   return groups.size
 }
 

@@ -1,7 +1,7 @@
 import { endMark } from '../contract/runner.ts'
 
 /** Where the bytes of one stream of one attempt go. */
-export type Sink = { readonly key: string; write(bytes: Buffer): void }
+export type Sink = { readonly key: string; write(bytes: Buffer): void; end?(): void }
 
 const markStart = Buffer.from('\0culm:end:')
 const markEnd = Buffer.from('\0\n')
@@ -45,7 +45,7 @@ export class OutputSplitter {
   finish(): void {
     this.#give(this.#rest)
     this.#rest = Buffer.alloc(0)
-    this.#sinks = []
+    for (const sink of this.#sinks.splice(0)) sink.end?.()
   }
 
   #give(bytes: Buffer): void {
@@ -55,7 +55,7 @@ export class OutputSplitter {
   /** A mark that no expected job bears was printed by the payload itself, and means nothing. */
   #end(key: string): void {
     const place = this.#sinks.findIndex((sink) => sink.key === key)
-    if (place >= 0) this.#sinks.splice(0, place + 1)
+    if (place >= 0) for (const sink of this.#sinks.splice(0, place + 1)) sink.end?.()
   }
 }
 

@@ -66,7 +66,7 @@ test('a command ends as its exit code says', async () => {
   ]
   expect(await pilots.server.ended(good)).toMatchObject({ what: 'finished', value: { text: 'null' } })
   await pilots.server.said(good, 'stdout', `one and 2\n`)
-  await pilots.server.said(good, 'stdout', `jobs/${good}.1\n`)
+  await pilots.server.said(good, 'stdout', `jobs/u1/${good}.1\n`)
   expect(await pilots.server.ended(bad)).toMatchObject({
     what: 'failed',
     cause: 'user',

@@ -1,26 +1,29 @@
-import { mkdir, rm } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { mkdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import type { Client } from '../contract/client.ts'
 import { type FaultCode, fault } from '../contract/faults.ts'
 import { type Clock, sleep, systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/fault.ts'
 import { type Log, silentLog } from '../lib/log.ts'
+import type { Tracer } from '../lib/trace.ts'
+import type { Attempt } from './attempt.ts'
 import { Attempts, cancelGraceMs } from './attempts.ts'
-import { BlobCache } from './blobCache.ts'
-import { Bundles } from './bundles.ts'
 import { Claims } from './claims.ts'
 import { type Environment, payloadEnvironment } from './environment.ts'
+import { failedBy, type Outcome } from './failure.ts'
 import { clearLeftovers } from './leftovers.ts'
 import { type LogChunk, LogOutbox } from './logOutbox.ts'
+import { noPilotMetrics, type PilotMetrics } from './metrics.ts'
 import { pidsHere } from './processTable.ts'
+import { AllQuarters, type Isolation, noIsolation, type Quarters } from './quarters.ts'
 import { Registration } from './registration.ts'
 import { ReportOutbox } from './reportOutbox.ts'
 import { runCommand } from './runCommand.ts'
-import { canFollow, runFunctions } from './runFunction.ts'
+import { canFollow, runFunctions, type Skipped } from './runFunction.ts'
 import { RunnerPool } from './runnerPool.ts'
 import { SecondThread } from './secondThread.ts'
+import { hiddenOf, withoutSecrets } from './taskSecrets.ts'
 import type { FromSecond } from './thread/messages.ts'
-import { Values } from './values.ts'
 
 export type PilotOptions = {
   client: Client
@@ -45,7 +48,11 @@ export type PilotOptions = {
   nodeRunner: string
   /** The built `thread/thread.ts`, one file. */
   secondThread: string
+  /** What keeps payloads of different owners apart; nothing does when left out. */
+  isolation?: Isolation
   log?: Log
+  metrics?: PilotMetrics
+  tracer?: Tracer
   clock?: Clock
   /** Its end is the request to end: no more is claimed, and what runs has `graceSeconds`. */
   signal: AbortSignal
@@ -75,6 +82,7 @@ export const runPilot = async (options: PilotOptions): Promise<void> => {
   if (pidsHere().length === 0)
     log.warn({}, 'there is no /proc here: memory is not measured, and its limits are not kept')
   const pilot = assemble({ ...options, folder })
+  await pilot.quarters.clear()
   try {
     await Promise.race([registered(pilot, signal), pilot.trouble])
     await Promise.race([pilot.claims.run(), ended(signal), pilot.trouble])
@@ -83,7 +91,7 @@ export const runPilot = async (options: PilotOptions): Promise<void> => {
     log.error({ error: messageOf(error) }, 'the pilot ends')
     throw error
   } finally {
-    await takeApart(pilot, folder)
+    await takeApart(pilot)
   }
 }
 
@@ -114,8 +122,10 @@ const assemble = (options: PilotOptions) => {
     environment = {},
     pythonPath,
     nodeRunner,
+    isolation = noIsolation,
     clock = systemClock,
     log = silentLog,
+    metrics = noPilotMetrics,
   } = options
   const { idleSeconds = 300, waitSeconds = 20, maxLogBytes = 10_000_000 } = options
   const over = new AbortController()
@@ -140,28 +150,38 @@ const assemble = (options: PilotOptions) => {
       options.onRegistered?.(pilotId)
     },
   })
-  const reports = new ReportOutbox({ client, registration, log, signal: over.signal, onReplaced: fail })
+  const reports = new ReportOutbox({
+    client,
+    registration,
+    log,
+    signal: over.signal,
+    onReplaced: fail,
+    watch: (items, waitSeconds) => {
+      metrics.batchItems.observe(items, 'report')
+      metrics.batchWaitSeconds.observe(waitSeconds, 'report')
+    },
+  })
   const logs = new LogOutbox({ log, send: (chunks) => sendLogs({ client, registration, signal: over.signal }, chunks) })
 
   const env = payloadEnvironment(environment, folder)
-  const jobsFolder = join(folder, 'jobs')
   const maxIdle = 2 * slots + 2
-  const hosts = { jobsFolder, serverUrl: client.url, env, nodeRunner, pythonPath }
-  const runners = new RunnerPool({ ...hosts, idleSeconds, maxIdle, logs, log })
-  const blobs = new BlobCache({ folder: join(folder, 'blobs'), client })
-  const bundles = new Bundles({ folder: join(folder, 'bundles'), blobs, inUse: () => runners.bundlesInUse() })
-  const values = new Values({ client, blobs })
+  const runners = new RunnerPool({ serverUrl: client.url, idleSeconds, maxIdle, logs, log })
+  const machine = { client, folder, env, nodeRunner, pythonPath, isolation }
+  const quarters = new AllQuarters({ ...machine, bundlesInUse: () => runners.bundlesInUse() })
   const attempts: Attempts = new Attempts({
     slots,
     memoryMb,
     maxLogBytes,
     clock,
     log,
+    metrics,
+    tracer: options.tracer,
     logs,
     run: (some) => {
-      const { payload } = some[0].task
-      if (payload.kind === 'function') return runFunctions(some, payload, { bundles, values, runners })
-      return some.map((attempt) => runCommand(attempt, payload, { values, logs, env, host, jobsFolder }))
+      const { task } = some[0]
+      const ends = runIn(quarters, some, { runners, logs, host })
+      const hidden = hiddenOf(task)
+      return hidden === null ? ends : ends.map(async (end) => withoutSecrets(await end.catch(failedBy), hidden))
     },
     canFollow,
     report: (report) => reports.report(report),
@@ -170,6 +190,10 @@ const assemble = (options: PilotOptions) => {
     onFree: () => claims.coresFreed(),
   })
   const claims = new Claims({ client, registration, attempts, log, waitSeconds })
+  metrics.slots.readBy(() => [[slots]])
+  metrics.slotsTaken.readBy(() => [[attempts.coresTaken]])
+  metrics.held.readBy(() => [...attempts.byPhase()].map(([phase, n]) => [n, phase]))
+  metrics.reportsWaiting.readBy(() => [[reports.size]])
 
   const hear = (message: FromSecond): void => {
     if (message.t === 'whatIsHeld') second.tell({ t: 'held', list: attempts.list() })
@@ -182,7 +206,24 @@ const assemble = (options: PilotOptions) => {
       for (const held of message.cancel) attempts.stop(held, { why: 'cancelled', graceMs: cancelGraceMs })
     }
   }
-  return { registration, claims, attempts, reports, logs, runners, second, over, trouble, client }
+  return { registration, claims, attempts, reports, logs, runners, quarters, second, over, trouble, client }
+}
+
+/** Runs jobs of one task where their owner's payloads live. */
+const runIn = (
+  all: AllQuarters,
+  some: readonly Attempt[],
+  { runners, logs, host }: { runners: RunnerPool; logs: LogOutbox; host: string },
+): Promise<Outcome | Skipped>[] => {
+  const { payload, ownerId } = some[0]!.task
+  let quarters: Quarters
+  try {
+    quarters = all.of(ownerId)
+  } catch (error) {
+    return some.map(() => Promise.reject(error))
+  }
+  if (payload.kind === 'function') return runFunctions(some, payload, { quarters, runners })
+  return some.map((attempt) => runCommand(attempt, payload, { quarters, logs, host }))
 }
 
 /** Repeated until the server has it: a chunk that comes twice is known by its offset. */
@@ -242,7 +283,7 @@ const drain = async ({ claims, attempts, reports, logs, registration, client }: 
 }
 
 /** After a drain there is little left; after a fault everything that still runs is killed, unreported. */
-const takeApart = async ({ claims, attempts, runners, second, over }: Pilot, folder: string): Promise<void> => {
+const takeApart = async ({ claims, attempts, runners, quarters, second, over }: Pilot): Promise<void> => {
   claims.stop()
   attempts.stopAll({ why: 'dropped', graceMs: 0 })
   await within(dyingMs, attempts.quiet())
@@ -250,7 +291,7 @@ const takeApart = async ({ claims, attempts, runners, second, over }: Pilot, fol
   attempts.close()
   await within(dyingMs, runners.close())
   await second.close()
-  await rm(join(folder, 'jobs'), { recursive: true, force: true, maxRetries: 3 }).catch(() => {}) // the next start clears it
+  await quarters.clear().catch(() => {}) // the next start does it
 }
 
 const ended = (signal: AbortSignal): Promise<void> =>

@@ -7,6 +7,10 @@ import type { Log } from '../lib/log.ts'
 /** A server that forgets a pilot again and again must not be asked without a pause, ms. */
 const calmMs = 200
 
+/** Longer than the lease of a pilot that died (45 s). One that is heard for longer lives, and this one has its folder without right, ms. */
+const elsewhereMs = 60_000
+const askAgainMs = 5000
+
 /** Who this pilot is to the server: its id, and the epoch of this start. Registers again when the server no longer knows it. */
 export class Registration {
   readonly #client: Client
@@ -37,14 +41,24 @@ export class Registration {
     return this.#current
   }
 
-  /** Waits for the server as long as it is away. */
+  /** Waits for the server as long as it is away, and for an earlier self on another machine as long as that may be dead without the server knowing it yet. */
   async register(signal?: AbortSignal): Promise<void> {
-    this.#current = await this.#client.call('registerPilot', {
-      body: this.#as,
-      repeat: true,
-      retrySeconds: Number.POSITIVE_INFINITY,
-      signal,
-    })
+    const until = performance.now() + elsewhereMs
+    for (;;) {
+      try {
+        this.#current = await this.#client.call('registerPilot', {
+          body: this.#as,
+          repeat: true,
+          retrySeconds: Number.POSITIVE_INFINITY,
+          signal,
+        })
+        break
+      } catch (error) {
+        if (!isFault(error, 'pilot_elsewhere') || performance.now() > until || signal?.aborted) throw error
+        this.#log.warn({ error: error.message }, 'a pilot of this name was just heard elsewhere; this one waits')
+        await sleep(askAgainMs, signal)
+      }
+    }
     this.#log.info({ pilotId: this.#current.pilotId, epoch: this.#current.epoch, queue: this.#as.queue }, 'registered')
     this.#onRegistered(this.#current)
   }

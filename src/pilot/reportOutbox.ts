@@ -32,19 +32,22 @@ export class ReportOutbox {
     log,
     signal,
     onReplaced,
+    watch,
   }: {
     client: Client
     registration: Registration
     log: Log
     signal: AbortSignal
     onReplaced: (error: unknown) => void
+    /** Told of each request: how many reports it has, and how long the first of them has waited, s. */
+    watch?: (items: number, waitSeconds: number) => void
   }) {
     this.#client = client
     this.#registration = registration
     this.#log = log
     this.#signal = signal
     this.#onReplaced = onReplaced
-    this.#deliver = makeBatcher({ run: (reports) => this.#post(reports), maxItems: maxWeight, weightOf })
+    this.#deliver = makeBatcher({ run: (reports) => this.#post(reports), maxItems: maxWeight, weightOf, watch })
   }
 
   get size(): number {

@@ -1,4 +1,4 @@
-import { mkdirSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Value } from '../contract/base.ts'
@@ -10,16 +10,16 @@ import { Child, type Exit, readInto } from './child.ts'
 import { Failure, failed, type Outcome } from './failure.ts'
 import { lastWords } from './jobOutput.ts'
 import type { LogOutbox } from './logOutbox.ts'
+import type { Quarters } from './quarters.ts'
+import { SecretFiles, secretsOf } from './taskSecrets.ts'
 import { unlessStopped } from './unlessStopped.ts'
 import type { Values } from './values.ts'
-import { removeFolder } from './workFolder.ts'
+import { makeJobFolder, removeFolder } from './workFolder.ts'
 
 export type CommandTools = {
-  values: Values
+  quarters: Quarters
   logs: LogOutbox
-  env: Record<string, string>
   host: string
-  jobsFolder: string
 }
 type CommandPayload = Extract<Payload, { kind: 'command' }>
 
@@ -27,18 +27,24 @@ type CommandPayload = Extract<Payload, { kind: 'command' }>
 export const runCommand = async (
   attempt: Attempt,
   payload: CommandPayload,
-  { values, logs, env, host, jobsFolder }: CommandTools,
+  { quarters, logs, host }: CommandTools,
 ): Promise<Outcome> => {
   const { workflowId, common } = attempt.task
+  const { values, guard, as } = quarters
+  const wanted = secretsOf(attempt.task)
   const given = [common, attempt.job.args].filter((value) => value !== null)
   const added = await unlessStopped(attempt, Promise.all(given.map((value) => argumentsIn(value, workflowId, values))))
   const [program, ...args] = [...payload.command, ...added.flat()]
 
-  const fresh = join(jobsFolder, `${attempt.job.jobId}.${attempt.job.attempt}`)
-  if (!payload.folder) mkdirSync(fresh, { mode: 0o700 })
+  const name = `${attempt.job.jobId}.${attempt.job.attempt}`
+  const fresh = join(quarters.jobs, name)
+  if (!payload.folder) makeJobFolder(fresh, as)
   const cwd = payload.folder ?? fresh
   if (!isFolder(cwd)) throw new Failure('user', 'FolderMissing', `there is no folder ${cwd} on ${host}`)
-  const child = new Child(program!, args, { cwd, env: { ...env, ...jobEnvironment(attempt) } })
+  const secrets = wanted && new SecretFiles(join(quarters.secrets, name), wanted, as)
+  secrets?.place()
+  const env = { ...quarters.env, ...jobEnvironment(attempt), ...secrets?.env }
+  const child = new Child(program!, args, { cwd, env, guard })
   attempt.started(child.pid)
   attempt.goesTo({ stop: ({ graceMs }) => child.end(graceMs), resume: () => {}, giveBack: () => {} })
   if (child.process) {
@@ -46,16 +52,20 @@ export const runCommand = async (
     readInto(child.process.stderr!, (chunk) => attempt.output.stderr.write(chunk), logs)
   }
   const exit = await child.exited
-  if (!payload.folder) removeFolder(fresh)
+  attempt.output.stdout.end()
+  attempt.output.stderr.end()
+  secrets?.remove()
+  if (!payload.folder) void removeFolder(fresh, as)
   return outcomeOf(attempt, program!, host, exit)
 }
 
-const jobEnvironment = ({ job, task }: Attempt): Record<string, string> => ({
+const jobEnvironment = ({ job, task, trace }: Attempt): Record<string, string> => ({
   CULM_JOB: job.jobId,
   CULM_TASK: job.taskId,
   CULM_WORKFLOW: task.workflowId,
   CULM_INDEX: String(job.index),
   CULM_ATTEMPT: String(job.attempt),
+  ...(trace ? { TRACEPARENT: trace.traceparent } : {}),
 })
 
 const outcomeOf = (attempt: Attempt, program: string, host: string, exit: Exit): Outcome => {

@@ -2,15 +2,15 @@ import type { Value } from '../contract/base.ts'
 import type { Done, Run, Task, Text } from '../contract/runner.ts'
 import type { Payload } from '../contract/tasks.ts'
 import type { Attempt } from './attempt.ts'
-import type { Bundles } from './bundles.ts'
 import { type Failed, failed, type Outcome } from './failure.ts'
 import { lastWords } from './jobOutput.ts'
+import type { Quarters } from './quarters.ts'
 import type { RunEnd, Runner } from './runner.ts'
 import type { RunnerKind, RunnerPool } from './runnerPool.ts'
+import { hiddenOf, secretsOf } from './taskSecrets.ts'
 import { unlessStopped } from './unlessStopped.ts'
-import type { Values } from './values.ts'
 
-export type FunctionTools = { bundles: Bundles; values: Values; runners: RunnerPool }
+export type FunctionTools = { quarters: Quarters; runners: RunnerPool }
 type FunctionPayload = Extract<Payload, { kind: 'function' }>
 
 /** It did not run: it may at once be tried again, here or elsewhere. */
@@ -33,7 +33,7 @@ export const runFunctions = (
   const ends = attempts.map(async (attempt, i) =>
     i > 0 && !(await isPrepared)
       ? ({ what: 'skipped' } as const)
-      : outcomeOf(attempt, payload, await begun, i, tools.values),
+      : outcomeOf(attempt, payload, await begun, i, tools.quarters.values),
   )
   void giveBackAfter(begun, ends, tools.runners)
   return ends
@@ -47,9 +47,11 @@ type Begun = { kind: RunnerKind; runner: Runner; folder: string; ends: Promise<R
 const begin = async (
   attempts: readonly Attempt[],
   payload: FunctionPayload,
-  { bundles, values, runners }: FunctionTools,
+  { quarters, runners }: FunctionTools,
 ): Promise<Begun> => {
   const first = attempts[0]!
+  const { bundles, values } = quarters
+  const secrets = secretsOf(first.task)
   const { workflowId, taskId, ownerId } = first.task
   const bundleFolder =
     bundles.ready(payload.bundle) ?? (await unlessStopped(first, bundles.fetch(payload.bundle, workflowId)))
@@ -59,8 +61,8 @@ const begin = async (
   const firstArgs = 'text' in first.job.args ? first.job.args : await textOf(first.job.args)
 
   const { bundle, language, interpreter, module, export: name } = payload
-  const kind: RunnerKind = { ownerId, bundle, language, interpreter }
-  const runner = runners.take(kind, bundleFolder)
+  const kind: RunnerKind = { ownerId, bundle, language, interpreter, secrets }
+  const runner = runners.take(kind, quarters, bundleFolder)
   const folder = runner.folder()
   const task: Task = { t: 'task', taskId, workflowId, bundle, module, export: name, common }
   const ends = attempts.map((attempt, i) => {
@@ -73,6 +75,7 @@ const begin = async (
       token,
       folder,
       args: i === 0 ? firstArgs : (args as Text),
+      ...(attempt.trace ? { trace: attempt.trace.traceparent } : {}),
     }
     const end = runner.run(task, run, attempt, () => attempt.started(runner.pid))
     attempt.goesTo({
@@ -90,7 +93,7 @@ const outcomeOf = async (
   payload: FunctionPayload,
   begun: Begun,
   i: number,
-  values: Values,
+  values: Quarters['values'],
 ): Promise<Outcome | Skipped> => {
   const end = await begun.ends[i]!
   if (end.kind === 'skipped') return attempt.phase === 'waiting' ? { what: 'skipped' } : { what: 'returned' }
@@ -107,12 +110,17 @@ const giveBackAfter = async (begun: Promise<Begun>, ends: Promise<unknown>[], ru
   if (kind && runner) runners.giveBack(kind, runner, fit)
 }
 
-const outcomeOfDone = async (attempt: Attempt, done: Done, folder: string, values: Values): Promise<Outcome> => {
+const outcomeOfDone = async (
+  attempt: Attempt,
+  done: Done,
+  folder: string,
+  values: Quarters['values'],
+): Promise<Outcome> => {
   const { usage } = done
   if (!done.ok) return { what: 'failed', cause: done.cause, error: done.error, usage }
-  const value =
-    values.inline(done.value) ??
-    (await unlessStopped(attempt, values.keep(done.value, folder, attempt.task.workflowId)))
+  const of = { workflowId: attempt.task.workflowId, jobId: attempt.job.jobId, attempt: attempt.job.attempt }
+  const hidden = hiddenOf(attempt.task)
+  const value = values.inline(done.value) ?? (await unlessStopped(attempt, values.keep(done.value, folder, of, hidden)))
   return { what: 'finished', value, usage }
 }
 

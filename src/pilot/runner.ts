@@ -6,9 +6,12 @@ import { messageOf } from '../lib/fault.ts'
 import type { Attempt } from './attempt.ts'
 import { Child, type Exit, readInto } from './child.ts'
 import { remoteErrorOf } from './failure.ts'
+import type { Guard } from './guard.ts'
 import { makeLineReader } from './lines.ts'
 import type { LogOutbox } from './logOutbox.ts'
 import { OutputSplitter } from './outputSplitter.ts'
+import type { As } from './quarters.ts'
+import type { SecretFiles } from './taskSecrets.ts'
 import { WorkFolder } from './workFolder.ts'
 
 /**
@@ -32,6 +35,11 @@ export type RunnerStart = {
   args: string[]
   work: string
   env: Record<string, string>
+  guard: Guard
+  /** Whose its folders are. */
+  as: As
+  /** Files that are there while it has jobs. */
+  secrets: SecretFiles | null
   hello: Omit<Hello, 't'>
   logs: LogOutbox
 }
@@ -56,6 +64,7 @@ export class Runner {
   readonly #child: Child
   readonly #channel: Duplex | undefined
   readonly #work: WorkFolder
+  readonly #secrets: SecretFiles | null
   readonly #stdout = new OutputSplitter()
   readonly #stderr = new OutputSplitter()
   readonly #unready: NodeJS.Timeout
@@ -71,9 +80,10 @@ export class Runner {
   #exit: Exit | null = null
 
   /** `work`: where its jobs' working directories lie, and how their names begin. */
-  constructor({ program, args, work, env, hello, logs }: RunnerStart) {
-    this.#work = new WorkFolder(work)
-    this.#child = new Child(program, args, { cwd: dirname(work), env, channel: true })
+  constructor({ program, args, work, env, guard, as, secrets, hello, logs }: RunnerStart) {
+    this.#work = new WorkFolder(work, as)
+    this.#secrets = secrets
+    this.#child = new Child(program, args, { cwd: dirname(work), env, guard, channel: true })
     this.#channel = this.#child.process?.stdio[3] as Duplex | undefined
     this.#unready = setTimeout(() => this.#breakOff(`it was not ready after ${readyMs / 1000} s`), readyMs)
     void this.#child.exited.then((exit) => this.#exited(exit))
@@ -95,12 +105,14 @@ export class Runner {
 
   /** The working directory of its job, or of the next one. */
   folder(): string {
+    this.#secrets?.place()
     return this.#work.open()
   }
 
   /** Makes ready for another job. */
   tidy(): void {
     this.#work.tidy()
+    this.#secrets?.clear()
   }
 
   exited(): Promise<Exit> {
@@ -228,6 +240,7 @@ export class Runner {
     this.#stderr.finish()
     this.#channel?.destroy()
     this.#work.remove()
+    this.#secrets?.remove()
     this.#skipped(this.#queue.slice(1).map(({ run }) => run.jobId))
     this.#finish({ kind: 'exit', exit, ready: this.#ready, why: this.#broken })
   }

@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import type { Log } from '../lib/log.ts'
 import type { LogOutbox } from './logOutbox.ts'
+import type { Quarters } from './quarters.ts'
 import { Runner } from './runner.ts'
+import { SecretFiles, type TaskSecrets } from './taskSecrets.ts'
 
 /** What makes two jobs fit for the same runner. Never shared between owners: what one leaves in memory or in modules is not for another. */
 export type RunnerKind = {
@@ -9,22 +11,20 @@ export type RunnerKind = {
   bundle: string
   language: 'node' | 'python'
   interpreter: string | undefined
+  secrets: TaskSecrets | null
 }
 
 export type RunnerPoolOptions = {
-  jobsFolder: string
   serverUrl: string
-  env: Record<string, string>
-  /** The built runner for Node. */
-  nodeRunner: string
-  /** The folder that holds the Python package `culm`. */
-  pythonPath: string
   idleSeconds: number
   /** So many idle runners at most. */
   maxIdle: number
   logs: LogOutbox
   log: Log
 }
+
+/** A process that has secrets in its memory is not kept for longer than between jobs that follow each other, s. */
+const secretIdleSeconds = 10
 
 type Idle = { kind: string; runner: Runner; timer: NodeJS.Timeout }
 
@@ -41,10 +41,10 @@ export class RunnerPool {
   }
 
   /** A runner of this kind: a warm one, or a new one that takes its first job as soon as it is up. */
-  take(kind: RunnerKind, bundleFolder: string): Runner {
+  take(kind: RunnerKind, quarters: Quarters, bundleFolder: string): Runner {
     const text = textOf(kind)
     const warm = this.#idle.findLast((idle) => idle.kind === text && idle.runner.usable)
-    if (!warm) return this.#start(kind, bundleFolder)
+    if (!warm) return this.#start(kind, quarters, bundleFolder)
     this.#forget(warm.runner)
     return warm.runner
   }
@@ -57,7 +57,10 @@ export class RunnerPool {
       return
     }
     runner.tidy()
-    const timer = setTimeout(() => this.#evict(runner), this.#options.idleSeconds * 1000).unref()
+    const idleSeconds = kind.secrets
+      ? Math.min(secretIdleSeconds, this.#options.idleSeconds)
+      : this.#options.idleSeconds
+    const timer = setTimeout(() => this.#evict(runner), idleSeconds * 1000).unref()
     this.#idle.push({ kind: textOf(kind), runner, timer })
     if (this.#idle.length > this.#options.maxIdle) this.#evict(this.#idle[0]!.runner)
   }
@@ -73,12 +76,15 @@ export class RunnerPool {
     await Promise.all([...this.#bundles.keys()].map((runner) => runner.dismiss()))
   }
 
-  #start(kind: RunnerKind, bundleFolder: string): Runner {
-    const { jobsFolder, serverUrl, env, logs, log } = this.#options
-    const { program, args, added } = this.#commandOf(kind)
-    const work = join(jobsFolder, `r${++this.#count}`)
+  #start(kind: RunnerKind, quarters: Quarters, bundleFolder: string): Runner {
+    const { serverUrl, logs, log } = this.#options
+    const { guard, as } = quarters
+    const { program, args, added } = commandOf(kind, quarters)
+    const name = `r${++this.#count}`
+    const secrets = kind.secrets && new SecretFiles(join(quarters.secrets, name), kind.secrets, as)
+    const env = { ...quarters.env, ...added, ...secrets?.env }
     const hello = { bundleFolder, serverUrl }
-    const runner = new Runner({ program, args, work, env: { ...env, ...added }, hello, logs })
+    const runner = new Runner({ program, args, work: join(quarters.jobs, name), env, guard, as, secrets, hello, logs })
     log.debug({ pid: runner.pid, program, bundle: kind.bundle, ownerId: kind.ownerId }, 'a runner starts')
     this.#bundles.set(runner, kind.bundle)
     void runner.exited().then(() => {
@@ -86,17 +92,6 @@ export class RunnerPool {
       this.#forget(runner)
     })
     return runner
-  }
-
-  #commandOf({ language, interpreter }: RunnerKind): {
-    program: string
-    args: string[]
-    added: Record<string, string>
-  } {
-    const { nodeRunner, pythonPath } = this.#options
-    return language === 'node'
-      ? { program: interpreter ?? process.execPath, args: [nodeRunner], added: {} }
-      : { program: interpreter ?? 'python3', args: ['-m', 'culm._runner'], added: { PYTHONPATH: pythonPath } }
   }
 
   #evict(runner: Runner): void {
@@ -110,5 +105,13 @@ export class RunnerPool {
   }
 }
 
-const textOf = ({ ownerId, bundle, language, interpreter }: RunnerKind): string =>
-  JSON.stringify([ownerId, bundle, language, interpreter ?? null])
+const commandOf = (
+  { language, interpreter }: RunnerKind,
+  { node, nodeRunner, pythonPath }: Quarters,
+): { program: string; args: string[]; added: Record<string, string> } =>
+  language === 'node'
+    ? { program: interpreter ?? node, args: [nodeRunner], added: {} }
+    : { program: interpreter ?? 'python3', args: ['-m', 'culm._runner'], added: { PYTHONPATH: pythonPath } }
+
+const textOf = ({ ownerId, bundle, language, interpreter, secrets }: RunnerKind): string =>
+  JSON.stringify([ownerId, bundle, language, interpreter ?? null, secrets?.digest ?? null])

@@ -1,5 +1,8 @@
-import { mkdirSync, readdirSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chownSync, mkdirSync, readdirSync } from 'node:fs'
+import { rm, rmdir } from 'node:fs/promises'
+import type { As } from './quarters.ts'
 
 /**
  * The working directory of the jobs of one runner: empty when a job starts. One that a job has left empty serves the next too, since making and removing
@@ -7,18 +10,20 @@ import { rm } from 'node:fs/promises'
  */
 export class WorkFolder {
   readonly #prefix: string
+  readonly #as: As
   #count = 0
   #path: string | null = null
 
-  /** `prefix`: where its folders lie, and how their names begin. */
-  constructor(prefix: string) {
+  /** `prefix`: where its folders lie, and how their names begin. `as`: whose they are. */
+  constructor(prefix: string, as: As) {
     this.#prefix = prefix
+    this.#as = as
   }
 
   open(): string {
     if (this.#path === null) {
       const path = `${this.#prefix}.${++this.#count}`
-      mkdirSync(path, { mode: 0o700 })
+      makeJobFolder(path, this.#as)
       this.#path = path
     }
     return this.#path
@@ -32,13 +37,29 @@ export class WorkFolder {
   remove(): void {
     const path = this.#path
     this.#path = null
-    if (path !== null) removeFolder(path)
+    if (path !== null) void removeFolder(path, this.#as)
   }
 }
 
+export const makeJobFolder = (path: string, as: As): void => {
+  mkdirSync(path, { mode: 0o700 })
+  if (as) chownSync(path, as.uid, as.gid)
+}
+
 /** Removes what a job left, in its own time; what stays for whatever reason is removed at the next start of the pilot. */
-export const removeFolder = (path: string): void => {
-  void rm(path, { recursive: true, force: true, maxRetries: 3 }).catch(() => {})
+export const removeFolder = async (path: string, as: As): Promise<void> => {
+  if (as) await emptyAs(path, as)
+  await (as ? rmdir(path) : rm(path, { recursive: true, force: true, maxRetries: 3 })).catch(() => {})
+}
+
+/**
+ * Another user's folder is emptied by himself: a process of his that still runs could make a link of a folder that is just being emptied, and what is behind
+ * it would be removed with the rights of this one.
+ */
+const emptyAs = async (path: string, as: NonNullable<As>): Promise<void> => {
+  const script = 'chmod -R u+rwX . ; find . -mindepth 1 -delete'
+  const child = spawn('/bin/sh', ['-c', script], { cwd: path, env: {}, stdio: 'ignore', ...as })
+  await once(child, 'exit').catch(() => {})
 }
 
 const isEmpty = (path: string): boolean => {

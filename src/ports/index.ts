@@ -1,2 +1,3 @@
 /** What a plug-in implements: `import type { Storage } from 'culm/plugin'`. */
+export type { SecretKeys } from './secretKeys.ts'
 export type { Storage } from './storage.ts'

@@ -10,4 +10,6 @@ export interface Storage {
   get(key: string): Promise<{ bytes: number; content: AsyncIterable<Uint8Array> } | undefined>
   stat(key: string): Promise<{ bytes: number } | undefined>
   remove(key: string): Promise<void>
+  /** Resolves when something could be written just now. */
+  check(): Promise<void>
 }

@@ -43,8 +43,8 @@ export class Call<T> implements Promise<T> {
 
 const valueWhenEnded = async <T>(started: Started<T>): Promise<T> => {
   const { arrivals } = started
-  await waitFor(started, () => arrivals.complete)
-  const outcome = arrivals.came[0]!
+  await waitFor(started, 'all')
+  const outcome = arrivals.outcomes[0]!
   if (outcome.state !== 'finished') throw outcome.error
   return outcome.value
 }

@@ -7,6 +7,7 @@ import type { Task } from '../contract/tasks.ts'
 import type { Workflow as WorkflowRow } from '../contract/workflows.ts'
 import type { After, UseOptions } from './definition.ts'
 import { currentServer } from './discover.ts'
+import { currentTrace } from './trace.ts'
 
 export type ClientOptions = {
   /** Where the server is; as `CULM_SERVER`, or the server of this machine, when left out. */
@@ -57,7 +58,7 @@ export class Client {
       after: parents.length > 0 ? parents : undefined,
       ...needs,
     }
-    const { taskId, firstJobId } = await api.call('submitTask', { body, key: randomUUID() })
+    const { taskId, firstJobId } = await api.call('submitTask', { body, key: randomUUID(), trace: currentTrace() })
     await api.call('closeWorkflow', { params: { id: workflowId }, repeat: true })
     return { workflowId, taskId, jobId: firstJobId! }
   }

@@ -8,6 +8,9 @@ const driving = new AsyncLocalStorage<Scope>()
 
 export const driveIn = <R>(scope: Scope, run: () => R): R => driving.run(scope, run)
 
+/** The workflow function whose code runs now, if one does. */
+export const currentDriver = (): Scope | undefined => driving.getStore()
+
 /** A runner imports modules to find a work in them; their own calls would run again on every worker. */
 export const refuseDuringImport = (): void => {
   if (!currentRuntime()?.importing) return

@@ -30,6 +30,11 @@ export type WorkOptions = {
   attempts?: Need<'attempts'>
   /** How long a pilot may be silent before its jobs go to others, s. */
   lostAfterSeconds?: Need<'lostAfterSeconds'>
+  /**
+   * Secrets of yours (`culm secret set NAME`) that its jobs get: each as variable `env`, as `file` in the folder
+   * `$CULM_SECRETS`, or both (the variable is its path then): `[{ name: 'db-password', env: 'DB_PASSWORD' }]`.
+   */
+  secrets?: Need<'secrets'>
   /** Labels to filter and report by. */
   labels?: Record<string, string>
 }

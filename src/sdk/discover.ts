@@ -1,6 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { fault } from '../contract/faults.ts'
 import { currentRuntime } from './runtime.ts'
 
@@ -25,6 +26,36 @@ export const discoverServer = async (env: NodeJS.ProcessEnv = process.env): Prom
   if (!local) throw noServer(`there is no server in ${home}`)
   if (!isAlive(local.pid)) throw noServer(`the server of ${home} does not run any more`)
   return { url: local.url, token: env.CULM_TOKEN || (await tokenFor(local.url, home, local)) }
+}
+
+/** The program that this process is a start of. */
+export type Run = { id: string; program: string; acceptCode: boolean; replaySeconds?: number }
+
+/**
+ * `CULM_RUN` names the program, so that it continues what an earlier start of it had begun; without it this is the first. `CULM_ACCEPT_CODE=1` continues
+ * though the source was changed; `CULM_REPLAY_SECONDS` is `replaySeconds` of `workflow`. What this process starts is another program, so that these are taken out
+ * of the environment.
+ */
+export const currentRun = (env: NodeJS.ProcessEnv = process.env): Run => {
+  run ??= { ...runOf(env), ...currentRuntime()?.run }
+  for (const name of runVariables) delete env[name]
+  return run
+}
+let run: Run | undefined
+
+const runVariables = ['CULM_RUN', 'CULM_ACCEPT_CODE', 'CULM_REPLAY_SECONDS']
+
+const runOf = (env: NodeJS.ProcessEnv): Run => {
+  const id = env.CULM_RUN || randomUUID()
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id))
+    throw fault('invalid_input', `CULM_RUN is "${id}", which is no id of a run: \`culm show w12\` tells that of a workflow`)
+  const seconds = Number(env.CULM_REPLAY_SECONDS)
+  return {
+    id,
+    program: basename(process.argv[1] ?? 'session') || 'session',
+    acceptCode: env.CULM_ACCEPT_CODE === '1',
+    ...(seconds > 0 ? { replaySeconds: seconds } : {}),
+  }
 }
 
 const noServer = (why: string) =>

@@ -1,9 +1,10 @@
-/** The TypeScript SDK: mark functions with `work`, call them, and gather them in a `workflow`. */
+/** The TypeScript SDK: mark functions with `work`, call them, and gather them in a `workflow`, which is durable. */
 export { Fault } from '../lib/fault.ts'
 export type { Outcome } from './arrivals.ts'
 export type { Call } from './call.ts'
 export { Client, type ClientOptions, type CommandOptions, type SubmittedCommand } from './client.ts'
 export type { After, UseOptions, WorkOptions } from './definition.ts'
+export { now, once, random, sleep, uuid } from './durable.ts'
 export type { MapCall } from './mapCall.ts'
 export { type FailureKind, RemoteError } from './remoteError.ts'
 export { type Work, work } from './work.ts'

@@ -37,16 +37,16 @@ export class MapCall<T> implements Promise<T[]>, AsyncIterable<{ index: number; 
    */
   async settle(): Promise<Outcome<T>[]> {
     const { arrivals } = this.#started
-    await waitFor(this.#started, () => arrivals.complete)
-    return arrivals.came.toSorted((a, b) => a.index - b.index)
+    await waitFor(this.#started, 'all')
+    return [...arrivals.outcomes]
   }
 
   /** Values in the order in which they come; throws at a failed one. */
   async *[Symbol.asyncIterator](): AsyncGenerator<{ index: number; value: T }, void, undefined> {
     const { arrivals } = this.#started
     for (let n = 0; n < this.size; n++) {
-      await waitFor(this.#started, () => arrivals.came.length > n)
-      const outcome = arrivals.came[n]!
+      await waitFor(this.#started, n)
+      const outcome = arrivals.handed(n)
       if (outcome.state !== 'finished') throw outcome.error
       yield { index: outcome.index, value: outcome.value }
     }
@@ -71,10 +71,8 @@ export class MapCall<T> implements Promise<T[]>, AsyncIterable<{ index: number; 
 
   async #collect(): Promise<T[]> {
     const { arrivals } = this.#started
-    await waitFor(this.#started, () => arrivals.complete || arrivals.firstFailure !== undefined)
-    if (arrivals.firstFailure) throw arrivals.firstFailure
-    const values = new Array<T>(this.size)
-    for (const outcome of arrivals.came) if (outcome.state === 'finished') values[outcome.index] = outcome.value
-    return values
+    await waitFor(this.#started, 'values')
+    if (arrivals.toldFailure) throw arrivals.toldFailure
+    return arrivals.outcomes.map((outcome) => (outcome as Outcome<T> & { state: 'finished' }).value)
   }
 }

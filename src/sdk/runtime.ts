@@ -20,6 +20,8 @@ export type Runtime = {
   token?: string
   /** The bundle that the modules of this process come from; `root`, where its sources are, in a driver. */
   bundle?: { hash: string; folder: string; root?: string }
+  /** In a driver: which program this is, for who starts it again (`culm run --continue`). */
+  run?: { id: string; program: string; acceptCode?: boolean }
   /** In a driver: a workflow was started for a workflow function, or for calls outside any. */
   opened?(workflow: { workflowId: string; kind: 'function' | 'session' }): void
   /** Says that the job waits for calls of its own and for nothing else: its slot may go to others. */

@@ -1,11 +1,12 @@
 import { fault } from '../contract/faults.ts'
 import { encodeValue } from '../contract/values.ts'
 import { Fault, isFault } from '../lib/fault.ts'
-import { Arrivals } from './arrivals.ts'
+import { Arrivals, type Wants } from './arrivals.ts'
 import { currentScope } from './context.ts'
 import type { AnyFunction, Definition, UseOptions } from './definition.ts'
 import type { Scope } from './scope/scope.ts'
 import { stackLines } from './stackLines.ts'
+import { currentTrace } from './trace.ts'
 
 /**
  * One use of a work: a call, or a map with one job per item. Its arguments are already text, so that what happens to
@@ -19,6 +20,8 @@ export type Use<T = unknown> = {
   arrivals: Arrivals<T>
   /** Made where the work was called: its stack leads there. */
   callSite: Error
+  /** The trace that it was called in. */
+  trace: string | undefined
 }
 
 /** What calls and maps are made of; `below` is what the user called, so that stacks begin at the user's own line. */
@@ -32,8 +35,12 @@ export type Started<T> = {
 }
 
 /** Begins a use in the scope of its caller: a workflow function, a job, or the session of this process. */
-export const startUse = <T>(wanted: Omit<Use<T>, 'arrivals' | 'callSite'>, below: AnyFunction): Started<T> => {
-  const use: Use<T> = { ...wanted, arrivals: new Arrivals<T>(wanted.jobs.length), callSite: errorAt(below) }
+export const startUse = <T>(
+  wanted: Omit<Use<T>, 'arrivals' | 'callSite' | 'trace'>,
+  below: AnyFunction,
+): Started<T> => {
+  const arrivals = new Arrivals<T>(wanted.jobs.length)
+  const use: Use<T> = { ...wanted, arrivals, callSite: errorAt(below), trace: currentTrace() }
   const toldHere = (error: unknown) => Promise.reject(toldAt(use.callSite, error))
   const scope = currentScope().catch(toldHere)
   const submitted = scope.then((opened) => opened.submit(use).catch(toldHere))
@@ -41,7 +48,7 @@ export const startUse = <T>(wanted: Omit<Use<T>, 'arrivals' | 'callSite'>, below
     use.arrivals.fail(error)
     // An unhandled rejection: a call that never reached the server is not lost in silence. (One that did is on record
     // there, and stays quiet.)
-    if (!use.arrivals.watched) void Promise.reject(error)
+    if (!use.arrivals.watched && !use.arrivals.wasRefused) void Promise.reject(error)
   })
   return {
     arrivals: use.arrivals,
@@ -51,13 +58,11 @@ export const startUse = <T>(wanted: Omit<Use<T>, 'arrivals' | 'callSite'>, below
   }
 }
 
-/** Waits as the user's code does: in a job this may give its slot away until `until` holds. */
-export const waitFor = async (
-  { arrivals, scope }: Pick<Started<unknown>, 'arrivals' | 'scope'>,
-  until: () => boolean,
-): Promise<void> => {
-  const arrived = quiet(arrivals.when(until))
-  await (await scope).wait(arrived)
+/** Resolves when the program has been told what it wants, in its turn: in a job that may give its slot away until then. */
+export const waitFor = async ({ arrivals, scope }: Started<unknown>, wants: Wants): Promise<void> => {
+  arrivals.watched = true
+  const { teller } = await scope
+  await teller.wait(arrivals, wants)
 }
 
 /** The text of the arguments of one job, as the contract has it. */

@@ -1,7 +1,8 @@
 import { captureCallSite } from './bundle/callSite.ts'
-import { driveIn, refuseDuringImport } from './context.ts'
+import { currentDriver, refuseDuringImport } from './context.ts'
 import type { AnyFunction, Definition } from './definition.ts'
 import { currentRuntime, workflowMark, workMark } from './runtime.ts'
+import type { Scope } from './scope/scope.ts'
 import type { ResultOf } from './work.ts'
 
 export type Workflow<F extends AnyFunction> = {
@@ -16,49 +17,38 @@ export type Workflow<F extends AnyFunction> = {
 export type WorkflowOptions = {
   /** What people see it called; the name of its export when left out. */
   name?: string
+  /**
+   * When an earlier start of the program is continued: how long the replay of what that one had done may stand still
+   * while something is held back for it, before it is an error, s. For functions that compute longer than this
+   * beside calls that they await. `CULM_REPLAY_SECONDS`, or 60, when left out.
+   */
+  replaySeconds?: number
 }
 
 /**
  * Makes a function a workflow: the calls of works in it, and in whatever it awaits, belong to one workflow, which
  * ends with its value or error. The function runs in the process that calls it. Called in a job, it is part of that
  * job's workflow.
+ *
+ * It is durable: a program that was killed goes on where it was when it is started again by `culm run --continue`, or
+ * with the same `CULM_RUN`. The function runs again from its first line, and what it had called is not called again;
+ * so it must ask for the same again, and take time, chance and outside facts by `now`, `random`, `uuid` and `once`.
  */
 export const workflow = <F extends AnyFunction>(fn: F, options: WorkflowOptions = {}): Workflow<F> => {
   const definition: Definition = { fn, options, site: captureCallSite(workflow) }
-  const run = async (...args: unknown[]): Promise<unknown> => {
-    const here = () => fn(...(args as never[]))
-    return currentRuntime()?.job ? here() : drive(definition, here)
+  const run = async (args: unknown[], outer: Scope | undefined): Promise<unknown> => {
+    const here = async () => fn(...(args as never[]))
+    if (currentRuntime()?.job) return here()
+    const { drive } = await import('./scope/drive.ts')
+    return drive(definition, args, here, outer)
   }
   const call = (...args: unknown[]) => {
     refuseDuringImport()
-    return run(...args)
+    return run(args, currentDriver())
   }
   return Object.assign(call, {
     local: fn,
     [workMark]: definition,
     [workflowMark]: definition,
   }) as unknown as Workflow<F>
-}
-
-const drive = async (definition: Definition, run: () => unknown): Promise<unknown> => {
-  const { openDriver } = await import('./scope/openScopes.ts')
-  const { scope, end } = await openDriver('function', definition.options.name ?? (await exportedName(definition)))
-  let value: unknown
-  try {
-    value = await driveIn(scope, async () => run())
-  } catch (error) {
-    // The error of the function is what the caller wants to see, even if the server cannot be told.
-    await end({ error }).catch(() => {})
-    throw error
-  }
-  await end({ value })
-  return value
-}
-
-const exportedName = async (definition: Definition): Promise<string> => {
-  const { addressOf } = await import('./bundle/address.ts')
-  return addressOf(definition).then(
-    (address) => address.export,
-    () => definition.fn.name || 'workflow',
-  )
 }

@@ -12,7 +12,12 @@ export type Principal =
       name: string
       experimentId: number
       experiment: string
+      /** Of the experiment. */
       admin: boolean
+      /** Admin of the installation. */
+      operator: boolean
+      /** When the token that came ends. */
+      expiresAt: Date | null
       teams: { id: number; name: string; role: string }[]
     }
   | { kind: 'pilot'; queueId: number; queue: string }
@@ -25,6 +30,8 @@ export type Principal =
       personId: number
       experimentId: number
     }
+
+export type User = Extract<Principal, { kind: 'user' }>
 
 /** Tokens are long random words, so a plain SHA-256 keeps them as well as a slow hash would. */
 export const tokenHash = (token: string): Buffer => createHash('sha256').update(token).digest()
@@ -43,11 +50,21 @@ export const authenticate = async (engine: Engine, header: string | undefined): 
   const now = engine.clock()
   const hit = cache.get(token)
   if (hit && hit.until > now.getTime()) return hit.principal
-  const principal = token.startsWith('cj.') ? await jobOf(engine, token) : await tokenHolder(engine, token, now)
+  // Not remembered: it holds as long as its attempt is held, and what an old attempt writes must not come through.
+  if (token.startsWith('cj.')) return jobOf(engine, token)
+  const principal = await tokenHolder(engine, token, now)
   if (cache.size > 10_000) cache.clear()
-  cache.set(token, { principal, until: now.getTime() + trustedSeconds * 1000 })
+  cache.set(token, { principal, until: trustedUntil(principal, now) })
   return principal
 }
+
+const trustedUntil = (principal: Principal, now: Date): number => {
+  const until = now.getTime() + trustedSeconds * 1000
+  return principal.kind === 'user' && principal.expiresAt ? Math.min(until, principal.expiresAt.getTime()) : until
+}
+
+/** In this process a token that was taken back ends at once; others trust it for `trustedSeconds` more. */
+export const forgetTokens = (engine: Engine): void => void known.get(engine)?.clear()
 
 const tokenHolder = async (engine: Engine, token: string, now: Date): Promise<Principal> => {
   const row = await tokenByHash(engine.db, tokenHash(token), now)
@@ -61,6 +78,8 @@ const tokenHolder = async (engine: Engine, token: string, now: Date): Promise<Pr
     experimentId: row.experimentId!,
     experiment: row.experiment!,
     admin: row.admin!,
+    operator: row.operator!,
+    expiresAt: row.expiresAt,
     teams,
   }
 }

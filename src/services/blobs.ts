@@ -2,7 +2,9 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { type Manifest, manifestText } from '../contract/blobs.ts'
 import { fault } from '../contract/faults.ts'
 import { sha256 } from '../lib/digest.ts'
+import { readId, showId } from '../lib/ids.ts'
 import * as store from '../store/blobs.ts'
+import { heldOf, pilotById, queueHoldsJobOf } from '../store/pilots.ts'
 import type { Principal } from './authenticate.ts'
 import type { Engine } from './engine.ts'
 import { experimentOf } from './rights.ts'
@@ -10,20 +12,45 @@ import { experimentOf } from './rights.ts'
 /** A signed address holds so long, s: enough to move 1 GB over a slow line. */
 const signedSeconds = 3600
 
-type Signed = { verb: 'PUT' | 'GET'; experimentId: number; hash: string; bytes: number; expires: number }
+type Attempt = { jobId: number; attempt: number }
+
+/** `writer`: the attempt for which bytes are put; the address holds no longer than that is held. */
+type Signed = {
+  verb: 'PUT' | 'GET'
+  experimentId: number
+  hash: string
+  bytes: number
+  expires: number
+  writer: Attempt | null
+}
 
 const signature = (engine: Engine, s: Signed): string =>
   createHmac('sha256', engine.keys.content)
-    .update(`${s.verb} ${s.experimentId} ${s.hash} ${s.bytes} ${s.expires}`)
+    .update(`${s.verb} ${s.experimentId} ${s.hash} ${s.bytes} ${s.expires} ${showWriter(s.writer)}`)
     .digest('base64url')
 
-const signedUrl = (engine: Engine, verb: 'PUT' | 'GET', experimentId: number, hash: string, bytes: number): string => {
+const showWriter = (writer: Attempt | null): string => (writer ? `${writer.jobId}.${writer.attempt}` : '')
+
+const readWriter = (text: string | undefined): Attempt | null => {
+  const [, jobId, attempt] = /^(\d{1,15})\.(\d{1,9})$/.exec(text ?? '') ?? []
+  return jobId ? { jobId: Number(jobId), attempt: Number(attempt) } : null
+}
+
+const signedUrl = (
+  engine: Engine,
+  verb: 'PUT' | 'GET',
+  experimentId: number,
+  hash: string,
+  bytes: number,
+  writer: Attempt | null = null,
+): string => {
   const expires = Math.floor(engine.clock().getTime() / 1000) + signedSeconds
   const query = new URLSearchParams({
     e: String(experimentId),
     n: String(bytes),
     x: String(expires),
-    s: signature(engine, { verb, experimentId, hash, bytes, expires }),
+    ...(writer ? { a: showWriter(writer) } : {}),
+    s: signature(engine, { verb, experimentId, hash, bytes, expires, writer }),
   })
   return `/v1/content/${hash}?${query}`
 }
@@ -35,7 +62,8 @@ export const readSigned = (
   hash: string,
   query: Record<string, string | undefined>,
 ): Signed => {
-  const signed = { verb, hash, experimentId: Number(query.e), bytes: Number(query.n), expires: Number(query.x) }
+  const numbers = { experimentId: Number(query.e), bytes: Number(query.n), expires: Number(query.x) }
+  const signed = { verb, hash, ...numbers, writer: readWriter(query.a) }
   const expected = Buffer.from(signature(engine, signed))
   const given = Buffer.from(query.s ?? '')
   if (given.length !== expected.length || !timingSafeEqual(given, expected))
@@ -50,22 +78,50 @@ const keyOf = (experimentId: number, hash: string): string => `${experimentId}/$
 export const createBlob = async (
   engine: Engine,
   principal: Principal,
-  { hash, bytes }: { hash: string; bytes: number },
+  { hash, bytes, workflowId, ...of }: { hash: string; bytes: number; workflowId?: string } & WriterSaid,
 ) => {
   if (bytes > engine.limits.maxBlobBytes)
     throw fault('blob_too_large', `${bytes} bytes; the limit is ${engine.limits.maxBlobBytes}`)
-  const experimentId = await tenantOf(engine, principal)
+  const experimentId = await tenantOf(engine, principal, workflowId)
+  const writer = writerOf(principal, of)
+  await mustBeHeld(engine, writer, principal.kind === 'pilot' ? principal.queueId : undefined)
   if ((await store.blobBytes(engine.db, experimentId, hash)) !== undefined) return { present: true, url: null }
-  return { present: false, url: signedUrl(engine, 'PUT', experimentId, hash, bytes) }
+  return { present: false, url: signedUrl(engine, 'PUT', experimentId, hash, bytes, writer) }
 }
 
-/** Pilots act for the tenant whose work they hold; with one experiment that is the one. */
-const tenantOf = async (_engine: Engine, principal: Principal): Promise<number> =>
-  principal.kind === 'pilot' ? 1 : experimentOf(principal)
+type WriterSaid = { jobId?: string; attempt?: number }
 
-/** The row comes after the bytes: what the database knows is there. */
+/** A payload writes for its attempt, a pilot for the one that it names, a user for himself. */
+const writerOf = (principal: Principal, { jobId, attempt }: WriterSaid = {}): Attempt | null => {
+  if (principal.kind === 'job') return { jobId: principal.jobId, attempt: principal.attempt }
+  if (principal.kind !== 'pilot') return null
+  if (!jobId || !attempt) throw fault('forbidden', 'a pilot says for which attempt: jobId, attempt')
+  return { jobId: readId('j', jobId)!, attempt }
+}
+
+/** An attempt that was given to others cannot write, though it was told where. */
+const mustBeHeld = async (engine: Engine, writer: Attempt | null, queueId?: number): Promise<void> => {
+  if (!writer) return
+  const [held] = await heldOf(engine.db, [writer.jobId])
+  const isHeld = held?.attempt === writer.attempt
+  if (!isHeld || (queueId !== undefined && (await pilotById(engine.db, held.pilotId))?.queueId !== queueId))
+    throw fault('attempt_over', `attempt ${writer.attempt} of ${showId('j', writer.jobId)} is not held`)
+}
+
+/** A pilot acts for the tenant whose work it holds: it says for which workflow, and pilots of its queue must hold a job of that. */
+const tenantOf = async (engine: Engine, principal: Principal, workflowId: string | undefined): Promise<number> => {
+  if (principal.kind !== 'pilot') return experimentOf(principal)
+  if (workflowId === undefined) throw fault('forbidden', 'a pilot says for which workflow: workflowId')
+  const id = readId('w', workflowId)!
+  if (!(await queueHoldsJobOf(engine.db, principal.queueId, id))) throw fault('workflow_unknown')
+  return (await engine.workflows.get(id))!.experimentId
+}
+
+/** The row comes after the bytes: what the database knows is there. Its attempt may have ended meanwhile: then it does not get to know. */
 export const putContent = async (engine: Engine, signed: Signed, content: AsyncIterable<Uint8Array>): Promise<void> => {
+  await mustBeHeld(engine, signed.writer)
   await engine.storage.put(keyOf(signed.experimentId, signed.hash), { hash: signed.hash, bytes: signed.bytes }, content)
+  await mustBeHeld(engine, signed.writer)
   await store.insertBlob(engine.db, {
     experimentId: signed.experimentId,
     hash: signed.hash,
@@ -80,8 +136,8 @@ export const getContent = async (engine: Engine, signed: Signed) => {
   return found
 }
 
-export const getBlob = async (engine: Engine, principal: Principal, hash: string) => {
-  const experimentId = await tenantOf(engine, principal)
+export const getBlob = async (engine: Engine, principal: Principal, hash: string, workflowId?: string) => {
+  const experimentId = await tenantOf(engine, principal, workflowId)
   const bytes = await store.blobBytes(engine.db, experimentId, hash)
   if (bytes === undefined) throw fault('blob_unknown', `nothing under ${hash}`)
   return { bytes, url: signedUrl(engine, 'GET', experimentId, hash, bytes) }
@@ -90,6 +146,7 @@ export const getBlob = async (engine: Engine, principal: Principal, hash: string
 /** Announces sources. The bundle is known once its manifest and all its files are here; until then the answer says what is wanted. */
 export const createBundle = async (engine: Engine, principal: Principal, manifest: Manifest) => {
   const experimentId = experimentOf(principal)
+  const writer = writerOf(principal)
   const text = manifestText(manifest)
   const bundle = sha256(text)
   if (await store.hasBundle(engine.db, experimentId, bundle)) return { bundle, missing: [] }
@@ -98,7 +155,7 @@ export const createBundle = async (engine: Engine, principal: Principal, manifes
   const present = new Set((await store.knownBlobs(engine.db, experimentId, [...wanted.keys()])).map((row) => row.hash))
   const missing = [...wanted]
     .filter(([hash]) => !present.has(hash))
-    .map(([hash, bytes]) => ({ hash, url: signedUrl(engine, 'PUT', experimentId, hash, bytes) }))
+    .map(([hash, bytes]) => ({ hash, url: signedUrl(engine, 'PUT', experimentId, hash, bytes, writer) }))
   if (missing.length === 0) {
     const content = Buffer.from(text)
     await engine.storage.put(keyOf(experimentId, bundle), { hash: bundle, bytes: content.length }, one(content))
@@ -115,11 +172,11 @@ export const createBundle = async (engine: Engine, principal: Principal, manifes
 
 const checkManifest = ({ files }: Manifest) => {
   const paths = new Set(files.map((file) => file.path))
-  if (paths.size < files.length) throw fault('invalid_input', 'a path stands twice in the manifest')
+  if (paths.size < files.length) throw fault('bundle_invalid', 'a path stands twice in the manifest')
   for (const path of paths)
     for (let at = path.indexOf('/'); at > 0; at = path.indexOf('/', at + 1))
       if (paths.has(path.slice(0, at)))
-        throw fault('invalid_input', `${path.slice(0, at)} is a file and a folder in the manifest`)
+        throw fault('bundle_invalid', `${path.slice(0, at)} is a file and a folder in the manifest`)
 }
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

@@ -1,17 +1,16 @@
 import type { Value } from '../contract/base.ts'
-import { fault } from '../contract/faults.ts'
 import type { Claim, ClaimedTask, ClaimReply } from '../contract/pilots.ts'
 import { jobTable } from '../domain/job/states.ts'
 import { showId } from '../lib/ids.ts'
 import { statesLeftBy } from '../lib/machine.ts'
-import { rungOrLater } from '../lib/wake.ts'
 import { type ClaimPlan, planClaim } from '../policy/share/plan.ts'
 import * as store from '../store/claims.ts'
 import { cancelsFor } from '../store/pilots.ts'
 import type { TaskFacts } from '../store/tasks.ts'
 import { jobToken, type Principal } from './authenticate.ts'
 import type { BellKey, Engine } from './engine.ts'
-import { claimingPilot } from './pilots.ts'
+import { claimingPilot, hearClaimant } from './pilots.ts'
+import { givenSecrets } from './secrets.ts'
 
 const claimable = statesLeftBy(jobTable, 'claimed')
 
@@ -48,7 +47,7 @@ export const claimJobs = async (
         if (known) known.answered = claim.claimSeq
         return reply ?? (await replyOf(engine, claim.claimSeq, [], [], []))
       }
-      await rungOrLater(rung, Math.min(left, lookEveryMs), signal)
+      await engine.wait(rung, Math.min(left, lookEveryMs), signal)
     } finally {
       cancel()
     }
@@ -70,7 +69,8 @@ const claimOnce = async (
 ): Promise<ClaimReply | undefined> => {
   const resumed = await resumeWaiting(engine, pilot.id, claim, resumeLane)
   const rows = await claimNew(engine, pilot, claim, claim.cores - resumed.length)
-  const mayBeRepeated = look === 1 && rows.length === 0 && claim.claimSeq !== pilot.answered + 1
+  // Another process may have answered it: one that has nothing for it asks once, when it has waited a second.
+  const mayBeRepeated = rows.length === 0 && (look === 2 || (look === 1 && claim.claimSeq !== pilot.answered + 1))
   if (mayBeRepeated) rows.push(...(await store.claimedBefore(engine.db, pilot.id, claim.epoch, claim.claimSeq)))
   const mayCancel = engine.rungPilots.delete(pilot.id) || look > 1
   const cancel = mayCancel ? untold(engine, pilot.id, await cancelsFor(engine.db, pilot.id, claim.epoch)) : []
@@ -123,7 +123,10 @@ const claimNew = async (
       part: got.length,
       now: engine.clock(),
     })
-    if (!living) throw replaced(engine, pilot.id)
+    if (!living) {
+      await hearClaimant(engine, pilot.id, claim.epoch)
+      continue
+    }
     // This claim was answered before: nothing was learnt about its lanes, and the caller gives that answer again.
     if (known) return store.claimedBefore(engine.db, pilot.id, claim.epoch, claim.claimSeq)
     await noteClaimed(engine, plan, rows, picked < plan.limit, tick)
@@ -142,11 +145,6 @@ const claimNew = async (
     }
   }
   return got
-}
-
-const replaced = (engine: Engine, pilotId: number) => {
-  engine.pilots.delete(pilotId)
-  return fault('pilot_replaced', `a newer start of ${showId('p', pilotId)} is known`)
 }
 
 /** What the claim learnt about its lanes: one that picked fewer rows than it might have walked all of them to their end. (Picked rows of cancelled jobs were dropped.) */
@@ -197,9 +195,17 @@ const replyOf = async (
       }
     }),
     resumed: resumed.map(named),
-    tasks: [...facts.values()].map(claimedTask),
+    tasks: await claimedTasks(engine, [...facts.values()]),
     cancel: cancel.map(named),
   }
+}
+
+/** Secrets are opened for those tasks alone that name some. */
+const claimedTasks = async (engine: Engine, tasks: TaskFacts[]): Promise<ClaimedTask[]> => {
+  const claimed = tasks.map(claimedTask)
+  for (const [i, task] of tasks.entries())
+    if (task.secrets !== null) claimed[i]!.secrets = await givenSecrets(engine, task)
+  return claimed
 }
 
 const claimedTask = (task: TaskFacts): ClaimedTask => ({
@@ -212,6 +218,7 @@ const claimedTask = (task: TaskFacts): ClaimedTask => ({
   cores: task.cores,
   memoryMb: task.memoryMb,
   wallSeconds: task.wallSeconds,
+  ...(task.trace === null ? {} : { trace: task.trace }),
 })
 
 export const sentValue = (text: string | null, blob: string | null, bytes: number | null): Value | null => {

@@ -1,6 +1,8 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
-import { Bell } from '../lib/wake.ts'
+import { noTracer, type Tracer } from '../lib/trace.ts'
+import { Bell, rungOrLater, type Wait } from '../lib/wake.ts'
+import type { SecretKeys } from '../ports/secretKeys.ts'
 import type { Storage } from '../ports/storage.ts'
 import type { Database, Db } from '../store/db.ts'
 import { secretKey } from '../store/people.ts'
@@ -9,15 +11,27 @@ import { type WorkflowOwner, workflowOwner } from '../store/workflows.ts'
 import { Effects } from './effects.ts'
 import { Hub } from './hub.ts'
 import { Lanes } from './lanes.ts'
+import { noServerMetrics, type ServerMetrics } from './metrics.ts'
+import { noSecretKeys } from './secrets.ts'
 
 /** What rings: a lane has work, a pilot has a word waiting, an agent has something to do, the history grew, a job printed. */
 export type BellKey = `lane:${number}` | `pilot:${number}` | `log:${number}` | `agent:${string}` | 'lanes'
 
 /** Everything the services share within one process: the database, and what is kept in memory of it, all of which may be lost at any moment. */
 export type Engine = {
+  /** Which server this is, among the processes on the database: the same when it is started again. */
+  id: string
   db: Database
   clock: Clock
+  /** How the services and agents wait, which is how time passes for them: the simulation has its own. */
+  wait: Wait
+  /** Chance, in [0, 1): for the jitter of repeated tries. */
+  random: () => number
   log: Log
+  metrics: ServerMetrics
+  tracer: Tracer
+  /** Names of the migrations that this version needs. */
+  migrations: readonly string[]
   storage: Storage
   bell: Bell<BellKey>
   /** Rings here and, soon after, in every other process on this database. */
@@ -38,6 +52,8 @@ export type Engine = {
   tasks: TaskCache
   workflows: WorkflowCache
   keys: { jobs: Buffer; content: Buffer }
+  /** What people's secrets are sealed with. */
+  secretKeys: SecretKeys
   limits: Limits
 }
 
@@ -62,7 +78,15 @@ export const makeEngine = async ({
   randomBytes,
   others,
   limits = defaultLimits,
+  secretKeys = noSecretKeys,
+  metrics = noServerMetrics,
+  tracer = noTracer,
+  migrations = [],
+  wait = rungOrLater,
+  random = Math.random,
+  id = randomBytes(6).toString('hex'),
 }: {
+  id?: string
   db: Database
   clock: Clock
   log: Log
@@ -71,12 +95,24 @@ export const makeEngine = async ({
   /** The other processes on this database. */
   others: { send: (keys: readonly BellKey[]) => void; lookAround: () => Promise<void> }
   limits?: Limits
+  secretKeys?: SecretKeys
+  metrics?: ServerMetrics
+  tracer?: Tracer
+  migrations?: readonly string[]
+  wait?: Wait
+  random?: () => number
 }): Promise<Engine> => {
   const bell = new Bell<BellKey>()
   const engine: Engine = {
+    id,
     db,
     clock,
+    wait,
+    random,
     log,
+    metrics,
+    tracer,
+    migrations,
     storage,
     bell,
     rungPilots: new Set(),
@@ -98,6 +134,7 @@ export const makeEngine = async ({
       content: await secretKey(db, 'content', randomBytes(32)),
     },
     limits,
+    secretKeys,
   }
   return engine
 }

@@ -57,8 +57,11 @@ export const explainWorkflow = async (engine: Engine, principal: Principal, id: 
     return {
       ...own,
       cause: 'driver_silent',
-      sentence: 'its driver fell silent',
-      remedy: 'start the program again, or culm cancel it',
+      sentence:
+        'its driver fell silent; what it had called runs on, and its program goes on from there when it is continued',
+      remedy: workflow.run
+        ? `culm run ${shellWord(workflow.program ?? 'FILE')} --continue ${workflow.id}`
+        : `culm cancel ${workflow.id}, and start the program again`,
     }
   const taskId = workflow.state === 'done' ? undefined : await store.tellingTask(engine.db, id)
   if (taskId === undefined)
@@ -77,6 +80,10 @@ export const explainWorkflow = async (engine: Engine, principal: Principal, id: 
     remedy: task.remedy,
   }
 }
+
+/** A name as a shell takes it. */
+const shellWord = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
 
 const factsOf = async (engine: Engine, id: number): Promise<JobFacts> => {
   const line = (await jobLineById(engine.db, id))!

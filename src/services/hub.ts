@@ -6,7 +6,7 @@ export type Subscriber = {
   kinds: ReadonlySet<NoticeKind>
   /** `all`, `driver`, or the number of the job whose calls are meant. */
   scope: 'all' | 'driver' | number
-  /** `cursor` is set when everything up to it has been sent. */
+  /** Outcomes come one by one, also to those who asked for lists. `cursor` is set when everything up to it has been sent. */
   send: (notice: Notice, cursor?: string) => void
 }
 
@@ -15,38 +15,45 @@ export type Subscriber = {
  * the history (`tailHistory`), which skips what was pushed.
  */
 export class Hub {
-  #subscribers = new Map<number, Set<Subscriber>>()
-  #pushed = new Set<number>()
+  #listeners = new Map<number, { subscribers: Set<Subscriber>; pushed: Set<number> }>()
   #progressed = new Map<number, Set<number>>()
 
   subscribe(subscriber: Subscriber): () => void {
-    const set = this.#subscribers.get(subscriber.workflowId) ?? new Set()
-    set.add(subscriber)
-    this.#subscribers.set(subscriber.workflowId, set)
+    const { workflowId } = subscriber
+    const listening = this.#listeners.get(workflowId) ?? { subscribers: new Set(), pushed: new Set() }
+    listening.subscribers.add(subscriber)
+    this.#listeners.set(workflowId, listening)
     return () => {
-      set.delete(subscriber)
-      if (set.size === 0) this.#subscribers.delete(subscriber.workflowId)
+      listening.subscribers.delete(subscriber)
+      if (listening.subscribers.size === 0) this.#listeners.delete(workflowId)
     }
   }
 
-  listens(workflowId: number): boolean {
-    return this.#subscribers.has(workflowId)
+  /** How many listen. */
+  get size(): number {
+    return [...this.#listeners.values()].reduce((n, { subscribers }) => n + subscribers.size, 0)
   }
 
+  /** Those that somebody listens to. */
   get workflows(): number[] {
-    return [...this.#subscribers.keys()]
+    return [...this.#listeners.keys()]
   }
 
+  /** What has just committed here. The tail will find it in the history too, and must not tell it again. */
   outcome({ workflowId, parentJobId, outcome }: PublishedOutcome): void {
-    if (!this.#subscribers.has(workflowId)) return
-    this.#pushed.add(Number(outcome.jobId.slice(1)))
+    const listening = this.#listeners.get(workflowId)
+    if (!listening) return
+    listening.pushed.add(Number(outcome.jobId.slice(1)))
     this.#send(workflowId, { kind: 'outcome', data: outcome }, parentJobId)
   }
 
-  /** From the tail of the history: sent unless it was pushed when it committed. */
-  tailedOutcome(published: PublishedOutcome): void {
-    if (this.#pushed.delete(Number(published.outcome.jobId.slice(1)))) return
-    this.#send(published.workflowId, { kind: 'outcome', data: published.outcome }, published.parentJobId)
+  /** Tells whether this job's end was pushed, and forgets it. */
+  forget(workflowId: number, jobId: number): boolean {
+    return this.#listeners.get(workflowId)?.pushed.delete(jobId) ?? false
+  }
+
+  tailedOutcome({ workflowId, parentJobId, outcome }: PublishedOutcome): void {
+    this.#send(workflowId, { kind: 'outcome', data: outcome }, parentJobId)
   }
 
   move({ workflowId, move }: PublishedMove): void {
@@ -55,8 +62,8 @@ export class Hub {
 
   /** Remembers that the task's counters changed; `takeProgress` gives the tasks to whoever reads their counters, at a pace fit for eyes. */
   progress(workflowId: number, taskId: number): void {
-    const listening = [...(this.#subscribers.get(workflowId) ?? [])].some((s) => s.kinds.has('progress'))
-    if (!listening) return
+    const { subscribers = [] } = this.#listeners.get(workflowId) ?? {}
+    if (![...subscribers].some((s) => s.kinds.has('progress'))) return
     const tasks = this.#progressed.get(workflowId) ?? new Set()
     tasks.add(taskId)
     this.#progressed.set(workflowId, tasks)
@@ -72,19 +79,17 @@ export class Hub {
     this.#send(workflowId, notice, null)
   }
 
-  forget(jobId: number): void {
-    this.#pushed.delete(jobId)
-  }
-
   /** Everything up to here has been sent to all. */
   cursor(cursor: string, at: Date): void {
-    for (const set of this.#subscribers.values())
-      for (const subscriber of set) subscriber.send({ kind: 'ping', data: { at: at.toISOString() } }, cursor)
+    for (const { subscribers } of this.#listeners.values())
+      for (const subscriber of subscribers) subscriber.send({ kind: 'ping', data: { at: at.toISOString() } }, cursor)
   }
 
   #send(workflowId: number, notice: Notice, parentJobId: number | null) {
-    for (const subscriber of this.#subscribers.get(workflowId) ?? []) {
-      if (!subscriber.kinds.has(notice.kind)) continue
+    for (const subscriber of this.#listeners.get(workflowId)?.subscribers ?? []) {
+      const isWanted =
+        subscriber.kinds.has(notice.kind) || (notice.kind === 'outcome' && subscriber.kinds.has('outcomes'))
+      if (!isWanted) continue
       if (notice.kind === 'outcome' && !inScope(subscriber.scope, parentJobId)) continue
       subscriber.send(notice)
     }

@@ -116,7 +116,7 @@ test('a repeated report changes nothing, a wrong attempt is stale, another pilot
   const { taskId } = await submit(await newWorkflow(), 1)
   const { jobs } = await pilot.claim()
   const job = jobs[0]!
-  expect((await other.report(finished(job, 'not mine'))).answers[0]?.answer).toBe('stale')
+  expect((await other.report(finished(job, 'not mine'))).answers[0]?.answer).toBe('unknown')
   expect((await pilot.report({ ...finished(job, 'old'), attempt: 2 })).answers[0]?.answer).toBe('stale')
   expect((await pilot.report(finished(job, 'first'))).answers[0]?.answer).toBe('moved')
   expect((await pilot.report(finished(job, 'second'))).answers[0]?.answer).toBe('stale')
@@ -308,7 +308,7 @@ test('a task that no more can be added to says so, and parts of an open one are 
     })
   expect((await more(2, 3)).known).toBe(false)
   expect((await more(2, 3)).known).toBe(true)
-  await expect(more(9, 1)).rejects.toMatchObject({ code: 'invalid_input', data: { nextIndex: 5 } })
+  await expect(more(9, 1)).rejects.toMatchObject({ code: 'jobs_out_of_order', data: { nextIndex: 5 } })
   await more(5, 1, true)
   await expect(more(6, 1)).rejects.toMatchObject({ code: 'task_closed' })
   const pilot = await newPilot()
@@ -318,6 +318,28 @@ test('a task that no more can be added to says so, and parts of an open one are 
   await eventually(
     async () => (await user.call('getTask', { params: { id: taskId } })).state === 'done',
     'the task is done',
+  )
+})
+
+test('jobs that come to an open task after a task it needed has failed are cancelled, as those before them were', async () => {
+  const workflowId = await newWorkflow()
+  const pilot = await newPilot()
+  const first = await submit(workflowId, 1)
+  const { taskId } = await submit(workflowId, 1, { open: true, after: [first.taskId] })
+  await pilot.report(failed((await pilot.claim()).jobs[0]!, 'user'))
+  const outcomes = async () => (await user.call('listOutcomes', { params: { id: taskId } })).items
+  await eventually(async () => (await outcomes()).length === 1, 'the first of its jobs is cancelled')
+  await user.call('addJobs', {
+    params: { id: taskId },
+    body: { firstIndex: 1, jobs: [{ args: text({}) }], close: true },
+  })
+  expect(await outcomes()).toMatchObject([
+    { state: 'cancelled', cause: 'parent' },
+    { state: 'cancelled', cause: 'parent' },
+  ])
+  await eventually(
+    async () => (await user.call('getTask', { params: { id: taskId } })).state === 'failed',
+    'the task failed',
   )
 })
 

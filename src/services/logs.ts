@@ -1,6 +1,5 @@
 import { hasEnded } from '../domain/job/states.ts'
 import { readId } from '../lib/ids.ts'
-import { rungOrLater } from '../lib/wake.ts'
 import { taskOfJob } from '../store/jobs.ts'
 import { insertLogs, logAfter } from '../store/logs.ts'
 import { jobLineById } from '../store/views.ts'
@@ -63,7 +62,7 @@ export const readLog = async (
       quiet = hasEnded(state)
       if (rows.length > 0 || ended || left <= 0 || signal.aborted)
         return { items: rows.map(chunkOf), next: String(rows.at(-1)?.seq ?? after), ended }
-      await rungOrLater(rung, Math.min(left, 1000), signal)
+      await engine.wait(rung, Math.min(left, 1000), signal)
     } finally {
       cancel()
     }

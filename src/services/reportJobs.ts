@@ -6,13 +6,13 @@ import { statesLeftBy } from '../lib/machine.ts'
 import type { Db } from '../store/db.ts'
 import type { FinishedRow, LockedJob } from '../store/jobs.ts'
 import * as store from '../store/jobs.ts'
-import { dropHeld, heldOf, setStarted } from '../store/pilots.ts'
+import { dropHeld, heldOf, jobsTriedBy, setStarted } from '../store/pilots.ts'
 import type { Principal } from './authenticate.ts'
 import { Effects } from './effects.ts'
 import { type BadEnd, endAttempts } from './endAttempts.ts'
 import { type Engine, transact } from './engine.ts'
 import { moveJobs, outcomeOf } from './moveJobs.ts'
-import { pilotOnly } from './pilots.ts'
+import { mayGoOn, ownPilot, recoverLost } from './pilots.ts'
 
 const finishable = statesLeftBy(jobTable, 'succeeded')
 
@@ -29,7 +29,7 @@ export const reportJobs = async (
   epoch: number,
   reports: readonly Report[],
 ): Promise<ReportsReply> => {
-  pilotOnly(principal)
+  await ownPilot(engine, principal, pilotId)
   checkTexts(reports)
   const answers = new Map<string, Answer>()
   const plain = reports.filter((r) => r.what === 'finished')
@@ -37,7 +37,7 @@ export const reportJobs = async (
   for (const jobId of moved) answers.set(jobId, { jobId: jobId as Answer['jobId'], answer: 'moved', state: 'finished' })
   const rest = reports.filter((r) => !(r.what === 'finished' && moved.has(r.jobId)))
   if (rest.length > 0)
-    for (const answer of await reportByDoor(engine, pilotId, epoch, rest)) answers.set(answer.jobId, answer)
+    for (const answer of await reportRest(engine, pilotId, epoch, rest)) answers.set(answer.jobId, answer)
   return { answers: reports.map((r) => answers.get(r.jobId)!) }
 }
 
@@ -91,26 +91,53 @@ const valueColumns = ({ value }: Report) =>
     ? { value: null, blob: value.blob, bytes: value.bytes }
     : { value: value?.text ?? 'null', blob: null, bytes: null }
 
+/** What is stale only since its attempt was given up, while nobody has begun another, counts: its pilot has that attempt back first. */
+const reportRest = async (
+  engine: Engine,
+  pilotId: number,
+  epoch: number,
+  reports: readonly Report[],
+): Promise<Answer[]> => {
+  const { answers, givenUp } = await reportByDoor(engine, pilotId, epoch, reports)
+  const back = await recoverLost(engine, pilotId, epoch, givenUp)
+  if (back.size === 0) return answers
+  const late = reports.filter((r) => back.has(readId('j', r.jobId)!))
+  const again = new Map((await reportByDoor(engine, pilotId, epoch, late)).answers.map((a) => [a.jobId, a]))
+  return answers.map((answer) => again.get(answer.jobId) ?? answer)
+}
+
+type ByDoor = { answers: Answer[]; givenUp: { jobId: number; attempt: number }[] }
+
 /** Everything that is not the hot way, in one transaction, in the order of the reports. */
-const reportByDoor = (engine: Engine, pilotId: number, epoch: number, reports: readonly Report[]): Promise<Answer[]> =>
+const reportByDoor = (engine: Engine, pilotId: number, epoch: number, reports: readonly Report[]): Promise<ByDoor> =>
   transact(engine, async (tx, effects) => {
     const ids = [...new Set(reports.map((r) => readId('j', r.jobId)!))]
     const jobs = new Map((await store.lockJobs(tx, ids)).map((job) => [job.id, job]))
     const holds = new Map((await heldOf(tx, ids)).map((h) => [h.jobId, h]))
+    const had = await jobsTriedBy(
+      tx,
+      pilotId,
+      ids.filter((id) => holds.get(id)?.pilotId !== pilotId),
+    )
     const answers: Answer[] = []
+    const givenUp: ByDoor['givenUp'] = []
     for (const report of reports) {
       const job = jobs.get(readId('j', report.jobId)!)
       const hold = holds.get(readId('j', report.jobId)!)
       const isOurs = hold?.pilotId === pilotId && hold.epoch === epoch && hold.attempt === report.attempt
       const to = job && isOurs ? await apply(engine, tx, effects, pilotId, job, report) : undefined
       if (job && to) jobs.set(job.id, { ...job, state: to })
+      if (job && !hold && had.has(job.id) && mayGoOn(job) && job.attempt === report.attempt)
+        givenUp.push({ jobId: job.id, attempt: job.attempt })
+      // Of a job that it never had a pilot learns nothing, not even that there is one.
+      const isKnown = job && (hold?.pilotId === pilotId || had.has(job.id))
       answers.push({
         jobId: report.jobId,
-        answer: to ? 'moved' : job ? 'stale' : 'unknown',
-        state: to ?? job?.state ?? null,
+        answer: to ? 'moved' : isKnown ? 'stale' : 'unknown',
+        state: to ?? (isKnown ? job.state : null),
       })
     }
-    return answers
+    return { answers, givenUp }
   })
 
 /** The state after the report; undefined when it was stale. */

@@ -3,38 +3,60 @@ import { fault } from '../contract/faults.ts'
 import type { NewJob, NewTask, SubmittedTask } from '../contract/tasks.ts'
 import { type JobState, jobEnds } from '../domain/job/states.ts'
 import { taskHasEnded } from '../domain/task/states.ts'
-import { workflowHasEnded } from '../domain/workflow/states.ts'
+import { type Batcher, makeBatcher } from '../lib/batcher.ts'
 import { readId, showId } from '../lib/ids.ts'
 import { decideQueues } from '../policy/broker/decide.ts'
 import { hasBundle } from '../store/blobs.ts'
 import type { Db } from '../store/db.ts'
-import { insertEdges, insertTaskEdges, lockParents, pendingJobsOf } from '../store/edges.ts'
+import { insertEdges, insertTaskEdges, lockParents, pendingJobsOf, waitsForTasks } from '../store/edges.ts'
 import { jobIdsFrom, lockJobs } from '../store/jobs.ts'
-import { insertJobs, insertTask, knownCall, lockTasks, type NewJobRows, type NewTaskRow } from '../store/tasks.ts'
-import { workflowById } from '../store/workflows.ts'
+import {
+  type InsertedTask,
+  insertJobs,
+  insertTasks,
+  knownCall,
+  lockOpenTask,
+  lockTasks,
+  type NewCallRow,
+  type NewJobRows,
+  type NewTaskRow,
+  type TaskToInsert,
+} from '../store/tasks.ts'
 import type { Principal } from './authenticate.ts'
 import { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
+import { driverReplaced, refuseDriver, scopeOf } from './journal.ts'
+import { batchWatch } from './metrics.ts'
 import { errorText, moveJobs } from './moveJobs.ts'
 import { demand, experimentOf } from './rights.ts'
+import { checkSecrets } from './secrets.ts'
 
 /**
  * Takes a task with its jobs. Without edges it is one statement: one trip, one commit, and whoever waits for work is woken. A call that the journal knows
  * already gives the same task again, so a repeated request has one effect.
  */
-export const submitTask = async (engine: Engine, principal: Principal, task: NewTask): Promise<SubmittedTask> => {
+export const submitTask = async (
+  engine: Engine,
+  principal: Principal,
+  task: NewTask,
+  trace: string | null = null,
+): Promise<SubmittedTask> => {
   const workflowId = readId('w', task.workflowId)!
   await mayAddTo(engine, principal, workflowId)
   await checkBundle(engine, principal, task)
+  if (task.secrets) await checkSecrets(engine, principal, task.secrets)
   checkTexts(task)
+  if (task.call?.seen?.includes('\u0000')) throw fault('invalid_text', 'call.seen holds a raw NUL')
   const laneId = await laneFor(engine, task)
-  const row = rowOf(principal, task, workflowId, laneId)
+  const row = rowOf(principal, task, workflowId, laneId, trace)
   const call = task.call
-    ? { scope: principal.kind === 'job' ? principal.jobId : 0, key: task.call.key, epoch: task.call.epoch }
+    ? { scope: scopeOf(principal), key: task.call.key, epoch: task.call.epoch, seen: task.call.seen ?? null }
     : null
   const hasEdges = (task.after?.length ?? 0) > 0 || task.jobs.some((j) => j.after && j.after.length > 0)
   const made = await onceMore(async () =>
-    hasEdges ? await insertWithEdges(engine, principal, task, row, call) : await insertPlain(engine, task, row, call),
+    hasEdges
+      ? insertWithEdges(engine, principal, task, row, call)
+      : insertPlain(engine, { row, call, jobs: jobRows(task.jobs) }),
   )
   if (made) engine.tasks.keep({ ...row, id: made.taskId })
   if (made)
@@ -57,19 +79,35 @@ const onceMore = async <T>(act: () => Promise<T>): Promise<T> => {
   }
 }
 
-const insertPlain = async (engine: Engine, task: NewTask, row: NewTaskRow, call: Parameters<typeof insertTask>[2]) => {
-  const made = await insertTask(engine.db, row, call, jobRows(task.jobs), engine.clock())
-  if (!made) return undefined
-  const effects = new Effects()
-  if (made.firstJobId !== null)
-    effects.afterwards(
-      () => engine.lanes.enqueued(row.laneId, rankOf(row.priority, made.firstJobId!)),
-      `lane:${row.laneId}`,
-    )
-  effects.ring('agent:fold')
-  engine.tell(effects)
-  return made
+/** What is submitted at the same moment goes in one statement; a lone task waits for nothing. */
+const insertPlain = (engine: Engine, task: TaskToInsert): Promise<InsertedTask | null> => {
+  const batcher = inserts.get(engine) ?? makeInserts(engine)
+  inserts.set(engine, batcher)
+  return batcher(task)
 }
+
+const inserts = new WeakMap<Engine, Batcher<TaskToInsert, InsertedTask | null>>()
+
+/** Two statements at a time: while one waits for the disk, the other is computed. */
+const makeInserts = (engine: Engine) =>
+  makeBatcher<TaskToInsert, InsertedTask | null>({
+    run: async (tasks) => {
+      const made = await insertTasks(engine.db, tasks, engine.clock())
+      const effects = new Effects()
+      tasks.forEach(({ row: { laneId, priority } }, i) => {
+        const firstJobId = made[i]?.firstJobId
+        if (firstJobId)
+          effects.afterwards(() => engine.lanes.enqueued(laneId, rankOf(priority, firstJobId)), `lane:${laneId}`)
+      })
+      effects.ring('agent:fold')
+      engine.tell(effects)
+      return made
+    },
+    maxItems: 5000,
+    watch: batchWatch(engine.metrics, 'submit'),
+    weightOf: ({ jobs }) => 1 + jobs.args.length,
+    lanes: 2,
+  })
 
 /** As `store/tasks.ts` computes it. */
 const rankOf = (priority: number, jobId: number): number => (8000 - priority) * 2 ** 40 + jobId
@@ -80,25 +118,22 @@ const insertWithEdges = (
   principal: Principal,
   task: NewTask,
   row: NewTaskRow,
-  call: Parameters<typeof insertTask>[2],
+  call: NewCallRow | null,
 ) =>
   transact(engine, async (tx, effects) => {
     const parents = await lockJobParents(tx, principal, task.jobs)
     const parentTasks = await lockTaskParents(tx, principal, task.after ?? [])
     const waitingTasks = parentTasks.filter((t) => t.state !== 'done')
     const base = waitingTasks.length > 0 ? 1 : 0
-    const unmets = task.jobs.map(
-      (job) => base + (job.after ?? []).filter((id) => !parents.get(readId('j', id)!)!.released).length,
-    )
+    const unmets = task.jobs.map((job) => base + unmetOf(job, parents))
     const rows = { ...jobRows(task.jobs), states: unmets.map((n) => (n > 0 ? 'pending' : 'activated')), unmets }
-    const made = await insertTask(
+    const state = base ? 'pending' : row.state
+    const [made] = await insertTasks(
       tx,
-      { ...row, state: base ? 'pending' : row.state, unmet: waitingTasks.length },
-      call,
-      rows,
+      [{ row: { ...row, state, unmet: waitingTasks.length }, call, jobs: rows }],
       engine.clock(),
     )
-    if (!made) return undefined
+    if (!made) return null
     if (parentTasks.length > 0)
       await insertTaskEdges(
         tx,
@@ -120,6 +155,10 @@ const insertWithEdges = (
   })
 
 type Parent = { id: number; state: JobState; released: boolean }
+
+/** How many of its parents are not released yet; one that is named twice is one edge. */
+const unmetOf = (job: NewJob, parents: Map<number, Parent>): number =>
+  [...new Set(job.after)].filter((id) => !parents.get(readId('j', id)!)!.released).length
 
 const lockJobParents = async (tx: Db, principal: Principal, jobs: readonly NewJob[]): Promise<Map<number, Parent>> => {
   const ids = [...new Set(jobs.flatMap((job) => job.after ?? []))].map((id) => readId('j', id)!)
@@ -197,31 +236,42 @@ export const addJobs = async (
   engine: Engine,
   principal: Principal,
   taskId: number,
-  body: { firstIndex: number; jobs: NewJob[]; close: boolean },
+  body: { firstIndex: number; jobs: NewJob[]; close: boolean; epoch?: number },
 ): Promise<SubmittedTask> => {
   const facts = (await engine.tasks.get([taskId])).get(taskId)
   const owned = demand(principal, 'write', facts && { ...facts }, 'task_unknown')
   checkTexts(body)
   return transact(engine, async (tx, effects) => {
     const parents = await lockJobParents(tx, principal, body.jobs)
-    const [task] = await lockTasks(tx, [taskId])
-    const { jobs: have, closed, unmet, state, laneId, priority } = task!
+    // Locked, so that none can end unseen between the look at it and the jobs that wait for it.
+    const parentTasks = await lockTasks(tx, await waitsForTasks(tx, taskId))
+    const { jobs: have, closed, unmet, state, laneId, priority, driverEpoch } = (await lockOpenTask(tx, taskId))!
+    if (body.epoch !== undefined && principal.kind === 'user' && body.epoch !== driverEpoch)
+      throw driverReplaced(owned.workflowId, driverEpoch, body.epoch)
     const repeated = body.firstIndex + body.jobs.length <= have
     const reply = { taskId: showId('t', taskId), firstJobId: null, jobs: body.jobs.length, known: repeated }
     if (repeated) return reply
     if (closed || taskHasEnded(state) || state === 'aborting')
       throw fault('task_closed', `${showId('t', taskId)} is ${closed ? 'closed' : state}`)
     if (body.firstIndex !== have)
-      throw fault('invalid_input', `the next job of ${showId('t', taskId)} has index ${have}, not ${body.firstIndex}`, {
-        nextIndex: have,
-      })
+      throw fault(
+        'jobs_out_of_order',
+        `the next job of ${showId('t', taskId)} has index ${have}, not ${body.firstIndex}`,
+        {
+          nextIndex: have,
+        },
+      )
     const base = unmet > 0 ? 1 : 0
-    const unmets = body.jobs.map(
-      (job) => base + (job.after ?? []).filter((id) => !parents.get(readId('j', id)!)!.released).length,
-    )
+    const unmets = body.jobs.map((job) => base + unmetOf(job, parents))
     const rows = { ...jobRows(body.jobs), states: unmets.map((n) => (n > 0 ? 'pending' : 'activated')), unmets }
-    const made = await insertJobs(tx, { taskId, laneId, priority, first: have, close: body.close }, rows)
+    const made = await insertJobs(
+      tx,
+      { taskId, workflowId: owned.workflowId, laneId, priority, first: have, close: body.close },
+      rows,
+    )
     await addJobEdges(engine, tx, effects, taskId, have, body.jobs, parents)
+    const lost = parentTasks.filter((t) => taskHasEnded(t.state) && t.state !== 'done').map((t) => t.id)
+    if (lost.length > 0) await cancelOrphans(engine, tx, effects, taskId, lost)
     effects.afterwards(() => engine.lanes.enqueued(owned.laneId, 0), `lane:${owned.laneId}`)
     effects.ring('agent:fold')
     return { ...reply, firstJobId: showId('j', made!.firstJobId) }
@@ -287,7 +337,13 @@ const laneFor = async (engine: Engine, task: NewTask): Promise<number> => {
   return engine.lanes.workLane(choice.queueIds, task.cores, task.memoryMb ?? 0)
 }
 
-const rowOf = (principal: Principal, task: NewTask, workflowId: number, laneId: number): NewTaskRow => ({
+const rowOf = (
+  principal: Principal,
+  task: NewTask,
+  workflowId: number,
+  laneId: number,
+  trace: string | null,
+): NewTaskRow => ({
   workflowId,
   experimentId: experimentOf(principal),
   ownerId: ownerOf(principal),
@@ -309,6 +365,8 @@ const rowOf = (principal: Principal, task: NewTask, workflowId: number, laneId: 
   attemptsSite: task.attempts.site,
   attemptsLost: task.attempts.lost,
   lostAfterSeconds: task.lostAfterSeconds ?? null,
+  secrets: task.secrets?.length ? JSON.stringify(task.secrets) : null,
+  trace,
   labels: JSON.stringify(task.labels),
 })
 
@@ -321,24 +379,14 @@ const jobRows = (jobs: readonly NewJob[]): NewJobRows => ({
 })
 
 /** Nothing was written: the journal has the call, or the workflow takes no more, or a newer driver runs it. */
-const knownOrRefused = async (
-  engine: Engine,
-  workflowId: number,
-  call: Parameters<typeof insertTask>[2],
-): Promise<SubmittedTask> => {
+const knownOrRefused = async (engine: Engine, workflowId: number, call: NewCallRow | null): Promise<SubmittedTask> => {
   const known = call && (await knownCall(engine.db, workflowId, call.scope, call.key))
-  if (known)
+  if (known && (call.scope !== 0 || call.epoch === known.driverEpoch))
     return {
       taskId: showId('t', known.taskId),
       firstJobId: known.firstJobId ? showId('j', known.firstJobId) : null,
       jobs: known.jobs,
       known: true,
     }
-  const workflow = (await workflowById(engine.db, workflowId))!
-  if (workflowHasEnded(workflow.state) || workflow.closed)
-    throw fault('workflow_ended', `${showId('w', workflowId)} is ${workflow.closed ? 'closed' : workflow.state}`)
-  throw fault(
-    'driver_replaced',
-    `driver ${workflow.driverEpoch} of ${showId('w', workflowId)} is the newest, not ${call?.epoch}`,
-  )
+  return refuseDriver(engine, workflowId, call?.epoch)
 }

@@ -1,7 +1,6 @@
 import type { Move } from '../contract/jobs.ts'
 import { jobEnds } from '../domain/job/states.ts'
 import { type Id, showId } from '../lib/ids.ts'
-import type { Db } from '../store/db.ts'
 import * as store from '../store/history.ts'
 import { outcomesByIds } from '../store/views.ts'
 import type { PublishedOutcome } from './effects.ts'
@@ -11,22 +10,22 @@ import { outcomeOf } from './moveJobs.ts'
 const page = 5000
 
 /**
- * Reads on in the history and tells the listeners of this process what was not pushed to them when it committed: what other processes wrote. Returns where
- * to go on. The place never passes the oldest running transaction, so nothing can appear before it.
+ * Reads on in the history and tells the listeners of this process which of their jobs have ended by the work of other processes; what committed here was
+ * pushed to them. Returns where to go on. The place never passes the oldest running transaction, so nothing can appear before it.
  */
 export const tailHistory = async (engine: Engine, from: store.Horizon): Promise<store.Horizon> => {
-  for (let place = from; ; ) {
-    const rows = await store.historySince(engine.db, place, page)
-    const heard = rows.filter((row) => engine.hub.listens(row.workflowId))
-    for (const published of await endedAmong(engine, engine.db, heard)) engine.hub.tailedOutcome(published)
-    for (const row of rows) if (row.noun === 'job' && isEnd(row.to)) engine.hub.forget(row.id)
-    const last = rows.at(-1)
-    if (last) place = { xid: last.xid, seq: last.seq }
-    if (rows.length < page) {
-      if (last) engine.hub.cursor(showCursor(place), engine.clock())
-      return place
-    }
+  const horizon = await store.readHorizon(engine.db)
+  // Only now: who began to listen before the horizon was taken must not miss what lies below it.
+  const heard = engine.hub.workflows
+  for (let place = from; heard.length > 0; ) {
+    const rows = await store.endedBetween(engine.db, heard, ends, place, horizon, page)
+    const unheard = rows.filter((row) => !engine.hub.forget(row.workflowId, row.id)).map((row) => row.id)
+    for (const published of await publishedOf(engine, unheard)) engine.hub.tailedOutcome(published)
+    if (rows.length < page) break
+    place = { xid: rows.at(-1)!.xid, seq: rows.at(-1)!.seq }
   }
+  if (horizon.xid !== from.xid) engine.hub.cursor(showCursor(horizon), engine.clock())
+  return horizon
 }
 
 /** What a stream that resumes at `cursor` has missed. */
@@ -35,8 +34,13 @@ export const missedSince = async (engine: Engine, workflowId: number, cursor: st
   const moves: Move[] = []
   let place = readCursor(cursor)
   for (;;) {
-    const rows = await store.historyOfWorkflowSince(engine.db, workflowId, place, page)
-    outcomes.push(...(await endedAmong(engine, engine.db, rows)))
+    const rows = await store.historyOfWorkflowSince(engine.db, workflowId, ends, place, page)
+    outcomes.push(
+      ...(await publishedOf(
+        engine,
+        rows.filter((row) => row.noun === 'job').map((row) => row.id),
+      )),
+    )
     moves.push(...rows.filter((row) => row.noun !== 'job').map(moveOf))
     const last = rows.at(-1)
     if (last) place = { xid: last.xid, seq: last.seq }
@@ -46,12 +50,11 @@ export const missedSince = async (engine: Engine, workflowId: number, cursor: st
 
 export const cursorNow = async (engine: Engine): Promise<string> => showCursor(await store.readHorizon(engine.db))
 
-const isEnd = (state: string): boolean => (jobEnds as readonly string[]).includes(state)
+const ends = [...jobEnds]
 
-const endedAmong = async (engine: Engine, db: Db, rows: store.HistoryRow[]): Promise<PublishedOutcome[]> => {
-  const ids = rows.filter((row) => row.noun === 'job' && isEnd(row.to)).map((row) => row.id)
-  if (ids.length === 0) return []
-  const ended = await outcomesByIds(db, ids)
+const publishedOf = async (engine: Engine, jobIds: number[]): Promise<PublishedOutcome[]> => {
+  if (jobIds.length === 0) return []
+  const ended = await outcomesByIds(engine.db, jobIds)
   const facts = await engine.tasks.get(new Set(ended.map((row) => row.taskId)))
   return ended.map((row) => {
     const { workflowId, parentJobId } = facts.get(row.taskId)!

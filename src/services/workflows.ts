@@ -1,6 +1,7 @@
 import type { z } from 'zod'
+import type { Value } from '../contract/base.ts'
 import { fault } from '../contract/faults.ts'
-import type { endWorkflow as endBody, NewWorkflow, Workflow } from '../contract/workflows.ts'
+import type { endWorkflow as endBody, NewWorkflow, StartedDriver, Workflow } from '../contract/workflows.ts'
 import { type WorkflowTrigger, workflowHasEnded, workflowTable } from '../domain/workflow/states.ts'
 import { showId } from '../lib/ids.ts'
 import { step } from '../lib/machine.ts'
@@ -10,20 +11,29 @@ import { dropTimers, setTimers } from '../store/timers.ts'
 import * as store from '../store/workflows.ts'
 import type { Principal } from './authenticate.ts'
 import { cancelTasksOf } from './cancel.ts'
+import { sentValue } from './claimJobs.ts'
 import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
+import { driverReplaced } from './journal.ts'
 import { demand } from './rights.ts'
 import { workflowView } from './views/workflows.ts'
 
-/** Starts a workflow. Those with a driver are watched from here on: it renews, or the workflow is paused. */
-export const createWorkflow = async (engine: Engine, principal: Principal, { name, kind, labels }: NewWorkflow) => {
+/**
+ * Starts a workflow, or continues the one that an earlier start of the same program had begun. Those with a driver are watched from here on: it renews, or the workflow is
+ * paused.
+ */
+export const createWorkflow = async (
+  engine: Engine,
+  principal: Principal,
+  { name, kind, labels, run }: NewWorkflow,
+): Promise<StartedDriver> => {
   if (principal.kind !== 'user') throw fault('forbidden', 'only a user starts a workflow')
   const { experimentId, personId: ownerId, teams } = principal
   if (!teams[0]) throw fault('forbidden', 'you are in no group')
   const teamId = teams[0].id
   const driverEpoch = kind === 'tasks' ? 0 : 1
   return transact(engine, async (tx, effects) => {
-    const { id } = (await store.insertWorkflow(tx, {
+    const made = await store.insertWorkflow(tx, {
       experimentId,
       ownerId,
       teamId,
@@ -31,11 +41,65 @@ export const createWorkflow = async (engine: Engine, principal: Principal, { nam
       kind,
       labels,
       driverEpoch,
+      run: run ? runRow(run) : null,
       now: engine.clock(),
-    }))!
-    if (driverEpoch > 0) await watchDriver(engine, tx, effects, id)
-    return { workflowId: showId('w', id), epoch: driverEpoch, renewSeconds: engine.limits.renewSeconds }
+    })
+    if (!made) return continueWorkflow(engine, tx, effects, ownerId, run!)
+    if (driverEpoch > 0) await watchDriver(engine, tx, effects, made.id)
+    return driverOf(engine, { id: made.id, driverEpoch }, { known: false })
   })
+}
+
+type Run = NonNullable<NewWorkflow['run']>
+
+const runRow = ({ id, key, program, code, arguments: args }: Run): store.RunRow => ({
+  id,
+  key,
+  program,
+  code: code ?? null,
+  arguments: args ?? null,
+})
+
+const driverOf = (
+  engine: Engine,
+  { id, driverEpoch }: { id: number; driverEpoch: number },
+  more: { known: boolean; state?: 'done'; value?: Value | null },
+): StartedDriver => ({
+  workflowId: showId('w', id),
+  epoch: driverEpoch,
+  renewSeconds: engine.limits.renewSeconds,
+  state: 'running',
+  value: null,
+  ...more,
+})
+
+/** A driver that starts again: its epoch is the next one, so that the one before, should it still live, can write no more. */
+const continueWorkflow = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  ownerId: number,
+  { id: run, key, code, arguments: args, acceptCode }: Run,
+): Promise<StartedDriver> => {
+  const row = (await store.lockWorkflowOfRun(tx, ownerId, run, key))!
+  const id = showId('w', row.id)
+  if (workflowHasEnded(row.state) && row.state !== 'done')
+    throw fault('workflow_ended', `${id} is ${row.state}: start the program anew, without --continue and CULM_RUN`)
+  if (args && row.arguments && args !== row.arguments)
+    throw fault('arguments_changed', `${id} was begun with other arguments`)
+  if (code && row.code && code !== row.code && !acceptCode)
+    throw fault('code_changed', `the source of ${id} was changed since it began`)
+  if (row.state === 'done')
+    return driverOf(engine, row, {
+      known: true,
+      state: 'done',
+      value: sentValue(row.value, row.valueBlob, row.valueBytes),
+    })
+  const { driverEpoch } = (await store.replaceDriver(tx, { id: row.id, code: code ?? null, now: engine.clock() }))!
+  await watchDriver(engine, tx, effects, row.id)
+  if (row.state === 'paused')
+    await moveWorkflow(engine, tx, effects, row, 'driverBack', 'its program was started again')
+  return driverOf(engine, { id: row.id, driverEpoch }, { known: true })
 }
 
 const watchDriver = async (engine: Engine, tx: Db, effects: Effects, id: number) => {
@@ -97,8 +161,7 @@ export const renewDriver = async (
 }
 
 const mustBeNewest = (row: store.WorkflowRow, epoch: number) => {
-  if (row.driverEpoch !== epoch)
-    throw fault('driver_replaced', `driver ${row.driverEpoch} of ${showId('w', row.id)} is the newest, not ${epoch}`)
+  if (row.driverEpoch !== epoch) throw driverReplaced(row.id, row.driverEpoch, epoch)
 }
 
 /** The driver says how it ended. Repeated, it changes nothing; what it left running is cancelled. */

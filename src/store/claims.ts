@@ -16,8 +16,8 @@ export type ClaimedRow = {
 /**
  * Takes ready rows of the planned lanes by skip locked, then their jobs by id by skip locked; what it could not lock stays. Rows whose job may no longer be
  * claimed (cancelled meanwhile) are dropped here, so that nobody else need delete from `ready`. Every table is reached by key. A claim that
- * was answered before gets nothing here (`part` > 0: a further statement of the same claim), nor does one of a pilot that started anew (`living` is false). (The figures: bench/, and
- * docs/decisions/0003-claim.md.)
+ * was answered before gets nothing here (`part` > 0: a further statement of the same claim), nor does one of a pilot that started anew or is gone (`living` is false); its lock
+ * excludes whoever ends what the pilot holds. (The figures: bench/, and docs/decisions/0003-claim.md.)
  */
 export const claimReady = async (
   db: Db,
@@ -36,7 +36,7 @@ export const claimReady = async (
     with k as materialized (
       select ${c.part}::int = 0 and exists (
         select from held where pilot_id = ${c.pilotId} and epoch = ${c.epoch} and claim_seq = ${c.claimSeq}::bigint) as known
-      from pilot where id = ${c.pilotId} and epoch = ${c.epoch}),
+      from pilot where id = ${c.pilotId} and epoch = ${c.epoch} and state <> 'gone' for key share),
     pick as materialized (
       select r.* from k, unnest(${c.plan.map((p) => p.laneId)}::int[], ${c.plan.map((p) => p.low)}::bigint[], ${c.plan.map((p) => p.n)}::int[]) p(lane_id, low, n)
       cross join lateral (
@@ -50,7 +50,7 @@ export const claimReady = async (
     ok as materialized (select id, task_id from locked where state = any(${c.from}::text[])),
     u as (
       update job set state = 'sent', attempt = attempt + 1, held_by = null where id = any(array(select id from ok))
-      returning id, task_id, index, attempt),
+      returning id, task_id, workflow_id, index, attempt),
     hd as (
       insert into held (job_id, pilot_id, epoch, attempt, claim_seq, sent_at)
       select id, ${c.pilotId}, ${c.epoch}, attempt, ${c.claimSeq}::bigint, ${c.now} from u),
@@ -58,7 +58,7 @@ export const claimReady = async (
       insert into task_delta (task_id, activated, sent) select task_id, -count(*), count(*) from u group by task_id),
     hi as (
       insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
-      select ${c.now}, 'job', u.id, t.workflow_id, 'activated', 'sent', 'claimed' from u cross join lateral (select workflow_id from task where id = u.task_id) t)
+      select ${c.now}, 'job', id, workflow_id, 'activated', 'sent', 'claimed' from u)
     select n.picked, k.known, x.* from k cross join (select count(*)::int as picked from pick) n
     left join (
       select u.id as "jobId", u.task_id as "taskId", u.index, u.attempt, s.args, s.args_blob as blob, s.args_bytes as bytes

@@ -3,6 +3,8 @@ import pg from 'pg'
 import { backoffMs } from '../lib/backoff.ts'
 import { sleep } from '../lib/clock.ts'
 import { Fault } from '../lib/fault.ts'
+import { makeTurns } from '../lib/turns.ts'
+import { arrayLiteral } from './arrayLiteral.ts'
 
 /** int8 and numeric come as text by default; our ids and counts stay below 2^53. */
 pg.types.setTypeParser(pg.types.builtins.INT8, Number)
@@ -20,7 +22,8 @@ export const sql = (parts: TemplateStringsArray, ...values: unknown[]): Sql => {
     known = { text, name: createHash('sha1').update(text).digest('base64url') }
     prepared.set(parts, known)
   }
-  return { ...known, values }
+  const { text, name } = known
+  return { text, name, values: values.map((value) => (Array.isArray(value) ? arrayLiteral(value) : value)) }
 }
 
 /** What a query needs: a connection, or a transaction; it does not know which. */
@@ -38,6 +41,8 @@ export type Database = Db & {
   begin<T>(act: (tx: Db) => Promise<T>): Promise<T>
   /** A connection of one's own, for LISTEN; the caller ends it. */
   connect(): Promise<pg.Client>
+  /** Connections to the database now, and how many wait for one. */
+  connections(): { busy: number; idle: number; waiting: number }
   /** Runs a script of several statements without parameters. */
   script(text: string): Promise<void>
   close(): Promise<void>
@@ -84,11 +89,20 @@ export const openDatabase = (
     }
   }
 
+  // One connection is never held by a transaction: whoever holds one may have to read beside it (what is kept in memory comes through another), and with all
+  // connections held so, each would wait for the others until it timed out.
+  const turns = makeTurns(Math.max(1, connections - 1))
+
   const once = async <T>(act: (tx: Db) => Promise<T>): Promise<T> => {
     const client = await pool.connect().catch((error) => {
       throw translated(error)
     })
     let broken: Error | undefined
+    // That the connection broke between two statements is told by the next one; heard by nobody, it would end the process.
+    const breaks = (error: Error) => {
+      broken = error
+    }
+    client.on('error', breaks)
     try {
       await client.query('begin')
       const value = await act(over(client))
@@ -100,6 +114,7 @@ export const openDatabase = (
       })
       throw translated(error)
     } finally {
+      client.off('error', breaks)
       client.release(broken)
     }
   }
@@ -107,7 +122,7 @@ export const openDatabase = (
   const begin: Database['begin'] = async (act) => {
     for (let n = 1; ; n++) {
       try {
-        return await once(act)
+        return await turns(() => once(act))
       } catch (error) {
         const { code } = (error as { cause?: { code?: string } }).cause ?? (error as { code?: string })
         if (n >= 5 || !collisions.has(code ?? '')) throw error
@@ -124,8 +139,15 @@ export const openDatabase = (
       await client.connect()
       return client
     },
+    connections: () => ({
+      busy: pool.totalCount - pool.idleCount,
+      idle: pool.idleCount,
+      waiting: pool.waitingCount,
+    }),
     script: async (text) => {
-      await pool.query(text)
+      await pool.query(text).catch((error) => {
+        throw translated(error)
+      })
     },
     close: () => pool.end(),
   }

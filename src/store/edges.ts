@@ -39,6 +39,14 @@ export const taskChildren = (db: Db, parentIds: number[]) =>
     select parent_id as "parentId", child_id as "childId" from task_edge
     where parent_id = any(${parentIds}::bigint[]) and not released order by parent_id, child_id`)
 
+/** Tasks for whose end this one still waits, and those that have ended without setting it free. */
+export const waitsForTasks = async (db: Db, childId: number): Promise<number[]> =>
+  (
+    await db.rows<{ id: number }>(
+      sql`select parent_id as id from task_edge where child_id = ${childId} and not released order by parent_id`,
+    )
+  ).map((row) => row.id)
+
 /** Marks the edge released and takes one off what the child waits for; what is left, or undefined when that was done before. */
 export const releaseTaskEdge = (db: Db, parentId: number, childId: number) =>
   db.row<{ unmet: number }>(sql`

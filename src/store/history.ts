@@ -22,20 +22,31 @@ export const readHorizon = async (db: Db): Promise<Horizon> => ({
   seq: 0,
 })
 
-/** What was written from `from` on, up to the oldest transaction that is still under way. */
-export const historySince = (db: Db, from: Horizon, limit: number) =>
-  db.rows<HistoryRow>(sql`
-    select xid::text as xid, seq, at, noun, id, workflow_id as "workflowId", from_state as "from", to_state as "to", trigger, why
+export type EndedJob = { xid: string; seq: number; id: number; workflowId: number }
+
+/** Jobs of these workflows that have ended between two places. */
+export const endedBetween = (
+  db: Db,
+  workflowIds: number[],
+  ends: string[],
+  from: Horizon,
+  until: Horizon,
+  limit: number,
+) =>
+  db.rows<EndedJob>(sql`
+    select xid::text as xid, seq, id, workflow_id as "workflowId"
     from history
-    where (xid, seq) > (${from.xid}::text::xid8, ${from.seq}::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
+    where (xid, seq) > (${from.xid}::text::xid8, ${from.seq}::bigint) and xid < ${until.xid}::text::xid8
+      and noun = 'job' and to_state = any(${ends}::text[]) and workflow_id = any(${workflowIds}::bigint[])
     order by xid, seq limit ${limit}`)
 
-/** The same for one workflow: where a stream resumes. */
-export const historyOfWorkflowSince = (db: Db, workflowId: number, from: Horizon, limit: number) =>
+/** What happened in one workflow from `from` on, and of its jobs which ended: where a stream resumes. */
+export const historyOfWorkflowSince = (db: Db, workflowId: number, ends: string[], from: Horizon, limit: number) =>
   db.rows<HistoryRow>(sql`
     select xid::text as xid, seq, at, noun, id, workflow_id as "workflowId", from_state as "from", to_state as "to", trigger, why
     from history
-    where workflow_id = ${workflowId} and (xid, seq) > (${from.xid}::text::xid8, ${from.seq}::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
+    where workflow_id = ${workflowId} and (noun <> 'job' or to_state = any(${ends}::text[]))
+      and (xid, seq) > (${from.xid}::text::xid8, ${from.seq}::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
     order by xid, seq limit ${limit}`)
 
 /** The story of one thing, oldest first. */

@@ -78,6 +78,17 @@ export const insertReady = (db: Db, jobIds: number[]) =>
       on conflict do nothing returning lane_id)
     select distinct lane_id as "laneId" from r`)
 
+/**
+ * Takes back what `insertReady` put there, for jobs whose lock is held. It may wait for a claim that has picked such a row, which waits for no job, and leaves those whose job it
+ * could not lock.
+ */
+export const removeReady = (db: Db, jobIds: number[]) =>
+  db.run(sql`
+    delete from ready r using (
+      select j.id, j.lane_id, ((${maxPriority} - t.priority)::bigint << 40) | j.id as rank
+      from unnest(${jobIds}::bigint[]) i(id), lateral (select id, lane_id, task_id from job where id = i.id) j, lateral (select priority from task where id = j.task_id) t) x
+    where r.lane_id = x.lane_id and r.rank = x.rank`)
+
 /** Puts a job into its pilot's resume lane. */
 export const insertResume = (db: Db, rows: { laneId: number; jobId: number }[]) =>
   db.run(sql`
@@ -175,17 +186,16 @@ export const finishJobs = (
 ) =>
   db.rows<FinishedJob>(sql`
     with ok as materialized (
-      select i.*, j.task_id, j.index, j.state, h.sent_at, t.workflow_id
+      select i.*, j.task_id, j.workflow_id, j.index, j.state, h.sent_at
       from unnest(
              ${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.attempt)}::int[], ${rows.map((r) => r.value)}::text[], ${rows.map((r) => r.blob)}::text[],
              ${rows.map((r) => r.bytes)}::bigint[], ${rows.map((r) => r.startedAt)}::timestamptz[], ${rows.map((r) => r.endedAt)}::timestamptz[],
              ${rows.map((r) => r.wallSeconds)}::real[], ${rows.map((r) => r.cpuSeconds)}::real[], ${rows.map((r) => r.maxRssMb)}::real[])
              i(job_id, attempt, value, blob, bytes, started_at, ended_at, wall, cpu, rss)
       cross join lateral (
-        select task_id, index, state, has_children from job where id = i.job_id and attempt = i.attempt for no key update) j
+        select task_id, workflow_id, index, state, has_children from job where id = i.job_id and attempt = i.attempt for no key update) j
       cross join lateral (
         select sent_at from held where job_id = i.job_id and member = 0 and attempt = i.attempt and pilot_id = ${pilotId} and epoch = ${epoch}) h
-      cross join lateral (select workflow_id from task where id = j.task_id) t
       where j.state = any(${from}::text[]) and not j.has_children),
     u as (update job set state = 'finished', released = true, held_by = null, cancel_asked = false where id = any(array(select job_id from ok))),
     g as (delete from held where job_id = any(array(select job_id from ok)) and member = 0),

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Fault, messageOf } from '../lib/fault.ts'
-import { type Database, sql } from './db.ts'
+import { type Database, type Db, sql } from './db.ts'
 
 /**
  * Brings the schema to this version: each numbered file once, in order, in a transaction of its own (a script is one), never edited after its release (its digest is
@@ -16,6 +16,10 @@ export const migrate = async (db: Database, folder: string): Promise<{ applied: 
   for (const file of await migrationFiles(folder)) if (await applyOne(db, file)) applied.push(file.name)
   return { applied }
 }
+
+/** Names of what was applied, in order. */
+export const appliedMigrations = async (db: Db): Promise<string[]> =>
+  (await db.rows<{ name: string }>(sql`select name from migration order by name`)).map((row) => row.name)
 
 type MigrationFile = { name: string; text: string; digest: string }
 

@@ -29,11 +29,14 @@ export const openWire = (
 
   const connect = async (): Promise<void> => {
     for (let n = 0; !closed; n++) {
+      let fresh: pg.Client | undefined
       try {
-        const fresh = await db.connect()
+        fresh = await db.connect()
         fresh.on('error', () => {})
         fresh.on('end', () => {
-          if (client === fresh) client = undefined
+          // One that was not yet in use is replaced below.
+          if (client !== fresh) return
+          client = undefined
           if (!closed) void connect()
         })
         fresh.on('notification', ({ payload = '' }) => {
@@ -47,6 +50,7 @@ export const openWire = (
         if (n > 0) lost()
         return
       } catch {
+        void fresh?.end().catch(() => {})
         await sleep(Math.min(2000, 50 * 2 ** n))
       }
     }

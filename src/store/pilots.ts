@@ -4,16 +4,24 @@ import { type Db, sql } from './db.ts'
 export type PilotRow = {
   id: number
   queueId: number
-  name: string
   epoch: number
-  slots: number
-  memoryMb: number | null
   state: PilotState
   leaseUntil: Date
   host: string
   seenAt: Date
-  startedAt: Date
 }
+
+/**
+ * The lock of a pilot comes before those of its jobs, and excludes its claims: whoever ends what it holds knows that no more comes. The pilot of that name.
+ */
+export const lockPilotNamed = (db: Db, queueId: number, name: string) =>
+  db.row<PilotRow>(sql`
+    select id, queue_id as "queueId", epoch, state, lease_until as "leaseUntil", host, seen_at as "seenAt"
+    from pilot where queue_id = ${queueId} and name = ${name} for update`)
+
+export const lockPilot = (db: Db, id: number) =>
+  db.row<PilotRow>(sql`
+    select id, queue_id as "queueId", epoch, state, lease_until as "leaseUntil", host, seen_at as "seenAt" from pilot where id = ${id} for update`)
 
 /** A start of the pilot: its epoch goes up by one. */
 export const startPilot = (
@@ -25,6 +33,7 @@ export const startPilot = (
     version: string
     slots: number
     memoryMb: number | null
+    serverId: string
     now: Date
     leaseUntil: Date
   },
@@ -32,11 +41,13 @@ export const startPilot = (
   db.row<{ id: number; epoch: number; from: PilotState | null }>(sql`
     with old as (select id, state from pilot where queue_id = ${p.queueId} and name = ${p.name}),
     p as (
-      insert into pilot (queue_id, name, host, version, slots, memory_mb, epoch, state, started_at, seen_at, lease_until)
-      values (${p.queueId}, ${p.name}, ${p.host}, ${p.version}, ${p.slots}, ${p.memoryMb}, 1, 'online', ${p.now}, ${p.now}, ${p.leaseUntil})
+      insert into pilot (queue_id, name, host, version, slots, memory_mb, epoch, state, started_at, seen_at, silent_since, lease_until, server_id)
+      values (${p.queueId}, ${p.name}, ${p.host}, ${p.version}, ${p.slots}, ${p.memoryMb}, 1, 'online', ${p.now}, ${p.now}, ${p.now}, ${p.leaseUntil},
+              ${p.serverId})
       on conflict (queue_id, name) do update set
         host = excluded.host, version = excluded.version, slots = excluded.slots, memory_mb = excluded.memory_mb, epoch = pilot.epoch + 1,
-        state = 'online', started_at = excluded.started_at, seen_at = excluded.seen_at, lease_until = excluded.lease_until
+        state = 'online', started_at = excluded.started_at, seen_at = excluded.seen_at, silent_since = excluded.silent_since,
+        lease_until = excluded.lease_until, server_id = excluded.server_id
       returning id, epoch),
     h as (
       insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
@@ -45,14 +56,23 @@ export const startPilot = (
 
 export const pilotById = (db: Db, id: number) =>
   db.row<PilotRow>(sql`
-    select id, queue_id as "queueId", name, epoch, slots, memory_mb as "memoryMb", state, lease_until as "leaseUntil", host, seen_at as "seenAt", started_at as "startedAt"
-    from pilot where id = ${id}`)
+    select id, queue_id as "queueId", epoch, state, lease_until as "leaseUntil", host, seen_at as "seenAt" from pilot where id = ${id}`)
 
-/** Renews the lease of the living epoch. 0: a newer start is known. */
-export const renewLease = (db: Db, p: { id: number; epoch: number; now: Date; leaseUntil: Date }) =>
+/**
+ * The pilot was heard: renews the lease of the living epoch; undefined when that is another. What was heard is not unheard by a process whose clock
+ * is behind.
+ */
+export const renewLease = (
+  db: Db,
+  p: { id: number; epoch: number; serverId: string; now: Date; leaseSeconds: number },
+) =>
   db.row<{ was: PilotState }>(sql`
-    with old as materialized (select id, state from pilot where id = ${p.id} and epoch = ${p.epoch} for no key update),
-    u as (update pilot set seen_at = ${p.now}, lease_until = ${p.leaseUntil}, state = 'online' where id = any(array(select id from old))),
+    with old as materialized (
+      select id, state, greatest(silent_since, ${p.now}::timestamptz) as heard from pilot where id = ${p.id} and epoch = ${p.epoch} for no key update),
+    u as (
+      update pilot p set seen_at = ${p.now}, silent_since = o.heard, lease_until = o.heard + ${p.leaseSeconds}::float8 * interval '1 s', state = 'online',
+                         server_id = ${p.serverId}
+      from old o where p.id = o.id),
     h as (
       insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
       select ${p.now}, 'pilot', id, 0, state, 'online', 'heard' from old where state <> 'online')
@@ -67,15 +87,26 @@ export const movePilot = (
     insert into history (at, noun, id, workflow_id, from_state, to_state, trigger, why)
     select ${p.now}, 'pilot', id, 0, ${p.from}, ${p.to}, ${p.trigger}, ${p.why} from u`)
 
-/** Pilots whose lease has run out, each locked by the agent that looks at it. */
-export const lockSilentPilots = (db: Db, now: Date, limit: number) =>
-  db.rows<{ id: number; name: string; state: PilotState; seenAt: Date; epoch: number }>(sql`
-    select id, name, state, seen_at as "seenAt", epoch from pilot
-    where state in ('online', 'suspect') and lease_until < ${now} order by id limit ${limit} for no key update skip locked`)
+/** The epoch ends with the pilot, so that a claim of it that is still under way finds nobody. */
+export const endEpoch = (db: Db, id: number) => db.run(sql`update pilot set epoch = epoch + 1 where id = ${id}`)
 
-/** Time in which nobody could be heard does not count against a lease. */
-export const extendLeases = (db: Db, until: Date) =>
-  db.run(sql`update pilot set lease_until = ${until} where state in ('online', 'suspect') and lease_until < ${until}`)
+export type SilentRow = {
+  id: number
+  state: PilotState
+  seenAt: Date
+  silentSince: Date
+  lostAfterSeconds: number | null
+  serverHeardUntil: Date | null
+}
+
+/** A pilot whose lease has run out, locked. */
+export const lockSilentPilot = (db: Db, now: Date) =>
+  db.row<SilentRow>(sql`
+    select p.id, p.state, p.seen_at as "seenAt", p.silent_since as "silentSince", q.lost_after_seconds as "lostAfterSeconds",
+           s.heard_until as "serverHeardUntil"
+    from pilot p join queue q on q.id = p.queue_id left join server s on s.id = p.server_id
+    where p.state <> 'gone' and p.lease_until <= ${now}
+    order by p.id limit 1 for update of p skip locked`)
 
 export const deferSilent = (db: Db, id: number, until: Date) =>
   db.run(sql`update pilot set lease_until = ${until} where id = ${id}`)
@@ -103,10 +134,41 @@ export const heldOf = (db: Db, jobIds: number[]) =>
     select job_id as "jobId", pilot_id as "pilotId", epoch, attempt, sent_at as "sentAt", started_at as "startedAt"
     from held where job_id = any(${jobIds}::bigint[]) and member = 0`)
 
+/** Which of these jobs have ended attempts of this pilot. */
+export const jobsTriedBy = async (db: Db, pilotId: number, jobIds: number[]): Promise<Set<number>> => {
+  if (jobIds.length === 0) return new Set()
+  const rows = await db.rows<{ id: number }>(
+    sql`select distinct job_id as id from attempt where job_id = any(${jobIds}::bigint[]) and pilot_id = ${pilotId}`,
+  )
+  return new Set(rows.map((row) => row.id))
+}
+
+/** Whether pilots of the queue hold a job of the workflow. */
+export const queueHoldsJobOf = async (db: Db, queueId: number, workflowId: number): Promise<boolean> =>
+  (await db.row(sql`
+    select from pilot p join held h on h.pilot_id = p.id cross join lateral (select task_id from job where id = h.job_id) j
+    cross join lateral (select workflow_id from task where id = j.task_id) t
+    where p.queue_id = ${queueId} and t.workflow_id = ${workflowId} limit 1`)) !== undefined
+
 export const cancelsFor = (db: Db, pilotId: number, epoch: number) =>
   db.rows<{ jobId: number; attempt: number }>(sql`
     select h.job_id as "jobId", h.attempt from held h cross join lateral (select cancel_asked from job where id = h.job_id) j
     where h.pilot_id = ${pilotId} and h.epoch = ${epoch} and j.cancel_asked order by h.job_id`)
+
+/**
+ * Attempts that were given up as lost and that nobody has begun again: this pilot has them still, so they have not ended. Gives those that it had; locks held.
+ */
+export const takeBackLost = (
+  db: Db,
+  p: { pilotId: number; epoch: number; attempts: { jobId: number; attempt: number }[] },
+) =>
+  db.rows<{ jobId: number }>(sql`
+    with a as (
+      delete from attempt a using unnest(${p.attempts.map((a) => a.jobId)}::bigint[], ${p.attempts.map((a) => a.attempt)}::int[]) u(job_id, attempt)
+      where a.job_id = u.job_id and a.attempt = u.attempt and a.ending = 'lost' and a.pilot_id = ${p.pilotId}
+      returning a.job_id, a.attempt, a.sent_at, a.started_at)
+    insert into held (job_id, pilot_id, epoch, attempt, claim_seq, sent_at, started_at)
+    select job_id, ${p.pilotId}, ${p.epoch}, attempt, 0, sent_at, started_at from a returning job_id as "jobId"`)
 
 export const dropHeld = (db: Db, jobIds: number[]) =>
   db.run(sql`delete from held where job_id = any(${jobIds}::bigint[])`)

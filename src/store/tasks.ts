@@ -23,10 +23,13 @@ export type NewTaskRow = {
   attemptsSite: number
   attemptsLost: number
   lostAfterSeconds: number | null
+  secrets: string | null
+  /** The trace that it was submitted in: a W3C traceparent. */
+  trace: string | null
   labels: string
 }
 
-export type NewCallRow = { scope: number; key: string; epoch: number }
+export type NewCallRow = { scope: number; key: string; epoch: number; seen: string | null }
 
 export type NewJobRows = {
   args: (string | null)[]
@@ -39,48 +42,91 @@ export type NewJobRows = {
 /** 2^40 ids fit below the priority; (8000 - priority) · 2^40 stays below 2^53, so that a rank is an exact number on both sides. */
 export const maxPriority = 8000
 
+export type TaskToInsert = { row: NewTaskRow; call: NewCallRow | null; jobs: NewJobRows }
+
+export type InsertedTask = { taskId: number; firstJobId: number | null }
+
 /**
- * A task with its jobs, its call and its counters: one statement, so that a call costs one trip and one commit. Nothing is written when the workflow
- * is not under way, the driver was replaced, or the journal has this call already: then no row comes back, and the caller looks why.
+ * Tasks with their jobs, calls and counters: one statement, so that a call costs one trip and one commit, and a crowd of calls as well. Nothing is written of a
+ * task whose workflow is not under way, whose driver was replaced, or whose call the journal has already: then there is null in its place, and the caller looks
+ * why. What the jobs need of their task comes by its place in the batch, since a join of the two would be by nested loops.
  */
-export const insertTask = (db: Db, t: NewTaskRow, call: NewCallRow | null, jobs: NewJobRows, now: Date) =>
-  db.row<{ taskId: number; firstJobId: number | null }>(sql`
-    with t as (
-      insert into task (workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, payload, common, common_blob, common_bytes,
+export const insertTasks = async (
+  db: Db,
+  tasks: readonly TaskToInsert[],
+  now: Date,
+): Promise<(InsertedTask | null)[]> => {
+  const each = <T>(of: (t: NewTaskRow) => T) => tasks.map(({ row }) => of(row))
+  const calls = <T>(of: (c: NewCallRow) => T) => tasks.map(({ call }) => (call ? of(call) : null))
+  const jobs = <T>(of: (jobs: NewJobRows) => T[]) => tasks.flatMap(({ jobs }) => of(jobs))
+  const workflows = each((t) => t.workflowId)
+  const lanes = each((t) => t.laneId)
+  const priorities = each((t) => t.priority)
+  const rows = await db.rows<{ taskId: number | null; firstJobId: number | null }>(sql`
+    with i as materialized (
+      select u.*, w.ok, case when w.ok then nextval('task_id_seq') end as id
+      from unnest(
+        ${workflows}::bigint[], ${each((t) => t.experimentId)}::int[], ${each((t) => t.ownerId)}::int[], ${each((t) => t.parentJobId)}::bigint[],
+        ${each((t) => t.name)}::text[], ${each((t) => t.state)}::text[], ${each((t) => t.closed)}::bool[], ${each((t) => t.unmet)}::int[],
+        ${tasks.map(({ jobs }) => jobs.args.length)}::int[], ${each((t) => t.payload)}::text[], ${each((t) => t.common)}::text[],
+        ${each((t) => t.commonBlob)}::text[], ${each((t) => t.commonBytes)}::bigint[], ${lanes}::int[], ${each((t) => t.cores)}::int[],
+        ${each((t) => t.memoryMb)}::int[], ${each((t) => t.wallSeconds)}::int[], ${priorities}::int[], ${each((t) => t.attemptsUser)}::int[],
+        ${each((t) => t.attemptsSite)}::int[], ${each((t) => t.attemptsLost)}::int[], ${each((t) => t.lostAfterSeconds)}::int[],
+        ${each((t) => t.secrets)}::text[], ${each((t) => t.trace)}::text[], ${each((t) => t.labels)}::text[],
+        ${calls((c) => c.scope)}::bigint[], ${calls((c) => c.key)}::text[], ${calls((c) => c.epoch)}::int[], ${calls((c) => c.seen)}::text[])
+        with ordinality u(workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, payload, common, common_blob, common_bytes,
+                          lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost, lost_after_seconds,
+                          secrets, trace, labels, scope, key, epoch, seen, ord)
+      cross join lateral (
+        select exists (
+          select from workflow w
+          where w.id = u.workflow_id and w.state in ('registered', 'running', 'paused') and not w.closed
+            and (u.scope is distinct from 0 or w.driver_epoch = u.epoch)
+            and not exists (select from call c where c.workflow_id = u.workflow_id and c.scope = u.scope and c.key = u.key)) as ok) w),
+    ids as materialized (select array_agg(id order by ord) as task_ids from i),
+    t as (
+      insert into task (id, workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, payload, common, common_blob, common_bytes,
                         lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
-                        lost_after_seconds, created_at, labels)
-      select w.id, ${t.experimentId}, ${t.ownerId}, ${t.parentJobId}::bigint, ${t.name}, ${t.state}, ${t.closed}, ${t.unmet}, ${jobs.args.length}, ${t.payload},
-             ${t.common}, ${t.commonBlob}, ${t.commonBytes}::bigint, ${t.laneId}::int, ${t.cores}, ${t.memoryMb}::int, ${t.wallSeconds}::int,
-             ${t.priority}, ${t.attemptsUser}, ${t.attemptsSite}, ${t.attemptsLost}, ${t.lostAfterSeconds}::int, ${now}, ${t.labels}::jsonb
-      from workflow w
-      where w.id = ${t.workflowId} and w.state in ('registered', 'running', 'paused') and not w.closed
-        and (${call?.scope ?? null}::bigint is distinct from 0 or w.driver_epoch = ${call?.epoch ?? null}::int)
-        and not exists (select from call c where c.workflow_id = w.id and c.scope = ${call?.scope ?? null}::bigint and c.key = ${call?.key ?? null})
-      returning id),
+                        lost_after_seconds, secrets, trace, created_at, labels)
+      overriding system value
+      select id, workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, payload, common, common_blob, common_bytes,
+             lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
+             lost_after_seconds, secrets, trace, ${now}, labels::jsonb
+      from i where ok),
     n as materialized (
-      select nextval('job_id') as id, (u.ord - 1)::int as index, u.args, u.blob, u.bytes, u.state, u.unmet, t.id as task_id
-      from t, unnest(${jobs.args}::text[], ${jobs.blobs}::text[], ${jobs.bytes}::bigint[], ${jobs.states}::text[], ${jobs.unmets}::int[])
-              with ordinality u(args, blob, bytes, state, unmet, ord)),
-    j as (insert into job (id, task_id, index, lane_id, state, unmet) select id, task_id, index, ${t.laneId}::int, state, unmet from n),
+      select nextval('job_id') as id, task_ids[u.task] as task_id, u.*
+      from ids, unnest(
+        ${tasks.flatMap(({ jobs }, place) => jobs.args.map(() => place + 1))}::int[], ${jobs((j) => j.args.map((_, index) => index))}::int[],
+        ${jobs((j) => j.args)}::text[], ${jobs((j) => j.blobs)}::text[], ${jobs((j) => j.bytes)}::bigint[], ${jobs((j) => j.states)}::text[],
+        ${jobs((j) => j.unmets)}::int[]) u(task, index, args, blob, bytes, state, unmet)
+      where task_ids[u.task] is not null),
+    j as (
+      insert into job (id, task_id, workflow_id, index, lane_id, state, unmet)
+      select id, task_id, (${workflows}::bigint[])[task], index, (${lanes}::int[])[task], state, unmet from n),
     s as (insert into spec (job_id, args, args_blob, args_bytes) select id, args, blob, bytes from n),
     r as (
       insert into ready (lane_id, rank, job_id)
-      select ${t.laneId}::int, ((${maxPriority} - ${t.priority}::int)::bigint << 40) | id, id from n where state = 'activated'),
+      select (${lanes}::int[])[task], ((${maxPriority} - (${priorities}::int[])[task])::bigint << 40) | id, id from n where state = 'activated'),
+    counted as materialized (
+      select task_id, min(id) as first_id, count(*) filter (where state = 'activated') as activated, count(*) filter (where state = 'pending') as pending
+      from n group by task_id),
     d as (
       insert into task_delta (task_id, activated, pending)
-      select t.id, count(n.id) filter (where n.state = 'activated'), count(n.id) filter (where n.state = 'pending') from t left join n on true group by t.id),
+      select i.id, coalesce(x.activated, 0), coalesce(x.pending, 0) from i left join counted x on x.task_id = i.id where ok),
     c as (
-      insert into call (workflow_id, scope, key, epoch, task_id, state)
-      select ${t.workflowId}, ${call?.scope ?? null}::bigint, ${call?.key ?? null}, ${call?.epoch ?? null}::int, t.id, 'asked' from t where ${call !== null}),
+      insert into call (workflow_id, scope, key, epoch, task_id, seen)
+      select workflow_id, scope, key, epoch, id, seen from i where ok and key is not null),
     h as (
       insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
-      select ${now}, 'task', t.id, ${t.workflowId}, 'registered', ${t.state}, ${t.state === 'pending' ? 'mustWait' : 'filled'} from t)
-    select t.id as "taskId", (select min(id) from n) as "firstJobId" from t`)
+      select ${now}, 'task', id, workflow_id, 'registered', state, case state when 'pending' then 'mustWait' else 'filled' end from i where ok)
+    select i.id as "taskId", x.first_id as "firstJobId" from i left join counted x on x.task_id = i.id order by i.ord`)
+  return rows.map(({ taskId, firstJobId }) => (taskId === null ? null : { taskId, firstJobId }))
+}
 
 /** More jobs of an open task, from index `first` on; the caller holds the lock of the task. */
 export const insertJobs = (
   db: Db,
-  t: { taskId: number; laneId: number; priority: number; first: number; close: boolean },
+  t: { taskId: number; workflowId: number; laneId: number; priority: number; first: number; close: boolean },
   jobs: NewJobRows,
 ) =>
   db.row<{ firstJobId: number }>(sql`
@@ -88,7 +134,9 @@ export const insertJobs = (
       select nextval('job_id') as id, ${t.first}::int + (u.ord - 1)::int as index, u.args, u.blob, u.bytes, u.state, u.unmet
       from unnest(${jobs.args}::text[], ${jobs.blobs}::text[], ${jobs.bytes}::bigint[], ${jobs.states}::text[], ${jobs.unmets}::int[])
            with ordinality u(args, blob, bytes, state, unmet, ord)),
-    j as (insert into job (id, task_id, index, lane_id, state, unmet) select id, ${t.taskId}, index, ${t.laneId}::int, state, unmet from n),
+    j as (
+      insert into job (id, task_id, workflow_id, index, lane_id, state, unmet)
+      select id, ${t.taskId}, ${t.workflowId}, index, ${t.laneId}::int, state, unmet from n),
     s as (insert into spec (job_id, args, args_blob, args_bytes) select id, args, blob, bytes from n),
     r as (
       insert into ready (lane_id, rank, job_id)
@@ -99,12 +147,12 @@ export const insertJobs = (
     u as (update task set jobs = jobs + ${jobs.args.length}::int, closed = ${t.close} where id = ${t.taskId})
     select min(id) as "firstJobId" from n`)
 
-export type CallRow = { taskId: number; firstJobId: number | null; jobs: number }
+export type CallRow = { taskId: number; firstJobId: number | null; jobs: number; driverEpoch: number }
 
 export const knownCall = (db: Db, workflowId: number, scope: number, key: string) =>
   db.row<CallRow>(sql`
-    select c.task_id as "taskId", t.jobs, (select j.id from job j where j.task_id = c.task_id and j.index = 0) as "firstJobId"
-    from call c join task t on t.id = c.task_id
+    select c.task_id as "taskId", t.jobs, (select j.id from job j where j.task_id = c.task_id and j.index = 0) as "firstJobId", w.driver_epoch as "driverEpoch"
+    from call c join task t on t.id = c.task_id join workflow w on w.id = c.workflow_id
     where c.workflow_id = ${workflowId} and c.scope = ${scope} and c.key = ${key}`)
 
 /** What never changes of a task: kept in memory by those who serve claims. */
@@ -128,14 +176,23 @@ export type TaskFacts = {
   attemptsSite: number
   attemptsLost: number
   lostAfterSeconds: number | null
+  /** JSON text of `WantedSecret[]`; null for those that name none. */
+  secrets: string | null
+  /** The trace that it was submitted in: a W3C traceparent. */
+  trace: string | null
 }
 
 export const taskFacts = (db: Db, ids: number[]) =>
   db.rows<TaskFacts>(sql`
     select id, workflow_id as "workflowId", experiment_id as "experimentId", owner_id as "ownerId", parent_job_id as "parentJobId", name, payload,
            common, common_blob as "commonBlob", common_bytes as "commonBytes", lane_id as "laneId", cores, memory_mb as "memoryMb", wall_seconds as "wallSeconds",
-           priority, attempts_user as "attemptsUser", attempts_site as "attemptsSite", attempts_lost as "attemptsLost", lost_after_seconds as "lostAfterSeconds"
+           priority, attempts_user as "attemptsUser", attempts_site as "attemptsSite", attempts_lost as "attemptsLost", lost_after_seconds as "lostAfterSeconds", secrets, trace
     from task where id = any(${ids}::bigint[])`)
+
+export const taskTimes = (db: Db, ids: number[]) =>
+  db.rows<{ id: number; createdAt: Date }>(
+    sql`select id, created_at as "createdAt" from task where id = any(${ids}::bigint[])`,
+  )
 
 export type TaskRow = {
   id: number
@@ -154,6 +211,13 @@ export const lockTasks = (db: Db, ids: number[]) =>
     select id, workflow_id as "workflowId", owner_id as "ownerId", state, closed, unmet, jobs, lane_id as "laneId", priority
     from task where id = any(${ids}::bigint[]) order by id for no key update`)
 
+/** The task that jobs are to be added to, locked, with the newest driver of its workflow. */
+export const lockOpenTask = (db: Db, id: number) =>
+  db.row<TaskRow & { driverEpoch: number }>(sql`
+    select t.id, workflow_id as "workflowId", owner_id as "ownerId", state, closed, unmet, jobs, lane_id as "laneId", priority,
+           (select driver_epoch from workflow w where w.id = t.workflow_id) as "driverEpoch"
+    from task t where t.id = ${id} for no key update`)
+
 export const tasksOfWorkflow = (db: Db, workflowId: number, after: number, limit: number) =>
   db.rows<{ id: number; state: TaskState }>(sql`
     select id, state from task where workflow_id = ${workflowId} and id > ${after} order by id limit ${limit}`)
@@ -168,7 +232,7 @@ export type TaskMove = {
   ended: boolean
 }
 
-/** Compare-and-set of several tasks (their locks held), with their lines of history and, at an end, of the journal. */
+/** Compare-and-set of several tasks (their locks held), with their lines of history. */
 export const moveTasks = (db: Db, moves: TaskMove[], now: Date) =>
   db.run(sql`
     with m as materialized (
@@ -177,9 +241,6 @@ export const moveTasks = (db: Db, moves: TaskMove[], now: Date) =>
                            ${moves.map((m) => m.ended)}::bool[]) u(id, workflow_id, from_state, to_state, trigger, why, ended)),
     u as (
       update task t set state = m.to_state, ended_at = case when m.ended then ${now}::timestamptz end
-      from m where t.id = m.id and t.state = m.from_state),
-    c as (
-      update call c set state = case m.to_state when 'done' then 'done' when 'aborted' then 'cancelled' else 'failed' end, done_seq = nextval('history_seq_seq')
-      from m where c.task_id = m.id and m.ended)
+      from m where t.id = m.id and t.state = m.from_state)
     insert into history (at, noun, id, workflow_id, from_state, to_state, trigger, why)
     select ${now}, 'task', m.id, m.workflow_id, m.from_state, m.to_state, m.trigger, m.why from m`)

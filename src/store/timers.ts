@@ -20,6 +20,11 @@ export const lockDueTimers = (db: Db, now: Date, limit: number) =>
 export const dropTimers = (db: Db, kind: TimerKind, ids: number[]) =>
   db.run(sql`delete from timer where kind = ${kind} and id = any(${ids}::bigint[])`)
 
+/** Puts timers of that kind off, to `latest` at most; none comes earlier by it. */
+export const putOffTimers = (db: Db, kind: TimerKind, seconds: number, latest: Date) =>
+  db.run(sql`
+    update timer set at = greatest(at, least(at + ${seconds}::float8 * interval '1 s', ${latest}::timestamptz)) where kind = ${kind}`)
+
 export const timerOf = (db: Db, kind: TimerKind, id: number) =>
   db.row<TimerRow>(sql`select kind, id, at, why from timer where kind = ${kind} and id = ${id}`)
 

@@ -26,6 +26,8 @@ export type WorkflowViewRow = {
   error: string | null
   why: string | null
   labels: Record<string, string>
+  run: string | null
+  program: string | null
   tasksTotal: number
   tasksEnded: number
   tasksFailed: number
@@ -39,25 +41,38 @@ export const workflowViews = (
     onlyWorkflowId: number | null
     state: string | null
     owner: string | null
+    program: string | null
     below: number
     limit: number
   },
 ) =>
   db.rows<WorkflowViewRow>(sql`
     select w.id, w.experiment_id as "experimentId", w.name, w.kind, p.name as owner, t.name as team, w.state, w.created_at as "createdAt", w.ended_at as "endedAt",
-           w.driver_seen_at as "driverSeenAt", w.value, w.value_blob as "valueBlob", w.value_bytes as "valueBytes", w.error, w.why, w.labels,
+           w.driver_seen_at as "driverSeenAt", w.value, w.value_blob as "valueBlob", w.value_bytes as "valueBytes", w.error, w.why, w.labels, w.run, w.program,
            c.tasks_total as "tasksTotal", c.tasks_ended as "tasksEnded", c.tasks_failed as "tasksFailed",
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
     from workflow w join person p on p.id = w.owner_id join team t on t.id = w.team_id join workflow_count c on c.workflow_id = w.id
     where w.experiment_id = ${f.experimentId} and w.id < ${f.below}
       and (${f.id}::bigint is null or w.id = ${f.id}::bigint) and (${f.onlyWorkflowId}::bigint is null or w.id = ${f.onlyWorkflowId}::bigint)
       and (${f.state}::text is null or w.state = ${f.state}::text) and (${f.owner}::text is null or p.name = ${f.owner}::text)
+      and (${f.program}::text is null or w.program = ${f.program}::text)
+    order by w.id desc limit ${f.limit}`)
+
+/** Those of one program: by the index of runs, since who runs it asks often. */
+export const workflowViewsOfRun = (db: Db, f: { ownerId: number; run: string; below: number; limit: number }) =>
+  db.rows<WorkflowViewRow>(sql`
+    select w.id, w.experiment_id as "experimentId", w.name, w.kind, p.name as owner, t.name as team, w.state, w.created_at as "createdAt", w.ended_at as "endedAt",
+           w.driver_seen_at as "driverSeenAt", w.value, w.value_blob as "valueBlob", w.value_bytes as "valueBytes", w.error, w.why, w.labels, w.run, w.program,
+           c.tasks_total as "tasksTotal", c.tasks_ended as "tasksEnded", c.tasks_failed as "tasksFailed",
+           c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
+    from workflow w join person p on p.id = w.owner_id join team t on t.id = w.team_id join workflow_count c on c.workflow_id = w.id
+    where w.run = ${f.run}::uuid and w.owner_id = ${f.ownerId} and w.id < ${f.below}
     order by w.id desc limit ${f.limit}`)
 
 export const workflowViewById = (db: Db, id: number) =>
   db.row<WorkflowViewRow>(sql`
     select w.id, w.experiment_id as "experimentId", w.name, w.kind, p.name as owner, t.name as team, w.state, w.created_at as "createdAt", w.ended_at as "endedAt",
-           w.driver_seen_at as "driverSeenAt", w.value, w.value_blob as "valueBlob", w.value_bytes as "valueBytes", w.error, w.why, w.labels,
+           w.driver_seen_at as "driverSeenAt", w.value, w.value_blob as "valueBlob", w.value_bytes as "valueBytes", w.error, w.why, w.labels, w.run, w.program,
            c.tasks_total as "tasksTotal", c.tasks_ended as "tasksEnded", c.tasks_failed as "tasksFailed",
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
     from workflow w join person p on p.id = w.owner_id join team t on t.id = w.team_id join workflow_count c on c.workflow_id = w.id

@@ -12,6 +12,10 @@ export type WorkflowRow = {
   driverEpoch: number
 }
 
+/** The program that a workflow belongs to, and which of the program's workflows it is. */
+export type RunRow = { id: string; key: string; program: string; code: string | null; arguments: string | null }
+
+/** No row comes back when the run has a workflow of this key already. */
 export const insertWorkflow = (
   db: Db,
   w: {
@@ -22,14 +26,17 @@ export const insertWorkflow = (
     kind: string
     labels: object
     driverEpoch: number
+    run: RunRow | null
     now: Date
   },
 ) =>
   db.row<{ id: number }>(sql`
     with w as (
-      insert into workflow (experiment_id, owner_id, team_id, name, kind, state, driver_epoch, driver_seen_at, created_at, labels)
+      insert into workflow (experiment_id, owner_id, team_id, name, kind, state, driver_epoch, driver_seen_at, created_at, labels, run, run_key, program, code, arguments)
       values (${w.experimentId}, ${w.ownerId}, ${w.teamId}, ${w.name}, ${w.kind}, 'running', ${w.driverEpoch},
-              case when ${w.driverEpoch}::int > 0 then ${w.now}::timestamptz end, ${w.now}, ${JSON.stringify(w.labels)})
+              case when ${w.driverEpoch}::int > 0 then ${w.now}::timestamptz end, ${w.now}, ${JSON.stringify(w.labels)},
+              ${w.run?.id ?? null}, ${w.run?.key ?? null}, ${w.run?.program ?? null}, ${w.run?.code ?? null}, ${w.run?.arguments ?? null})
+      on conflict (run, owner_id, run_key) where run is not null do nothing
       returning id),
     c as (insert into workflow_count (workflow_id) select id from w),
     h as (
@@ -58,6 +65,26 @@ export const lockWorkflow = (db: Db, id: number) =>
   db.row<WorkflowRow>(sql`
     select id, experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind, state, closed, driver_epoch as "driverEpoch"
     from workflow where id = ${id} for no key update`)
+
+export type RunWorkflowRow = WorkflowRow & {
+  code: string | null
+  arguments: string | null
+  value: string | null
+  valueBlob: string | null
+  valueBytes: number | null
+}
+
+export const lockWorkflowOfRun = (db: Db, ownerId: number, run: string, key: string) =>
+  db.row<RunWorkflowRow>(sql`
+    select id, experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind, state, closed, driver_epoch as "driverEpoch",
+           code, arguments, value, value_blob as "valueBlob", value_bytes as "valueBytes"
+    from workflow where run = ${run}::uuid and owner_id = ${ownerId} and run_key = ${key} for no key update`)
+
+/** A further driver: the one before is refused from here on. */
+export const replaceDriver = (db: Db, d: { id: number; code: string | null; now: Date }) =>
+  db.row<{ driverEpoch: number }>(sql`
+    update workflow set driver_epoch = driver_epoch + 1, driver_seen_at = ${d.now}, code = coalesce(${d.code}, code) where id = ${d.id}
+    returning driver_epoch as "driverEpoch"`)
 
 /** Compare-and-set of the state, with its line of history. 0 when it was no longer in `from`. */
 export const moveWorkflow = (

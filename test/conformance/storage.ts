@@ -26,6 +26,12 @@ export const conformStorage = (make: () => Promise<Storage>): void => {
     expect(await storage.stat('1/ab/key')).toEqual({ bytes: 7 })
   })
 
+  test('one that works says so, and keeps nothing of the question', async () => {
+    const storage = await make()
+    await expect(storage.check()).resolves.toBeUndefined()
+    expect(await storage.stat(`.check.${process.pid}`)).toBeUndefined()
+  })
+
   test('nothing is found where nothing was put', async () => {
     const storage = await make()
     expect(await storage.get('1/no')).toBeUndefined()

@@ -188,7 +188,7 @@ test('someone else of the experiment may look at a task but not cancel it; someo
 
 test.each([
   ['GET', '/v1/nothing', 404, 'route_unknown'],
-  ['PATCH', '/v1/tasks', 404, 'route_unknown'],
+  ['PATCH', '/v1/tasks', 405, 'method_unknown'],
   ['GET', '/v1/tasks/j1', 400, 'invalid_id'],
   ['GET', '/v1/tasks?limit=9999', 400, 'invalid_input'],
   ['GET', '/v1/tasks?after=%21%21', 400, 'invalid_cursor'],

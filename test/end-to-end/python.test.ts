@@ -28,7 +28,7 @@ test('the tests of the Python client pass against a real server', async () => {
   expect(tests.printed()).toMatch(/Ran \d{3} tests/)
   // NumPy is not the system's; what needs it runs below.
   expect(Number(/OK \(skipped=(\d+)\)/.exec(tests.printed())?.[1] ?? 0)).toBeLessThanOrEqual(3)
-}, 180_000)
+}, 300_000)
 
 test.skipIf(!existsSync(venv))(
   'values of NumPy survive (scripts/test-setup.sh installs it)',

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, inject } from 'vitest'
 import { type Database, openDatabase } from '../../src/store/db.ts'
 
+export type DatabaseConfig = { host: string; port: number; user: string; password: string; database: string }
+
 /** A database of the test file's own, cloned from the migrated template; dropped at its end. */
-export const freshDatabase = async (): Promise<
-  Database & { config: { host: string; port: number; user: string; password: string; database: string } }
-> => {
+export const freshDatabase = async (): Promise<Database & { config: DatabaseConfig }> => {
   const postgres = inject('postgres')
   const name = `test_${randomUUID().slice(0, 8)}`
   const admin = openDatabase({ ...postgres, database: 'culm' }, { connections: 1 })

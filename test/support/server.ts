@@ -6,6 +6,7 @@ import { afterAll } from 'vitest'
 import { type Client, makeClient } from '../../src/contract/client.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { openEngine } from '../../src/main/openEngine.ts'
+import { openSecretKeys } from '../../src/main/secretKeys.ts'
 import { serve } from '../../src/main/serve.ts'
 import { admitToken } from '../../src/services/authenticate.ts'
 import type { Engine, Limits } from '../../src/services/engine.ts'
@@ -40,6 +41,7 @@ export const startTestServer = async ({
     log: silentLog,
     connections: 6,
     limits,
+    secretKeys: openSecretKeys(folder, {}),
   })
   const { url, stop } = await serve(engine, { server: { host: '127.0.0.1', port: 0 }, agents })
   const clients: Client[] = []

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fault } from '../../contract/faults.ts'
 import type { Storage } from '../../ports/storage.ts'
@@ -23,14 +23,13 @@ export const posixStorage = (folder: string): Storage => {
     put: async (key, expected, content) => {
       const place = placeOf(key)
       const part = `${place}.${process.pid}.${Math.random().toString(36).slice(2)}.part`
-      await mkdir(path.dirname(place), { recursive: true })
       try {
+        await makeFolder(path.dirname(place))
         await writeChecked(part, expected, content)
         await rename(part, place)
       } catch (error) {
         await rm(part, { force: true })
-        if ((error as NodeJS.ErrnoException).code === 'ENOSPC')
-          throw fault('storage_full', `no room for ${expected.bytes} bytes`, undefined, error)
+        if (isFull(error)) throw fault('storage_full', `no room for ${expected.bytes} bytes`, undefined, error)
         throw error
       }
     },
@@ -43,8 +42,29 @@ export const posixStorage = (folder: string): Storage => {
     stat: (key) => statOf(placeOf(key)),
 
     remove: (key) => rm(placeOf(key), { force: true }),
+
+    check: async () => {
+      const probe = path.join(folder, `.check.${process.pid}`)
+      try {
+        await makeFolder(folder)
+        await writeFile(probe, 'written')
+      } catch (error) {
+        if (isFull(error)) throw fault('storage_full', 'the storage has no room', undefined, error)
+        throw error
+      } finally {
+        await rm(probe, { force: true }).catch(() => {})
+      }
+    },
   }
 }
+
+/** Node's recursive mkdir says ENOENT of a disk that has no room for a folder (seen with Node 20 on ext4). */
+const makeFolder = (folder: string): Promise<unknown> =>
+  mkdir(folder, { recursive: true }).catch((error) => {
+    throw error.code === 'ENOENT' ? Object.assign(error, { code: 'ENOSPC' }) : error
+  })
+
+const isFull = (error: unknown): boolean => ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')
 
 const writeChecked = async (
   file: string,

@@ -4,7 +4,7 @@ import { Command } from 'commander'
 import type { Cli } from '../cli.ts'
 import { UsageError } from '../errors.ts'
 
-export type RunOptions = { export?: string; python?: string }
+export type RunOptions = { export?: string; python?: string; continue?: string | true; acceptCode?: boolean }
 
 export const runCommand = (cli: Cli): Command =>
   new Command('run')
@@ -16,11 +16,14 @@ export const runCommand = (cli: Cli): Command =>
     )
     .option('-e, --export <name>', 'the function to run; the exported workflow, `default` or `main` when left out')
     .option('--python <path>', 'the interpreter for a Python file; that of VIRTUAL_ENV, else python3')
+    .option('-c, --continue [id]', 'go on where an earlier start was: that of workflow w12; the newest of this file that has not ended when left out')
+    .option('--accept-code', 'with --continue: go on though the source was changed')
     .addHelpText(
       'after',
       `
   culm run analysis.ts 100 '{"cut": 0.5}'
   culm run analysis.py -- --events 100     (a Python file is run as a script: it calls its own workflow)
+  culm run analysis.ts 100 '{"cut": 0.5}' --continue w12
 
 The value is printed on standard output, the progress on standard error. Exit code 0 when it is done, 1 when it failed, 130 after Ctrl-C,
 which cancels the workflow; a second Ctrl-C leaves at once.`,

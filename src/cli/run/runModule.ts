@@ -12,6 +12,7 @@ import { showValue } from '../look/values.ts'
 import { openFollower } from '../progress/follower.ts'
 import { interpose } from '../progress/live.ts'
 import { entryOf } from './entry.ts'
+import { programRun } from './programRun.ts'
 import type { RunOptions } from './run.ts'
 
 type Ended = { state: 'done'; value: unknown } | { state: 'failed'; error: unknown } | { state: 'cancelled' }
@@ -19,19 +20,19 @@ type Ended = { state: 'done'; value: unknown } | { state: 'failed'; error: unkno
 /** Runs a function of a TypeScript or JavaScript file in this process, which is then the driver of its workflow. */
 export const runModule = async (cli: Cli, path: string, args: string[], options: RunOptions): Promise<void> => {
   const client = await cli.client()
-  await client.call('me')
+  const run = await programRun(cli, client, path, options)
   const ownOutput = cli.json ? printsToStderr(cli) : () => {}
   const follower = openFollower(cli, client)
   const server = await cli.server()
   const opened = ({ workflowId }: { workflowId: string }) => follower.add(workflowId as `w${number}`)
   let loaded: LoadedBundle | undefined
-  const run = async (): Promise<Ended> => {
-    loaded = await loadBundled(path, { server, opened })
+  const start = async (): Promise<Ended> => {
+    loaded = await loadBundled(path, { server, run, opened })
     const entry = entryOf(loaded.exports, options.export, relative(cli.world.cwd, path))
     return { state: 'done', value: await entry.run(...args.map(argument)) }
   }
   const interruption = interruptible(cli, () => cancelAll(client, follower.ids))
-  const ran = run().catch((error): Ended => ({ state: 'failed', error }))
+  const ran = start().catch((error): Ended => ({ state: 'failed', error }))
   // What is cancelled fails in the function too, perhaps before the server has said so.
   const ended = await Promise.race([
     interruption.cancelled,

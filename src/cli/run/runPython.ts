@@ -10,6 +10,7 @@ import { exitCodes, UsageError } from '../errors.ts'
 import { onInterrupt } from '../interrupts.ts'
 import { jsonOf } from '../look/values.ts'
 import { openFollower } from '../progress/follower.ts'
+import { programRun } from './programRun.ts'
 import type { RunOptions } from './run.ts'
 
 /** How often it is looked for a workflow of the script, ms. */
@@ -18,12 +19,12 @@ const lookMs = 300
 /** Runs a Python file as a script in a process of its own, and follows the workflows that it starts. */
 export const runPython = async (cli: Cli, path: string, args: string[], options: RunOptions): Promise<void> => {
   const client = await cli.client()
-  const newest = await newestWorkflows(client)
+  const run = await programRun(cli, client, path, options)
   const follower = openFollower(cli, client)
   const child = spawn(options.python ?? interpreterOf(cli.world.env), [path, ...args], {
     cwd: cli.world.cwd,
     stdio: ['inherit', 'pipe', 'pipe'],
-    env: environmentOf(cli),
+    env: { ...environmentOf(cli), CULM_RUN: run.id, ...(run.acceptCode ? { CULM_ACCEPT_CODE: '1' } : {}) },
   })
   const { stdout, stderr } = cli.world
   // Standard output is one document with --json: what the script prints goes beside it.
@@ -37,7 +38,7 @@ export const runPython = async (cli: Cli, path: string, args: string[], options:
     void cancelAll(client, follower.ids)
   })
   const ending = new AbortController()
-  const looking = addNew(client, newest, follower.add, ending.signal)
+  const looking = addNew(client, run.id, follower.add, ending.signal)
   try {
     const [code, signal] = await ended(child)
     ending.abort()
@@ -86,22 +87,10 @@ const ended = async (
   }
 }
 
-type Newest = { owner: string; number: number }
-
-/** Where the list of one's workflows ends now. */
-const newestWorkflows = async (client: Client): Promise<Newest> => {
-  const { name: owner } = await client.call('me')
-  const { items } = await client.call('listWorkflows', { query: { owner, limit: 1 } })
-  return { owner, number: numberOf(items[0]?.id ?? 'w0') }
-}
-
-/**
- * Adds what has come to the list since. The script is another process, and a workflow does not say which process drives it: of two scripts of one person that start
- * in the same moment each shows both.
- */
+/** The script is another process: its workflows are those of its run. */
 const addNew = async (
   client: Client,
-  { owner, number }: Newest,
+  run: string,
   add: (id: `w${number}`) => void,
   signal: AbortSignal,
 ): Promise<void> => {
@@ -110,9 +99,7 @@ const addNew = async (
     await sleep(lookMs, signal)
     isLast = signal.aborted
     // An outage passes, or the script says so.
-    const { items } = await client.call('listWorkflows', { query: { owner, limit: 20 } }).catch(() => ({ items: [] }))
-    for (const { id, kind } of items.reverse()) if (kind !== 'tasks' && numberOf(id) > number) add(id)
+    const { items } = await client.call('listWorkflows', { query: { run, limit: 50 } }).catch(() => ({ items: [] }))
+    for (const { id } of items.reverse()) add(id)
   }
 }
-
-const numberOf = (id: string): number => Number(id.slice(1))

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import type { WantedSecret } from '../../contract/secrets.ts'
 
 /** `2GB`, `512 MB`, `1.5GiB` → MB (10^6 bytes), rounded up; a plain number is in MB. */
 export const parseMemoryMb = (text: string): number => {
@@ -48,6 +49,20 @@ export const parseWhole =
       throw new InvalidArgumentError(`It must be a whole number from ${least} on.`)
     return Number(text)
   }
+
+/** Repeated `NAME=VAR` → the secrets that jobs get as variables. */
+export const parseSecret = (text: string, before: WantedSecret[] = []): WantedSecret[] => {
+  const [, name, env] = /^([^=]+)=([A-Za-z_]\w*)$/.exec(text) ?? []
+  if (!name || !env) throw new InvalidArgumentError('Write it as name-of-the-secret=VARIABLE.')
+  return [...before, { name, env }]
+}
+
+/** Repeated `NAME=FILE` or `NAME=FILE:VAR` → those that jobs get as files. */
+export const parseSecretFile = (text: string, before: WantedSecret[] = []): WantedSecret[] => {
+  const [, name, file, env] = /^([^=]+)=([^:/]+)(?::([A-Za-z_]\w*))?$/.exec(text) ?? []
+  if (!name || !file) throw new InvalidArgumentError('Write it as name-of-the-secret=file or name=file:VARIABLE.')
+  return [...before, { name, file, ...(env ? { env } : {}) }]
+}
 
 /** Repeated `k=v` → one object. */
 export const parseLabel = (text: string, before: Record<string, string> = {}): Record<string, string> => {

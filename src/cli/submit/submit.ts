@@ -1,9 +1,10 @@
 import { basename, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import type { WantedSecret } from '../../contract/secrets.ts'
 import { readId } from '../../lib/ids.ts'
 import type { Cli } from '../cli.ts'
 import { watch } from '../watch.ts'
-import { parseLabel, parseMemoryMb, parseSeconds, parseWhole } from './quantities.ts'
+import { parseLabel, parseMemoryMb, parseSeconds, parseSecret, parseSecretFile, parseWhole } from './quantities.ts'
 import type { Submitted, WantedTask } from './submitTask.ts'
 
 type Options = {
@@ -17,6 +18,8 @@ type Options = {
   label?: Record<string, string>
   after?: { tasks: `t${number}`[]; jobs: `j${number}`[] }
   folder?: string
+  secret?: WantedSecret[]
+  secretFile?: WantedSecret[]
   wait?: boolean
 }
 
@@ -34,6 +37,8 @@ export const submitCommand = (cli: Cli): Command =>
     .option('--label <name=value>', 'to filter and report by; may be repeated', parseLabel)
     .option('--after <ids>', 'tasks and jobs that must be done before: t3,j8', parseAfter)
     .option('--folder <path>', 'folder to run in, on the worker; a fresh one when left out')
+    .option('--secret <name=VAR>', 'a secret of yours as variable; may be repeated', parseSecret)
+    .option('--secret-file <name=file>', 'one as $CULM_SECRETS/file; file:VAR puts its path into VAR', parseSecretFile)
     .option('--wait', 'follow it to its end; exit code 0 when it is done, 1 otherwise')
     .addHelpText(
       'after',
@@ -70,7 +75,13 @@ const taskOf = (command: string[], options: Options, cwd: string): WantedTask =>
   priority: options.priority,
   labels: options.label,
   after: options.after?.tasks,
+  secrets: secretsIn(options),
 })
+
+const secretsIn = ({ secret = [], secretFile = [] }: Options): WantedSecret[] | undefined => {
+  const all = [...secret, ...secretFile]
+  return all.length > 0 ? all : undefined
+}
 
 const idsOf = ({ workflowId, taskId, firstJobId, lastJobId }: Submitted): string =>
   `${workflowId} ${taskId} ${firstJobId}${lastJobId && lastJobId !== firstJobId ? `-${lastJobId}` : ''}`

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Client } from '../../contract/client.ts'
 import type { BodyInputOf } from '../../contract/routes.ts'
 import { maxJobsPerRequest, type NewJob } from '../../contract/tasks.ts'
+import { currentTrace } from '../../sdk/trace.ts'
 
 export type WantedTask = Omit<BodyInputOf<'submitTask'>, 'workflowId' | 'jobs' | 'open'>
 
@@ -49,7 +50,7 @@ const submitJobs = async (
   const some = (n: number) => Array<NewJob>(n).fill({ args: { text: '{}' }, after: afterJobs })
   const first = Math.min(jobs, jobsPerRequest)
   const body = { ...task, jobs: some(first), open: first < jobs }
-  const { taskId, firstJobId } = await client.call('submitTask', { body, key: randomUUID() })
+  const { taskId, firstJobId } = await client.call('submitTask', { body, key: randomUUID(), trace: currentTrace() })
   for (let firstIndex = first; firstIndex < jobs; firstIndex += jobsPerRequest) {
     const n = Math.min(jobs - firstIndex, jobsPerRequest)
     const more = { firstIndex, jobs: some(n), close: firstIndex + n === jobs }

@@ -12,12 +12,12 @@ export type Running = {
   interrupt: () => void
 }
 
-type Options = { env?: NodeJS.ProcessEnv; cwd?: string; columns?: number; tty?: boolean; pythonPath?: string }
+type Options = { env?: NodeJS.ProcessEnv; cwd?: string; columns?: number; tty?: boolean; pythonPath?: string; typed?: string }
 
 /** Command lines in this process, with a world of their own: as a person of a server would type them. */
 export const testCli = (server: { url: string; userToken: string } | undefined, all: Options = {}) => {
   const start = (argv: string[], options: Options = {}): Running => {
-    const { env, cwd = '/', columns = 80, tty = false, pythonPath = '/none' } = { ...all, ...options }
+    const { env, cwd = '/', columns = 80, tty = false, pythonPath = '/none', typed = '' } = { ...all, ...options }
     const written = { out: '', err: '' }
     const listeners = new Set<() => void>()
     let code = 0
@@ -49,6 +49,7 @@ export const testCli = (server: { url: string; userToken: string } | undefined, 
       version: '1.2.3',
       pythonPath,
       clock: systemClock,
+      readHidden: async () => Buffer.from(typed),
       setExitCode: (exitCode) => {
         code = exitCode
       },

@@ -26,6 +26,7 @@ export type JobTrigger =
   | 'awaits'
   | 'woken'
   | 'resumed'
+  | 'recovered'
   | 'payloadDone'
   | 'moving'
   | 'toMerge'
@@ -51,7 +52,8 @@ const held = {
 
 /**
  * Both orders of every race are rows. Cancel and finish: a held job that finishes first is `finished`, and the confirmation that comes after is
- * stale; a job whose cancel was confirmed first is `cancelled`, and its result is stale. Lost and report: the attempt's number decides (a stale attempt never gets here).
+ * stale; a job whose cancel was confirmed first is `cancelled`, and its result is stale. Lost and report: until another attempt has begun, the lost one is
+ * `recovered` when its pilot is heard again, and its report counts; after that the attempt's number decides (a stale attempt never gets here).
  */
 export const jobTable: Table<JobState, JobTrigger> = {
   pending: { parentsReleased: 'activated', parentFailed: 'cancelled', cancelAsked: 'cancelled' },
@@ -60,6 +62,7 @@ export const jobTable: Table<JobState, JobTrigger> = {
     ...held,
     claimed: 'sent',
     resumed: 'running',
+    recovered: 'running',
     rebrokered: 'activated',
     replaced: 'closed',
     cancelAsked: 'cancelled',

@@ -4,10 +4,13 @@ import { availableParallelism, hostname, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { fault } from '../../contract/faults.ts'
+import { crashPoints, passingClient } from '../crashPoints.ts'
 import { files, version } from '../files.ts'
 import { resolveHome } from '../home.ts'
 import { readServer } from '../homeServer.ts'
+import { chooseIsolation, readOwner } from '../isolation.ts'
 import { pilotTokenFile } from '../tokens.ts'
+import { logLevelOption, metricsPortOption, tracesOption } from './options.ts'
 
 type Options = {
   queue: string
@@ -16,7 +19,12 @@ type Options = {
   folder?: string
   whileParentLives?: boolean
   grace: number
+  own?: string
+  isolation: boolean
   server?: string
+  metricsPort?: number
+  traces?: string
+  logLevel?: string
 }
 
 export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
@@ -27,13 +35,22 @@ export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
     .option('--memory <MB>', 'memory that limits of jobs may add up to', whole)
     .option('--folder <path>', 'where caches and working directories lie')
     .option('--grace <seconds>', 'how long running jobs may go on after SIGTERM', whole, 30)
+    .option('--own <owner>', 'u3: the owner whose payloads may reach the files of this user; others have none of them')
+    .option('--no-isolation', 'payloads share the user of the pilot and all his files')
     .option('--while-parent-lives', 'end when standard input ends')
+    .addOption(metricsPortOption())
+    .addOption(tracesOption())
+    .addOption(logLevelOption())
     .action(async (options: Options, command: Command) => {
-      const [{ makeClient }, { pilotName, runPilot }, { stderrLog }] = await Promise.all([
-        import('../../contract/client.ts'),
-        import('../../pilot/index.ts'),
-        import('../log.ts'),
-      ])
+      const [{ makeClient }, { pilotMetrics, pilotName, runPilot }, { logLevel, stderrLog }, { openWatch }] =
+        await Promise.all([
+          import('../../contract/client.ts'),
+          import('../../pilot/index.ts'),
+          import('../log.ts'),
+          import('../watch.ts'),
+        ])
+      const { traces, metricsPort } = options
+      const log = stderrLog(logLevel(env, options.logLevel))
       const home = resolveHome(env)
       const url = command.optsWithGlobals().server ?? env.CULM_SERVER ?? (await readServer(home))?.url
       if (!url) throw fault('server_unknown')
@@ -41,8 +58,12 @@ export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
       const { ending, killing } = signals(options.whileParentLives === true)
       const folder = options.folder ?? join(home, 'pilot', options.queue)
       const client = makeClient({ url, token, retrySeconds: 3600 })
+      const watch = await openWatch('culm-pilot', pilotMetrics, { env, traces, metricsPort })
+      const own = options.own ?? (await ownerServed(home, url))
+      const { isolation, says, lacks } = await chooseIsolation({ home, env, own, wanted: options.isolation })
+      log[lacks ? 'warn' : 'info']({ own }, says)
       await runPilot({
-        client,
+        client: passingClient(client, crashPoints(env.CULM_CRASH_AT)),
         token,
         name: await pilotName(folder, randomBytes(6).toString('hex')),
         queue: options.queue,
@@ -52,16 +73,26 @@ export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
         host: hostname(),
         version,
         environment: env,
+        isolation,
         pythonPath: files.pythonPath,
         nodeRunner: files.nodeRunner,
         secondThread: files.secondThread,
-        log: stderrLog(),
+        log,
+        metrics: watch.metrics,
+        tracer: watch.tracer,
         signal: ending,
         killSignal: killing,
         graceSeconds: options.grace,
       })
+      await watch.stop()
       await client.close()
     })
+
+/** The owner of this home, when it is its own server that is served: on another one the same number is someone else. */
+const ownerServed = async (home: string, url: string): Promise<string | null> => {
+  const server = await readServer(home)
+  return server && new URL(server.url).origin === new URL(url).origin ? readOwner(home) : null
+}
 
 /** By the environment for a pilot elsewhere, by the home's file on the server's own machine. */
 const pilotToken = async (env: NodeJS.ProcessEnv, home: string, queue: string): Promise<string> => {

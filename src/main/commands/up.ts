@@ -5,12 +5,24 @@ import { Command } from 'commander'
 import pc from 'picocolors'
 import { files } from '../files.ts'
 import { resolveHome } from '../home.ts'
+import { chooseIsolation, readOwner } from '../isolation.ts'
 import type { LocalServer } from '../localServer.ts'
 import { startPilotProcess } from '../pilotProcess.ts'
+import { openSecretKeys } from '../secretKeys.ts'
 import { tokenFile } from '../tokens.ts'
+import { logLevelOption, tracesOption } from './options.ts'
 import { whole } from './pilot.ts'
 
-type Options = { run?: string; once?: boolean; port?: number; slots?: number; pilot: boolean }
+type Options = {
+  run?: string
+  once?: boolean
+  port?: number
+  slots?: number
+  pilot: boolean
+  isolation: boolean
+  traces?: string
+  logLevel?: string
+}
 
 export const upCommand = (env: NodeJS.ProcessEnv): Command =>
   new Command('up')
@@ -20,6 +32,9 @@ export const upCommand = (env: NodeJS.ProcessEnv): Command =>
     .option('--port <n>', 'port of the server (the last one, or any free one)', whole)
     .option('--slots <n>', 'cores of the local queue', whole)
     .option('--no-pilot', 'no local pilot')
+    .option('--no-isolation', 'payloads of all owners share your user and all your files')
+    .addOption(tracesOption())
+    .addOption(logLevelOption())
     .action(async (options: Options) => {
       // Only here: the server's packages take longer to load than most commands run.
       const { startLocal } = await import('../localServer.ts')
@@ -28,20 +43,33 @@ export const upCommand = (env: NodeJS.ProcessEnv): Command =>
       const ending = endOnSignal()
       const started = await startLocal({
         home,
-        log: await serverLog(home),
+        log: await serverLog(home, env, options.logLevel),
+        env,
+        traces: options.traces,
         port: options.port,
         databaseUrl: env.DATABASE_URL,
+        secretKeys: openSecretKeys(home, env),
         say,
       })
       const url = started.server.url
       const link = `${url}/#token=${(await readFile(tokenFile(home), 'utf8')).trim()}`
       if (started.kind === 'running') console.error(`Culm runs already: ${pc.bold(link)}`)
       else console.error(`Culm is up: ${pc.bold(link)}`)
+      if (started.kind === 'mine' && options.pilot) void sayWhatLacks(home, env, options.isolation, say)
       if (started.kind === 'mine') await withOwn(started.server, { home, env, options, ending, link })
       else process.exitCode = await runFile(env, home, options.run, ending)
     })
 
-const serverLog = async (home: string) => (await import('../log.ts')).fileLog(home, 'server')
+/** Beside the start of the pilot, which looks for itself and has it in its log. */
+const sayWhatLacks = async (home: string, env: NodeJS.ProcessEnv, wanted: boolean, say: (line: string) => void) => {
+  const { lacks } = await chooseIsolation({ home, env, own: await readOwner(home), wanted })
+  if (lacks) say(lacks)
+}
+
+const serverLog = async (home: string, env: NodeJS.ProcessEnv, level: string | undefined) => {
+  const { fileLog, logLevel } = await import('../log.ts')
+  return fileLog(home, 'server', logLevel(env, level))
+}
 
 /** We started it, so we keep it: run the file, serve until told to end, and end everything in order. */
 const withOwn = async (
@@ -54,7 +82,7 @@ const withOwn = async (
     link,
   }: { home: string; env: NodeJS.ProcessEnv; options: Options; ending: AbortSignal; link: string },
 ) => {
-  const pilot = options.pilot ? startPilotProcess({ home, slots: options.slots, env }) : undefined
+  const pilot = options.pilot ? startPilotProcess({ home, ...options, env }) : undefined
   try {
     const code = await runFile(env, home, options.run, ending)
     if (options.once) {

@@ -185,6 +185,7 @@ const markBeforeWords = (stream: NodeJS.WriteStream) => {
 }
 
 const runJob = async ({ run, task }: Queued) => {
+  nameTrace(run.trace)
   const [beganMs, cpuBefore] = [performance.now(), process.cpuUsage()]
   let last = false
   const astray = new Promise<never>((_, reject) => {
@@ -204,6 +205,15 @@ const runJob = async ({ run, task }: Queued) => {
   marks.ended(endMark(run.jobId, run.attempt), ms >= shortMs || queue.length === 0)
 }
 
+/** For what the payload itself traces, and for the calls that it makes. Most jobs have none, and the look at what is there is what they pay. */
+let trace: string | undefined
+const nameTrace = (wanted: string | undefined) => {
+  if (wanted === trace) return
+  trace = wanted
+  if (wanted === undefined) delete process.env.TRACEPARENT
+  else process.env.TRACEPARENT = wanted
+}
+
 /** What a job left would be found by the next one that runs there. */
 const holdsFiles = (folder: string): boolean => {
   try {
@@ -218,7 +228,7 @@ type End = { ok: true; value: Text } | { ok: false; cause: 'user' | 'bundle'; er
 const outcomeOf = async (job: Job, astray: Promise<never>): Promise<End> => {
   const { run, task } = job
   try {
-    if (process.cwd() !== run.folder) process.chdir(run.folder)
+    if (whereWeAre() !== run.folder) process.chdir(run.folder)
     const call = known(job) ?? (await Promise.race([loaded(job), astray]))
     const given = call(...argumentsOf(task, run))
     const value = isThenable(given) ? await Promise.race([given, astray]) : given
@@ -305,6 +315,15 @@ const exportOf = (module: Record<string, unknown>, { module: name, export: key }
   const others = Object.keys(module).join(', ') || 'nothing'
   const message = `${name} has no function "${key}"; it exports ${others}. Export it at the top level of the file.`
   throw new NotLoaded({ type: 'ExportMissing', message })
+}
+
+/** Null when the folder of the job before, which it left things in, is gone already. */
+const whereWeAre = (): string | null => {
+  try {
+    return process.cwd()
+  } catch {
+    return null
+  }
 }
 
 /** Those of the task come first; named ones are merged, and go as one last object, since JavaScript has no others. */

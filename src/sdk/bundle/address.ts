@@ -5,12 +5,12 @@ import { fault } from '../../contract/faults.ts'
 import { sleep } from '../../lib/clock.ts'
 import { sha256 } from '../../lib/digest.ts'
 import type { Definition } from '../definition.ts'
-import { currentRuntime, workMark } from '../runtime.ts'
+import { currentRuntime, type Runtime, workMark } from '../runtime.ts'
 import { type BundleIndex, bundleIndexFile } from './bundleIndex.ts'
 
 /**
  * Where a job finds a work: module and export. `name` is the module's name in journals: the same wherever the project
- * lies.
+ * lies, and whether its driver runs from the sources or from a bundle of them.
  */
 export type Address = { name: string; export: string } & (
   | {
@@ -22,6 +22,8 @@ export type Address = { name: string; export: string } & (
       kind: 'bundled'
       /** The module's path in the bundle of this process. */
       module: string
+      /** Absolute path of its source; undefined in a job, which has none. */
+      file?: string
     }
 )
 
@@ -33,7 +35,7 @@ export const addressOf = (definition: Definition): Promise<Address> => {
   const known = addresses.get(definition)
   if (known) return known
   const { bundle } = currentRuntime() ?? {}
-  const found = bundle ? addressInBundle(definition, bundle.folder) : addressInSources(definition)
+  const found = bundle ? addressInBundle(definition, bundle) : addressInSources(definition)
   addresses.set(definition, found)
   // A module may yet be on its way to its end; the next call looks again.
   found.catch(() => addresses.delete(definition))
@@ -147,16 +149,21 @@ const packageName = (packageJson: string): string | undefined => {
  * In a bundle, modules may lie together in one file; the bundle's index says which lie where. Only those of the file
  * that defined the work are looked at: they have been evaluated, so that importing them runs nothing.
  */
-const addressInBundle = async (definition: Definition, bundleFolder: string): Promise<Address> => {
+const addressInBundle = async (
+  definition: Definition,
+  bundle: NonNullable<Runtime['bundle']>,
+): Promise<Address> => {
   // Node names a module by its real path.
-  const folder = realpathSync(bundleFolder)
+  const folder = realpathSync(bundle.folder)
   const index: BundleIndex = JSON.parse(readFileSync(join(folder, bundleIndexFile), 'utf8'))
   const file = fileOf(definition.site.module)
   for (const source of index.contents[file ? relative(folder, file) : ''] ?? []) {
     const module = index.modules[source]
     if (!module) continue
     const name = exportIn(await imported(pathToFileURL(join(folder, module)).href), definition)
-    if (name !== undefined) return { kind: 'bundled', name: module, module, export: name }
+    if (name === undefined) continue
+    const path = bundle.root === undefined ? undefined : join(bundle.root, source)
+    return { kind: 'bundled', name: path ? moduleName(path) : module, module, export: name, file: path }
   }
   throw notExported(definition)
 }

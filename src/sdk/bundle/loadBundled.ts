@@ -17,6 +17,8 @@ export type LoadedBundle = {
 export type LoadOptions = {
   /** Where its calls go; looked up as any program does when left out. */
   server?: { url: string; token: string | null }
+  /** Which program this is; a new one when left out. */
+  run?: Runtime['run']
   /** Is told of each workflow that it starts: what to show, and to cancel when the user breaks off. */
   opened?: Runtime['opened']
 }
@@ -26,7 +28,7 @@ export type LoadOptions = {
  * from that bundle: `culm run FILE` without a compiler of the user's own.
  * @throws `bundle_failed`, and whatever the file throws when it is imported.
  */
-export const loadBundled = async (file: string, { server, opened }: LoadOptions = {}): Promise<LoadedBundle> => {
+export const loadBundled = async (file: string, { server, run, opened }: LoadOptions = {}): Promise<LoadedBundle> => {
   const path = await realpath(resolve(file)).catch((error) => {
     throw fault('bundle_failed', `${file} cannot be read: ${error.message}`)
   })
@@ -39,7 +41,7 @@ export const loadBundled = async (file: string, { server, opened }: LoadOptions 
     await writeFile(join(folder, name), content)
   }
   const bundle = { hash, folder, root }
-  setRuntime({ bundle, opened, serverUrl: server?.url, token: server?.token ?? undefined })
+  setRuntime({ bundle, run, opened, serverUrl: server?.url, token: server?.token ?? undefined })
   process.setSourceMapsEnabled(true)
   const exports = await import(pathToFileURL(join(folder, modules.get(path)!)).href)
   return { exports, bundle, remove: () => rm(folder, { recursive: true, force: true }) }

@@ -1,33 +1,65 @@
-import { randomUUID } from 'node:crypto'
-import { basename } from 'node:path'
 import { type Client, makeClient } from '../../contract/client.ts'
 import { fault } from '../../contract/faults.ts'
 import type { BodyInputOf } from '../../contract/routes.ts'
 import { encodeValue } from '../../contract/values.ts'
+import type { JournalEntry } from '../../contract/workflows.ts'
+import { sha256 } from '../../lib/digest.ts'
 import { isFault } from '../../lib/fault.ts'
-import { currentServer } from '../discover.ts'
+import { currentRun, currentServer } from '../discover.ts'
 import { currentRuntime, type Runtime } from '../runtime.ts'
+import { hashOfFile } from './hashOfFile.ts'
 import { Scope } from './scope.ts'
 import { freeSlot, jobSlot } from './slot.ts'
-import { sendText } from './values.ts'
+import { fetchText, sendText } from './values.ts'
 
 /** A workflow whose driver is this process: it renews its right to write until it ends. */
 export type Driver = {
+  workflowId: `w${number}`
   scope: Scope
   /** The driver says how it ended, with the value or the error of the workflow function. */
   end(how: { value: unknown } | { error: unknown }): Promise<void>
+  /** The driver leaves without a word: the workflow is paused after a while, and can be continued. What it awaits fails. */
+  leave(error: unknown): void
+  /** The text of its value, when an earlier start had brought it to its end. */
+  value?: string
 }
 
-/** Starts a workflow and becomes its driver. */
-export const openDriver = async (kind: 'function' | 'session', name: string): Promise<Driver> => {
+export type DriverOptions = {
+  kind: 'function' | 'session'
+  /** What people see it called. */
+  name: string
+  /** Which of the workflows of this program it is. */
+  key: string
+  /** Hashes of its source and of its arguments. */
+  code?: string
+  arguments?: string
+  replaySeconds?: number
+}
+
+/** Starts a workflow and becomes its driver, or continues what an earlier start of this program had begun. */
+export const openDriver = async ({ kind, name, key, replaySeconds, ...hashes }: DriverOptions): Promise<Driver> => {
   const client = await driverClient()
-  const { workflowId, epoch, renewSeconds } = await client.call('createWorkflow', {
-    body: { name, kind },
-    key: randomUUID(),
+  const { id, program, acceptCode, ...run } = currentRun()
+  const { workflowId, epoch, renewSeconds, known, state, value } = await client.call('createWorkflow', {
+    body: { name, kind, run: { id, key, program, acceptCode, ...hashes } },
+    // A start that is repeated, since its reply was lost, is one more start of the same program.
+    repeat: true,
   })
   currentRuntime()?.opened?.({ workflowId, kind })
-  const scope = new Scope({ client, workflowId, name: 'driver', epoch, slot: freeSlot })
-  const stopRenewing = renew(scope, { client, workflowId, epoch, renewSeconds })
+  const scope = new Scope({
+    client,
+    workflowId,
+    name: 'driver',
+    epoch,
+    slot: freeSlot,
+    replaySeconds: replaySeconds ?? run.replaySeconds,
+    journal: known ? await readJournal(client, workflowId, 'driver') : [],
+  })
+  const stopRenewing = state === 'done' ? () => {} : renew(scope, { client, workflowId, epoch, renewSeconds })
+  const leave = (error: unknown) => {
+    stopRenewing()
+    scope.fail(error)
+  }
   const end: Driver['end'] = async (how) => {
     stopRenewing()
     const body = {
@@ -39,7 +71,22 @@ export const openDriver = async (kind: 'function' | 'session', name: string): Pr
     await ended(client.call('endWorkflow', { params: { id: workflowId }, body, repeat: true }))
     scope.fail(fault('workflow_ended', `the workflow ${workflowId} has ended`))
   }
-  return { scope, end }
+  const before = value ? { value: await fetchText(client, value, workflowId) } : {}
+  return { workflowId, scope, end, leave, ...before }
+}
+
+/** What the earlier starts of a driver or job had asked for, and were told. */
+const readJournal = async (client: Client, workflowId: `w${number}`, scope: string): Promise<JournalEntry[]> => {
+  const entries: JournalEntry[] = []
+  for (let after: number | null = 0; after !== null; ) {
+    const page: { items: JournalEntry[]; next: number | null } = await client.call('readJournal', {
+      params: { id: workflowId },
+      query: { scope, after },
+    })
+    entries.push(...page.items)
+    after = page.next
+  }
+  return entries
 }
 
 /**
@@ -51,6 +98,10 @@ export const sessionScope = (): Promise<Scope> => {
   return session
 }
 let session: Promise<Scope> | undefined
+
+/** The session of this process, if a call outside any workflow function was made. */
+export const openedSession = (): Scope | undefined => opened
+let opened: Scope | undefined
 
 /**
  * The calls of the job that this process runs now. A runner has one job at a time, so the scope of the one before is
@@ -76,28 +127,46 @@ const openJob = (
   if (!runtime.serverUrl) throw fault('server_unknown', 'the runner did not say where the server is')
   const client = makeClient({ url: runtime.serverUrl, token })
   const slot = jobSlot({ awaiting: () => runtime.awaiting?.(), woken: async () => runtime.woken?.() })
-  const scope = new Scope({ client, workflowId: workflowId as `w${number}`, name: jobId, epoch: attempt, slot })
-  const close = () => {
-    scope.fail(fault('workflow_ended', `${jobId}, which made this call, has ended`))
-    void client.close()
+  const open = async () => {
+    const id = workflowId as `w${number}`
+    // What an earlier attempt had called runs on, or has ended: it is not called again.
+    const journal = attempt > 1 ? await readJournal(client, id, jobId) : []
+    return new Scope({ client, workflowId: id, name: jobId, epoch: attempt, slot, journal })
   }
-  return { key, scope: Promise.resolve(scope), close }
+  const scope = open()
+  const close = async () => {
+    await scope.then((opened) => opened.fail(fault('workflow_ended', `${jobId}, which made this call, has ended`)), () => {})
+    await client.close()
+  }
+  return { key, scope, close: () => void close() }
 }
 
 const openSession = async (): Promise<Scope> => {
   try {
-    const { scope, end } = await openDriver('session', basename(process.argv[1] ?? 'session'))
-    // Best effort: a process that ends any other way falls silent, and the server ends its session after a while.
-    process.once('beforeExit', (code) => {
-      void end(code === 0 ? { value: undefined } : { error: new Error(`the process ended with ${code}`) }).catch(
-        () => {},
-      )
-    })
-    return scope
+    const driver = await openDriver({ kind: 'session', name: currentRun().program, key: 'session', ...(await hashesOfMain()) })
+    // Best effort: a process that ends any other way falls silent, and the server pauses its session after a while.
+    process.once('beforeExit', (code) => void endSession(driver, Number(code)).catch(() => {}))
+    opened = driver.scope
+    return driver.scope
   } catch (error) {
     session = undefined
     throw error
   }
+}
+
+const endSession = async ({ scope, end, leave }: Driver, code: number): Promise<void> => {
+  const { divergence } = scope
+  if (!divergence) return end(code === 0 ? { value: undefined } : { error: new Error(`the process ended with ${code}`) })
+  leave(divergence)
+  process.exitCode = code || 1
+  process.stderr.write(`culm: ${divergence.message} (${divergence.code})\n`)
+}
+
+/** A session is the main script and what that is called with. */
+const hashesOfMain = async (): Promise<{ code?: string; arguments?: string }> => {
+  const [, script, ...args] = process.argv
+  if (currentRuntime()?.run || script === undefined) return {}
+  return { code: await hashOfFile(script), arguments: sha256(JSON.stringify(args)) }
 }
 
 /** One client for all drivers of this process. */

@@ -172,7 +172,7 @@ export class OutcomeStream {
     try {
       const stream = await client.open('streamWorkflow', {
         params: { id: workflowId },
-        query: { kinds: 'outcome', scope },
+        query: { kinds: 'outcomes', scope },
         signal: AbortSignal.any([signal, connection.signal]),
         lastId: this.#lastId,
       })
@@ -183,7 +183,7 @@ export class OutcomeStream {
       for await (const { kind, id, data } of stream) {
         watch.refresh()
         if (id) this.#lastId = id
-        if (kind === 'outcome') this.#deliver(data as Outcome)
+        if (kind === 'outcomes') for (const outcome of data as Outcome[]) this.#deliver(outcome)
       }
     } finally {
       clearTimeout(watch)

@@ -1,19 +1,27 @@
+import { randomBytes } from 'node:crypto'
 import type { Client } from '../../contract/client.ts'
 import { fault } from '../../contract/faults.ts'
 import type { Outcome as RawOutcome } from '../../contract/jobs.ts'
 import type { NewJob } from '../../contract/tasks.ts'
-import { decodeValue } from '../../contract/values.ts'
+import { decodeValue, encodeValue } from '../../contract/values.ts'
+import { type JournalEntry, maxRecordBytes } from '../../contract/workflows.ts'
+import { sleep } from '../../lib/clock.ts'
 import { sha256 } from '../../lib/digest.ts'
-import { isFault } from '../../lib/fault.ts'
+import { type Fault, isFault } from '../../lib/fault.ts'
 import type { Outcome } from '../arrivals.ts'
 import { type Address, addressOf } from '../bundle/address.ts'
 import { bundleFor } from '../bundle/bundleFor.ts'
 import type { After } from '../definition.ts'
 import { RemoteError, type RemoteErrorContext } from '../remoteError.ts'
+import { currentRuntime } from '../runtime.ts'
 import type { Use } from '../use.ts'
-import { makeJournal } from './journal.ts'
-import { OutcomeStream, type Wanted } from './outcomeStream.ts'
+import { makeDraws } from './draws.ts'
+import { makeKeys, makeRecordKeys } from './keys.ts'
+import { OutcomeStream, type Wanted, type Watch } from './outcomeStream.ts'
+import { Replay } from './replay.ts'
 import type { Slot } from './slot.ts'
+import { Single } from './source.ts'
+import { Teller } from './teller.ts'
 import { fetchText, sendText } from './values.ts'
 
 /** Jobs of a map that go in one request, so that the first of them run while the rest are on their way. */
@@ -30,29 +38,60 @@ export type ScopeOptions = {
   /** Number of the driver's starts, or of the job's attempt: of two the older is refused. */
   epoch: number
   slot: Slot
+  /** What its earlier starts had asked for and were told; nothing when this is the first. */
+  journal?: readonly JournalEntry[]
+  /** How long a replay may stand still while something is held back for it, s; 60 when left out. */
+  replaySeconds?: number
+  /** Takes a line for people; on standard error when left out. */
+  say?: (line: string) => void
 }
+
+const defaultReplaySeconds = 60
 
 export type Submitted = { taskId: string; firstJobId: string | null }
 
 /**
  * Where calls are made from: the driver of a workflow, or a job. It gives them their keys, sends them, and hears how
- * they end.
+ * they end. What an earlier start of the same driver or job had asked for is in the journal, and is not asked for again.
  */
 export class Scope {
   readonly #options: ScopeOptions
   readonly #outcomes: OutcomeStream
-  readonly #keyOf = makeJournal()
+  readonly #keyOf = makeKeys()
+  readonly #recordKeyOf = makeRecordKeys()
+  readonly #draws = makeDraws(() => this.record('random', newSeed))
   #failure: { error: unknown } | undefined
+  /** Who tells the program what comes. */
+  readonly teller: Teller
 
   constructor(options: ScopeOptions) {
+    const {
+      client,
+      workflowId,
+      name,
+      slot,
+      journal = [],
+      replaySeconds = defaultReplaySeconds,
+      say = tellPeople,
+    } = options
     this.#options = options
-    this.#outcomes = new OutcomeStream({ client: options.client, workflowId: options.workflowId, scope: options.name })
+    this.#outcomes = new OutcomeStream({ client, workflowId, scope: name })
+    const replay = journal.length > 0 ? new Replay(journal) : undefined
+    const whose = name === 'driver' ? workflowId : name
+    this.teller = new Teller({
+      slot,
+      replay,
+      replaySeconds,
+      say: (line) => say(`${whose}: ${line}`),
+      diverged: (error) => this.fail(error),
+    })
   }
 
   /** Makes a task of a use; resolves when the server has it. The further parts of a large map follow. */
   async submit(use: Use): Promise<Submitted> {
     if (this.#failure) throw this.#failure.error
-    const watch = this.#outcomes.begin()
+    const { position } = this.teller.log
+    let watch = this.teller.isReplaying ? undefined : this.#outcomes.begin()
     try {
       const address = await addressOf(use.definition)
       // Uses of one work come here in the order in which they were made, which is what their ordinals count; so before
@@ -62,22 +101,124 @@ export class Scope {
         address.export,
         use.common === undefined ? use.jobs : [use.common, ...use.jobs],
       )
-      const first = partAt(use.jobs, 0)
-      const { body, bundle } = await this.#taskOf(use, address, key, first)
-      const send = () => this.#options.client.call('submitTask', { body, key: this.#requestKey(key) })
-      const task = await watch.submit(send, this.#wanted(use, { work: body.name, callSite: use.callSite, bundle }))
-      const rest = this.#addParts(task.taskId, use.jobs, task.known ? task.jobs : first.length)
-      void rest.catch((error) => watch.giveUp(task.taskId, error)).finally(watch.end)
-      return task
+      const known = await this.teller.ask(key, use.arrivals, `${address.name}#${address.export}`)
+      if (known) return await this.#attach(use, address, known)
+      watch ??= this.#outcomes.begin()
+      return await this.#send(use, address, key, position, watch)
     } catch (error) {
-      watch.end()
+      watch?.end()
       throw error
     }
   }
 
-  /** Waits as the code of this scope does: for free, or giving its slot back. */
-  wait<T>(arrived: Promise<T>): Promise<T> {
-    return this.#options.slot.wait(arrived)
+  async #send(use: Use, address: Address, key: string, position: number, watch: Watch): Promise<Submitted> {
+    const first = partAt(use.jobs, 0)
+    const { body, bundle } = await this.#taskOf(use, address, first)
+    const wanted = this.#wanted(use, { work: body.name, callSite: use.callSite, bundle })
+    const { epoch, client } = this.#options
+    const task = await this.#write(position, async (seen) => {
+      const call = { key, epoch, seen }
+      const send = async () => {
+        const task = await client.call('submitTask', {
+          body: { ...body, call },
+          key: this.#requestKey(key),
+          trace: use.trace,
+        })
+        use.arrivals.name = task.taskId
+        return task
+      }
+      return watch.submit(send, wanted)
+    })
+    this.#sendRest(use, task.taskId, task.known ? task.jobs : first.length, watch)
+    return task
+  }
+
+  /** A call that the journal has: only what an earlier start had not come to send is sent, and only what has not ended is waited for. */
+  async #attach(use: Use, address: Address, entry: JournalEntry): Promise<Submitted> {
+    const task = { taskId: entry.taskId!, firstJobId: entry.firstJobId, jobs: entry.jobs, known: true }
+    const bundle = address.kind === 'bundled' ? currentRuntime()?.bundle : undefined
+    const { name = address.export } = use.options
+    const wanted = this.#wanted(use, { work: name, callSite: use.callSite, bundle })
+    if (entry.outcome) {
+      wanted.receive(entry.outcome)
+      return task
+    }
+    const watch = this.#outcomes.begin()
+    await watch.submit(async () => task, wanted)
+    this.#sendRest(use, task.taskId, entry.closed ? use.jobs.length : entry.jobs, watch)
+    return task
+  }
+
+  #sendRest(use: Use, taskId: `t${number}`, from: number, watch: Watch): void {
+    const rest = this.#addParts(taskId, use.jobs, from)
+    void rest.catch((error) => watch.giveUp(taskId, error)).finally(watch.end)
+  }
+
+  /** A write to the journal takes along what the program had been told when it asked for it. */
+  async #write<T>(position: number, write: (seen: string) => Promise<T>): Promise<T> {
+    const { log } = this.teller
+    const seen = await log.begin(position)
+    let isStored = false
+    try {
+      const reply = await write(seen)
+      isStored = true
+      return reply
+    } finally {
+      log.end(position, isStored)
+    }
+  }
+
+  /** The text under a key of this name that an earlier start had recorded; else that of `make`, which is recorded now. */
+  async record(name: string, make: () => string | Promise<string>): Promise<string> {
+    const source = new Single()
+    const text = await this.#keep(name, make, source).catch((error) => source.fail(error))
+    if (text !== undefined) source.come()
+    await this.teller.wait(source, 'value')
+    return text!
+  }
+
+  async #keep(name: string, make: () => string | Promise<string>, source: Single): Promise<string> {
+    if (this.#failure) throw this.#failure.error
+    const { position } = this.teller.log
+    const key = this.#recordKeyOf(name)
+    const known = await this.teller.ask(key, source, name)
+    if (known) return known.value!
+    const value = await make()
+    if (Buffer.byteLength(value) > maxRecordBytes)
+      throw fault(
+        'value_too_large',
+        `what ${name} gives has more than ${maxRecordBytes} bytes: make it a work, which may give more`,
+      )
+    const { client, workflowId, epoch } = this.#options
+    const reply = await this.#write(position, (seen) =>
+      client.call('keepRecord', { params: { id: workflowId }, body: { key, epoch, value, seen }, repeat: true }),
+    )
+    return reply.value
+  }
+
+  /** A number in [0, 1), or bytes, of a generator whose seed is recorded at its first use. */
+  get draws() {
+    return this.#draws
+  }
+
+  /** Resolves at a time that is recorded: who starts again waits for the rest of it. */
+  async sleep(seconds: number): Promise<void> {
+    const source = new Single()
+    const until = Number(await this.#keep('sleep', () => encodeValue(Date.now() + seconds * 1000), source))
+    const passed = new AbortController()
+    void sleepUntil(until, passed.signal).then(() => source.come())
+    try {
+      await this.teller.wait(source, 'value')
+    } finally {
+      passed.abort()
+    }
+  }
+
+  /** What kept the replay from its end, now that the program has ended: it did not ask for all that it had asked for. */
+  get divergence(): Fault | undefined {
+    const failure = this.#failure?.error
+    if (this.#failure) return isFault(failure, 'journal_diverged') ? failure : undefined
+    return this.teller.missing
   }
 
   /** Cancelling what has ended is no error. */
@@ -93,10 +234,11 @@ export class Scope {
   fail(error: unknown): void {
     this.#failure ??= { error }
     this.#outcomes.fail(error)
+    this.teller.fail(error)
   }
 
-  async #taskOf({ options, jobs, common }: Use, address: Address, key: string, first: string[]) {
-    const { client, workflowId, epoch } = this.#options
+  async #taskOf({ options, jobs, common }: Use, address: Address, first: string[]) {
+    const { client, workflowId } = this.#options
     const { after, name = address.export, ...needs } = options
     const [bundle, sentCommon, sentJobs, parents] = await Promise.all([
       bundleFor(address, client),
@@ -113,7 +255,6 @@ export class Scope {
       jobs: sentJobs,
       open: first.length < jobs.length,
       after: parents,
-      call: { key, epoch },
       ...needs,
     }
     return { body, bundle }
@@ -134,14 +275,26 @@ export class Scope {
    * by its first.
    */
   async #addParts(taskId: `t${number}`, jobs: string[], from: number): Promise<void> {
+    const { client, name, epoch } = this.#options
     for (let firstIndex = from; firstIndex < jobs.length; ) {
       const part = partAt(jobs, firstIndex)
-      const body = { firstIndex, jobs: await this.#newJobs(part), close: firstIndex + part.length === jobs.length }
-      await this.#options.client.call('addJobs', { params: { id: taskId }, body, repeat: true }).catch((error) => {
-        if (!isFault(error, 'task_closed')) throw error
-        throw fault('task_closed', `${taskId} was cancelled before all of its ${jobs.length} jobs were sent`)
-      })
-      firstIndex += part.length
+      const body = {
+        firstIndex,
+        jobs: await this.#newJobs(part),
+        close: firstIndex + part.length === jobs.length,
+        ...(name === 'driver' ? { epoch } : {}),
+      }
+      try {
+        await client.call('addJobs', { params: { id: taskId }, body, repeat: true })
+        firstIndex += part.length
+      } catch (error) {
+        // A request of an earlier start was still on its way when the journal was read.
+        const next = isFault(error, 'jobs_out_of_order') ? Number(error.data?.nextIndex) : 0
+        if (next > firstIndex) firstIndex = next
+        else if (isFault(error, 'task_closed'))
+          throw fault('task_closed', `${taskId} was cancelled before all of its ${jobs.length} jobs were sent`)
+        else throw error
+      }
     }
   }
 
@@ -167,6 +320,19 @@ export class Scope {
     const text = raw.value ? await fetchText(this.#options.client, raw.value, this.#options.workflowId) : 'null'
     return { index, jobId, state, value: decodeValue(text) }
   }
+}
+
+const tellPeople = (line: string): void => void process.stderr.write(`culm: ${line}\n`)
+
+const newSeed = (): string => encodeValue(randomBytes(32).toString('hex'))
+
+/** Timers hold no more than this, ms: longer sleeps are several. */
+const longestTimerMs = 2_000_000_000
+
+/** A time that is past has come at once. */
+const sleepUntil = async (at: number, signal: AbortSignal): Promise<void> => {
+  for (let left = at - Date.now(); left > 0 && !signal.aborted; left = at - Date.now())
+    await sleep(Math.min(left, longestTimerMs), signal)
 }
 
 /** The jobs from `from` on that go in one request. */

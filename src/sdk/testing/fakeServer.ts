@@ -84,7 +84,7 @@ export const startFakeServer = async ({ run, slots = 2, hold, forgets }: FakeSer
   }
 
   const send = (reply: ServerResponse, event: (typeof told)[number]) =>
-    reply.write(`id: ${event.id}\nevent: outcome\ndata: ${JSON.stringify(event.data)}\n\n`)
+    reply.write(`id: ${event.id}\nevent: outcomes\ndata: ${JSON.stringify([event.data])}\n\n`)
 
   const tell = (task: FakeTask, outcome: Outcome) => {
     task.outcomes.push(outcome)
@@ -175,7 +175,7 @@ export const startFakeServer = async ({ run, slots = 2, hold, forgets }: FakeSer
     createWorkflow: ({ body }) => {
       const workflowId = `w${++ids}`
       workflows.set(workflowId, { state: 'running', ...body })
-      return { workflowId, epoch: 1, renewSeconds: 1 }
+      return { workflowId, epoch: 1, renewSeconds: 1, known: false, state: 'running', value: null }
     },
     renewDriver: ({ params }) => ({ state: workflows.get(params.id)!.state }),
     closeWorkflow: () => ({}),

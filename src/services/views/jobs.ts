@@ -20,8 +20,9 @@ export const seeJob = async (engine: Engine, principal: Principal, id: number) =
 
 export const getJob = async (engine: Engine, principal: Principal, id: number): Promise<Job> => {
   const task = await seeJob(engine, principal, id)
-  const [line, spec, result, attempts, owner] = await Promise.all([
-    store.jobLineById(engine.db, id),
+  // The state first: what belongs to it is there then.
+  const line = await store.jobLineById(engine.db, id)
+  const [spec, result, attempts, owner] = await Promise.all([
     store.specOf(engine.db, id),
     store.resultOf(engine.db, id),
     store.attemptsOf(engine.db, id),

@@ -1,13 +1,17 @@
 import { fault } from '../../contract/faults.ts'
 
+/** The largest key of a list whose keys are `integer` in the database. */
+export const largestInteger = 2 ** 31 - 1
+
 /** Cursors are the key of the last item, in base64url so that nobody reads more into them. */
 export const showNext = (key: number | undefined): string | null =>
   key === undefined ? null : Buffer.from(String(key)).toString('base64url')
 
-export const readAfter = (after: string | undefined, first: number): number => {
+export const readAfter = (after: string | undefined, first: number, largest = Number.MAX_SAFE_INTEGER): number => {
   if (after === undefined) return first
   const text = Buffer.from(after, 'base64url').toString()
-  if (!/^\d{1,15}$/.test(text)) throw fault('invalid_cursor', `"${after.slice(0, 40)}" is not a cursor of this list`)
+  if (!/^\d{1,15}$/.test(text) || Number(text) > largest)
+    throw fault('invalid_cursor', `"${after.slice(0, 40)}" is not a cursor of this list`)
   return Number(text)
 }
 

@@ -2,10 +2,10 @@ import type { Pilot, Queue } from '../../contract/pilots.ts'
 import { showId } from '../../lib/ids.ts'
 import { pilotViews, queueViews } from '../../store/views.ts'
 import type { Engine } from '../engine.ts'
-import { pageOf, readAfter } from './pages.ts'
+import { largestInteger, pageOf, readAfter } from './pages.ts'
 
 export const listPilots = async (engine: Engine, q: { after?: string; limit: number }) => {
-  const rows = await pilotViews(engine.db, readAfter(q.after, 2 ** 31 - 1), q.limit + 1)
+  const rows = await pilotViews(engine.db, readAfter(q.after, largestInteger, largestInteger), q.limit + 1)
   return pageOf(
     rows,
     q.limit,

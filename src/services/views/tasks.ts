@@ -8,7 +8,7 @@ import type { Principal } from '../authenticate.ts'
 import type { Engine } from '../engine.ts'
 import { outcomeOf } from '../moveJobs.ts'
 import { demand, experimentOf } from '../rights.ts'
-import { pageOf, readAfter } from './pages.ts'
+import { largestInteger, pageOf, readAfter } from './pages.ts'
 import { showCounts } from './workflows.ts'
 
 export const listTasks = async (engine: Engine, principal: Principal, q: z.output<typeof taskQuery>) => {
@@ -43,7 +43,7 @@ export const getTask = async (engine: Engine, principal: Principal, id: number):
 
 export const listJobs = async (engine: Engine, principal: Principal, id: number, q: z.output<typeof jobQuery>) => {
   await seeTask(engine, principal, id)
-  const rows = await store.jobLines(engine.db, id, q.state ?? null, readAfter(q.after, -1), q.limit + 1)
+  const rows = await store.jobLines(engine.db, id, q.state ?? null, readAfter(q.after, -1, largestInteger), q.limit + 1)
   return pageOf(rows, q.limit, (row) => row.index, showLine)
 }
 
@@ -54,7 +54,7 @@ export const listOutcomes = async (
   q: { after?: string; limit: number },
 ) => {
   await seeTask(engine, principal, id)
-  const rows = await store.outcomesOfTask(engine.db, id, readAfter(q.after, -1), q.limit + 1)
+  const rows = await store.outcomesOfTask(engine.db, id, readAfter(q.after, -1, largestInteger), q.limit + 1)
   return pageOf(
     rows,
     q.limit,

@@ -14,13 +14,24 @@ import { moveOf } from '../tailHistory.ts'
 import { pageOf, readAfter } from './pages.ts'
 
 export const listWorkflows = async (engine: Engine, principal: Principal, q: z.output<typeof workflowQuery>) => {
+  const below = readAfter(q.after, Number.MAX_SAFE_INTEGER)
+  if (q.run && principal.kind === 'user') {
+    const rows = await store.workflowViewsOfRun(engine.db, {
+      ownerId: principal.personId,
+      run: q.run,
+      below,
+      limit: q.limit + 1,
+    })
+    return pageOf(rows, q.limit, (row) => row.id, showWorkflow)
+  }
   const rows = await store.workflowViews(engine.db, {
     experimentId: experimentOf(principal),
     id: null,
     onlyWorkflowId: principal.kind === 'job' ? principal.workflowId : null,
     state: q.state ?? null,
     owner: q.owner ?? null,
-    below: readAfter(q.after, Number.MAX_SAFE_INTEGER),
+    program: q.program ?? null,
+    below,
     limit: q.limit + 1,
   })
   return pageOf(rows, q.limit, (row) => row.id, showWorkflow)
@@ -64,6 +75,8 @@ const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
   error: row.error ? JSON.parse(row.error) : null,
   why: row.why,
   labels: row.labels,
+  run: row.run,
+  program: row.program,
 })
 
 /** States without jobs are left out, so that a page is short and a terminal too. */

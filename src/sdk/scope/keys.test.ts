@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
-import { makeJournal } from './journal.ts'
+import { makeKeys } from './keys.ts'
 
 test('equal uses are told apart by their ordinal, and other uses do not change it', () => {
-  const keyOf = makeJournal()
+  const keyOf = makeKeys()
   const [first, , other, second] = [
     keyOf('m', 'f', ['1']),
     keyOf('m', 'f', ['2']),
@@ -22,19 +22,19 @@ test('a program that runs again makes the same keys, in whatever order its branc
     ['a', '2'],
   ] as const
   const keys = (order: readonly (readonly [string, string])[]) => {
-    const keyOf = makeJournal()
+    const keyOf = makeKeys()
     return order.map(([name, text]) => keyOf('m', name, [text])).sort()
   }
   expect(keys(uses)).toEqual(keys(uses.toReversed()))
 })
 
 test('a list of arguments is not taken for another one with the same letters', () => {
-  const keyOf = makeJournal()
+  const keyOf = makeKeys()
   expect(keyOf('m', 'f', ['1', '2'])).not.toBe(keyOf('m', 'f', ['12']))
 })
 
 test('a key of a very long name still fits, and stays its own', () => {
-  const keyOf = makeJournal()
+  const keyOf = makeKeys()
   const [a, b] = [keyOf(`${'x'.repeat(500)}1`, 'f', []), keyOf(`${'x'.repeat(500)}2`, 'f', [])]
   expect(a!.length).toBeLessThanOrEqual(200)
   expect(a).not.toBe(b)

@@ -1,0 +1,13 @@
+import { Option } from 'commander'
+import { whole } from './pilot.ts'
+
+/** Options that several commands take. */
+
+export const logLevelOption = (): Option =>
+  new Option('--log-level <level>', 'debug, info, warn, error or silent (CULM_LOG; info)')
+
+export const metricsPortOption = (): Option =>
+  new Option('--metrics-port <n>', 'serve /metrics and /healthz on this port of 127.0.0.1').argParser(whole)
+
+export const tracesOption = (): Option =>
+  new Option('--traces <url>', 'send traces to this OpenTelemetry collector (OTEL_EXPORTER_OTLP_ENDPOINT)')

@@ -1,0 +1,94 @@
+import { accessSync, constants } from 'node:fs'
+import { constants as system } from 'node:os'
+import { delimiter, isAbsolute, join } from 'node:path'
+
+/** How a program is started so that it reaches nothing that is not its owner's. */
+export type Launch = {
+  program: string
+  args: string[]
+  cwd: string
+  /** Another user than this process's. */
+  user?: { uid: number; gid: number }
+}
+
+export type Ending = { code: number | null; signal: NodeJS.Signals | null }
+
+export type Guard = {
+  /** Throws with the code of the system (ENOENT, EACCES) when there is no such program. */
+  launch(program: string, args: readonly string[], cwd: string, env: Record<string, string>): Launch
+  /** How the program ended, when this is how the process ended that stood for it. */
+  ending(of: Ending): Ending
+}
+
+/** As the user of the pilot, with all that he sees. */
+export const noGuard: Guard = {
+  launch: (program, args, cwd) => ({ program, args: [...args], cwd }),
+  ending: (of) => of,
+}
+
+/**
+ * As a user of its own. A folder that the owner named is entered by him, not for him: the right to be in it is asked of the system. (Node changes to `cwd`
+ * before it changes the user.)
+ */
+export const userGuard = (user: { uid: number; gid: number }, ownFolder: string): Guard => ({
+  launch: (program, args, cwd) =>
+    cwd.startsWith(ownFolder)
+      ? { program, args: [...args], cwd, user }
+      : { program: 'env', args: ['-C', cwd, '--', program, ...args], cwd: '/', user },
+  ending: (of) => of,
+})
+
+export type View = {
+  /** The program bubblewrap. */
+  bubblewrap: string
+  /** Folders that are empty in the view. */
+  hidden: readonly string[]
+  /** Files and folders that are there all the same, to be read or also to be written. */
+  read: readonly string[]
+  write: readonly string[]
+}
+
+/**
+ * In a view of the machine of its own: the same files without what is hidden, and no processes but its own. The order counts: what is shown again lies over
+ * what is hidden.
+ */
+export const viewGuard = ({ bubblewrap, hidden, read, write }: View): Guard => {
+  const view = [
+    ...['--dev-bind', '/', '/'],
+    ...hidden.flatMap((path) => ['--tmpfs', path]),
+    ...read.flatMap((path) => ['--ro-bind-try', path, path]),
+    ...write.flatMap((path) => ['--bind-try', path, path]),
+    ...['--unshare-pid', '--proc', '/proc', '--die-with-parent'],
+  ]
+  return {
+    launch: (program, args, cwd, env) => ({
+      program: bubblewrap,
+      args: [...view, '--chdir', cwd, '--', found(program, env.PATH ?? ''), ...args],
+      cwd: '/',
+    }),
+    ending: signalled,
+  }
+}
+
+/** Who stands for a program that was killed by signal n ends with the code 128 + n. */
+const signalled = (of: Ending): Ending => {
+  const number = of.code === null ? 0 : of.code - 128
+  const name = Object.entries(system.signals).find(([, n]) => n === number)?.[0]
+  return name === undefined ? of : { code: null, signal: name as NodeJS.Signals }
+}
+
+/** Where the program lies, as the system looks for it: so that a missing one is told apart from one that failed. */
+const found = (program: string, path: string): string => {
+  const places = program.includes('/') ? [program] : path.split(delimiter).map((folder) => join(folder, program))
+  let refused: NodeJS.ErrnoException | undefined
+  for (const place of places) {
+    if (!isAbsolute(place)) return program // relative to a folder that only the view has
+    try {
+      accessSync(place, constants.X_OK)
+      return place
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EACCES') refused = error as NodeJS.ErrnoException
+    }
+  }
+  throw refused ?? Object.assign(new Error(`there is no program ${program}`), { code: 'ENOENT' })
+}

@@ -1,0 +1,81 @@
+import { basename } from 'node:path'
+import { fault } from '../../contract/faults.ts'
+import { decodeValue, encodeValue } from '../../contract/values.ts'
+import { sha256 } from '../../lib/digest.ts'
+import { isFault } from '../../lib/fault.ts'
+import { type Address, addressOf } from '../bundle/address.ts'
+import { driveIn } from '../context.ts'
+import type { Definition } from '../definition.ts'
+import type { WorkflowOptions } from '../workflow.ts'
+import { hashOfFile } from './hashOfFile.ts'
+import { makeOrdinals } from './keys.ts'
+import { type Driver, openDriver, openedSession } from './openScopes.ts'
+import type { Scope } from './scope.ts'
+
+/**
+ * Runs a workflow function as its driver, and gives its value. What an earlier start of this program had brought to an
+ * end is not run again. `outer` is the workflow function that called it: there its end is one of the things that the
+ * program is told.
+ */
+export const drive = async (
+  definition: Definition,
+  args: readonly unknown[],
+  run: () => Promise<unknown>,
+  outer: Scope | undefined,
+): Promise<unknown> => {
+  const { options, fn } = definition as Definition & { options: WorkflowOptions }
+  const address = await addressOf(definition).catch(() => undefined)
+  const exported = address?.export ?? (fn.name || 'workflow')
+  const driver = await openDriver({
+    kind: 'function',
+    name: options.name ?? exported,
+    key: ordinal(`${address?.name ?? basename(definition.site.module)}#${exported}`),
+    code: await codeOf(address),
+    arguments: argumentsHash(args),
+    replaySeconds: options.replaySeconds,
+  })
+  try {
+    return driver.value === undefined ? await runToEnd(driver, run) : decodeValue(driver.value)
+  } finally {
+    await (outer ?? openedSession())?.teller.tellEnd(driver.workflowId)
+  }
+}
+
+/** Counts equal functions in the order in which the program calls them. */
+const ordinal = makeOrdinals()
+
+const codeOf = async (address: Address | undefined): Promise<string | undefined> =>
+  address?.file === undefined ? undefined : hashOfFile(address.file)
+
+/** Undefined when they cannot be told apart from others. */
+const argumentsHash = (args: readonly unknown[]): string | undefined => {
+  try {
+    return sha256(encodeValue(args))
+  } catch {
+    return undefined
+  }
+}
+
+const runToEnd = async ({ scope, end, leave }: Driver, run: () => Promise<unknown>): Promise<unknown> => {
+  let value: unknown
+  try {
+    value = await driveIn(scope, run)
+  } catch (error) {
+    const { divergence } = scope
+    // Nothing is lost: when the server is back, or with the right program, it can be continued.
+    if (divergence || isAway(error)) leave(divergence ?? error)
+    // The error of the function is what the caller wants to see, even if the server cannot be told.
+    else await end({ error }).catch(() => {})
+    throw !divergence || isFault(error) ? error : fault('journal_diverged', divergence.message, divergence.data, error)
+  }
+  const { divergence } = scope
+  if (divergence) {
+    leave(divergence)
+    throw divergence
+  }
+  await end({ value })
+  return value
+}
+
+const isAway = (error: unknown): boolean =>
+  isFault(error) && ['server_away', 'database_away', 'overloaded'].includes(error.code)

@@ -1,0 +1,133 @@
+import fc from 'fast-check'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { finished, startWorld } from '../../test/support/engines.ts'
+import { brokenInvariants } from '../../test/support/invariants.ts'
+import type { Report } from '../contract/pilots.ts'
+import { newTask } from '../contract/tasks.ts'
+import { readId } from '../lib/ids.ts'
+import { sql } from '../store/db.ts'
+import type { Engine } from './engine.ts'
+import { addJobs, submitTask } from './submitTask.ts'
+
+let world: Awaited<ReturnType<typeof startWorld>>
+let servers: Engine[]
+beforeAll(async () => {
+  world = await startWorld()
+  servers = [world.first, await world.server(), await world.server()]
+})
+afterEach(async () => {
+  expect(await brokenInvariants(world.first.db)).toEqual([])
+})
+afterAll(() => world.close())
+
+/** A node of a graph: which of the earlier nodes it needs, by a share of how many there are (some it may name twice), and whether it will fail. */
+const node = fc.record({
+  parents: fc.array(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), { maxLength: 4 }),
+  fails: fc.integer({ min: 0, max: 9 }).map((n) => n === 0),
+})
+
+const scene = fc.record({
+  /** Nodes come in parts, each one request; those of one part cannot need each other. */
+  parts: fc.array(fc.array(node, { minLength: 1, maxLength: 6 }), { minLength: 2, maxLength: 6 }),
+  /** How many jobs each pilot claims at a time, and in which order it finishes them. */
+  pilots: fc.array(fc.record({ jobs: fc.integer({ min: 1, max: 4 }), backwards: fc.boolean() }), {
+    minLength: 2,
+    maxLength: 3,
+  }),
+  /** Whether later parts are tasks of their own, or are added to the first. */
+  oneTask: fc.boolean(),
+  /** How many parts are there before the pilots begin. */
+  headStart: fc.nat(6),
+})
+
+test('edges are released once: every job runs exactly once, after all that it needs, or not at all', async () => {
+  await fc.assert(
+    fc.asyncProperty(scene, async ({ parts, pilots: paces, oneTask, headStart }) => {
+      const place = await world.place()
+      for (const at of servers) await at.lanes.refresh()
+      const fails = new Set<string>()
+      const parentsOf = new Map<string, string[]>()
+      const reported = new Set<string>()
+      const claimed: string[] = []
+      let submitting = true
+      let begin = () => {}
+      const begun = new Promise<void>((resolve) => {
+        begin = resolve
+      })
+
+      const submitAll = async () => {
+        const known: `j${number}`[] = []
+        let taskId: `t${number}` | undefined
+        for (const [n, part] of parts.entries()) {
+          if (n === headStart) begin()
+          const jobs = part.map(({ parents }) => ({
+            args: { text: '{}' },
+            after: known.length > 0 ? parents.map((at) => known[Math.floor(at * known.length)]!) : [],
+          }))
+          const at = servers[n % servers.length]!
+          const payload = { kind: 'command', command: ['true'] }
+          const { workflowId, queue } = place
+          const made =
+            taskId && oneTask
+              ? await addJobs(at, place.ann, readId('t', taskId)!, {
+                  firstIndex: known.length,
+                  jobs,
+                  close: n === parts.length - 1,
+                })
+              : await submitTask(
+                  at,
+                  place.ann,
+                  newTask.parse({ workflowId, queue, name: 'test', payload, jobs, open: oneTask && parts.length > 1 }),
+                )
+          taskId ??= made.taskId
+          const first = readId('j', made.firstJobId!)!
+          for (const [i, { fails: bad }] of part.entries()) {
+            const id = `j${first + i}` as const
+            parentsOf.set(id, jobs[i]!.after)
+            if (bad) fails.add(id)
+            known.push(id)
+          }
+        }
+        submitting = false
+        begin()
+      }
+
+      const work = async ({ jobs: n, backwards }: { jobs: number; backwards: boolean }, which: number) => {
+        const at = servers[which % servers.length]!
+        const pilot = await place.pilot({ slots: 10, at })
+        await begun
+        const until = performance.now() + 20_000
+        for (let idle = 0; submitting || idle < 3; ) {
+          const jobs = await pilot.take({ jobs: n })
+          idle = jobs.length > 0 ? 0 : idle + 1
+          claimed.push(...jobs.map((job) => job.jobId))
+          for (const job of backwards ? jobs.toReversed() : jobs) {
+            // Whether it fails is known when its part was submitted, which may be answered later than its claim.
+            while (submitting && !parentsOf.has(job.jobId)) await new Promise(setImmediate)
+            const { jobId, attempt } = job
+            for (const parent of parentsOf.get(jobId)!) expect(reported).toContain(parent)
+            reported.add(jobId)
+            const failed: Report = { jobId, attempt, what: 'failed', cause: 'user' }
+            const report = fails.has(jobId) ? failed : finished(job)
+            expect(await pilot.report([report])).toEqual(['moved'])
+          }
+          if (performance.now() > until) throw new Error('jobs are left')
+        }
+      }
+      await Promise.all([submitAll(), ...paces.map(work)])
+      await world.look()
+
+      expect(new Set(claimed).size).toBe(claimed.length)
+      const fate = new Map<string, string>()
+      for (const [id, parents] of parentsOf)
+        fate.set(
+          id,
+          parents.some((p) => fate.get(p) !== 'finished') ? 'cancelled' : fails.has(id) ? 'failed' : 'finished',
+        )
+      const rows = await world.first.db.rows<{ id: number; state: string }>(sql`
+        select j.id, j.state from job j join task t on t.id = j.task_id where t.workflow_id = ${readId('w', place.workflowId)} order by j.id`)
+      expect(new Map(rows.map((row) => [`j${row.id}`, row.state]))).toEqual(fate)
+    }),
+    { numRuns: 8, interruptAfterTimeLimit: 25_000 },
+  )
+}, 60_000)

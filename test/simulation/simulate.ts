@@ -1,0 +1,164 @@
+import { type Database, type Db, sql } from '../../src/store/db.ts'
+import { ensurePerson } from '../../src/store/people.ts'
+import { Chance } from './chance.ts'
+import { Chronicle } from './chronicle.ts'
+import { Model } from './model.ts'
+import { Network } from './network.ts'
+import { brokenNow, judge, leftOver } from './oracle.ts'
+import { planOf } from './plan.ts'
+import type { Template } from './postgres.ts'
+import { Referee } from './referee.ts'
+import { Servers } from './servers.ts'
+import { Timeline } from './timeline.ts'
+import { SimulatedUser } from './users.ts'
+import { Weather } from './weather.ts'
+import type { World } from './world.ts'
+
+export type Verdict = {
+  seed: number
+  /** Of everything that happened: equal for equal seeds. */
+  digest: string
+  /** What is wrong, a line each. */
+  broken: string[]
+  /** Lines of the chronicle that lead to what is wrong. */
+  trace: string[]
+  jobs: number
+  steps: number
+  virtualSeconds: number
+  seconds: number
+}
+
+const start = new Date('2030-01-01T00:00:00Z')
+
+/** What is left when all is calm must have ended within this time, ms. */
+const drainMs = 1_800_000
+
+/** One seed from its beginning to its verdict: `jobs` jobs, and what befalls them. `atEnd` may look at the database, and have it judged once more. */
+export const simulate = async (
+  template: Template,
+  {
+    seed,
+    jobs,
+    atEnd,
+  }: {
+    seed: number
+    jobs: number
+    atEnd?: (db: Database, judged: (db: Db) => Promise<string[]>) => Promise<void>
+  },
+): Promise<Verdict> => {
+  const began = performance.now()
+  const { db, drop } = await template.fresh()
+  try {
+    const chance = new Chance(seed)
+    const plan = planOf(chance.of('plan'), jobs)
+    const timeline = new Timeline(start, chance.of('timeline'))
+    const chronicle = new Chronicle(timeline.clock)
+    const parts = { timeline, chronicle, faults: plan.faults }
+    const servers = new Servers({ ...parts, chance: chance.of('servers'), db, slowness: plan.slowness })
+    const network = new Network({ ...parts, chance: chance.of('network'), servers })
+    const model = new Model()
+    const referee = new Referee(model, () => timeline.now)
+    const world: World = {
+      plan,
+      chance,
+      timeline,
+      chronicle,
+      db,
+      servers,
+      network,
+      model,
+      referee,
+      isCalm: () => weather.isCalm,
+    }
+    const weather = new Weather(world)
+    chronicle.note('plan', JSON.stringify(plan))
+
+    const queues = await placesFor(db)
+    const users = await Promise.all(
+      Array.from({ length: plan.users }, async (_, i) => {
+        const name = `user${i + 1}`
+        const personId = await ensurePerson(db, { experimentId: 1, name, admin: false, now: start })
+        return new SimulatedUser(world, { personId, name }, Math.ceil(jobs / plan.users))
+      }),
+    )
+    for (const user of users) user.start()
+    weather.begin(
+      plan.pilots.map(({ queue, ...rest }, i) => ({
+        name: `pilot${i + 1}`,
+        queue: { id: queues.get(queue)!, name: queue },
+        ...rest,
+      })),
+    )
+
+    const broken: string[] = []
+    let isOver = false
+    timeline.spawn(async () => {
+      while (!isOver) {
+        await timeline.sleep(5000)
+        isOver = users.every((user) => user.isDone) && (await leftOver(db)).length === 0
+      }
+    })
+    const everySteps = Math.max(200, Math.round(jobs / 3))
+    let nextCheck = everySteps
+    await timeline
+      .run(
+        () => isOver || [broken, referee.broken, network.mishaps, servers.mishaps].some((lines) => lines.length > 0),
+        new Date(start.getTime() + plan.calmAfterMs + drainMs),
+        async () => {
+          if (timeline.steps < nextCheck) return
+          nextCheck += everySteps
+          broken.push(...(await brokenNow(db)))
+        },
+      )
+      .catch((error) => broken.push(`the simulation itself: ${error instanceof Error ? error.stack : error}`))
+    broken.push(...referee.broken, ...network.mishaps, ...servers.mishaps)
+    if (broken.length === 0) {
+      if (!isOver) broken.push(...(await leftOver(db)), ...(users.every((u) => u.isDone) ? [] : ['a user still waits']))
+      broken.push(...(await brokenNow(db)))
+      if (broken.length === 0) broken.push(...(await judge(db, model, referee)))
+      await atEnd?.(db, (tx) => judge(tx, model, referee))
+    }
+    for (const row of await historyOf(db)) chronicle.add(row.line)
+    const total = [...model.tasks.values()].reduce((n, task) => n + task.jobs.length, 0)
+    return {
+      seed,
+      digest: chronicle.digest(),
+      broken,
+      trace: broken.length > 0 ? await traceOf(db, chronicle, broken) : [],
+      jobs: total,
+      steps: timeline.steps,
+      virtualSeconds: (timeline.now - start.getTime()) / 1000,
+      seconds: (performance.now() - began) / 1000,
+    }
+  } finally {
+    await drop()
+  }
+}
+
+/** A second queue beside the local one. */
+const placesFor = async (db: Db): Promise<Map<string, number>> => {
+  await db.run(sql`insert into queue (site_id, name, state) values (1, 'far', 'online')`)
+  const rows = await db.rows<{ id: number; name: string }>(sql`select id, name from queue`)
+  return new Map(rows.map((row) => [row.name, row.id]))
+}
+
+const historyOf = (db: Db) =>
+  db.rows<{ line: string }>(
+    sql`select concat_ws(' ', seq, at, noun, id, workflow_id, from_state, to_state, trigger, why) || chr(10) as line from history order by seq`,
+  )
+
+/** About the first things that are broken: what the actors did with them, and what the database has of them. */
+const traceOf = async (db: Db, chronicle: Chronicle, broken: string[]): Promise<string[]> => {
+  const words = [...new Set(broken.slice(0, 5).flatMap((line) => line.match(/\b[wtjp]\d+\b/g) ?? []))].slice(0, 4)
+  if (words.length === 0) return ['the last steps:', ...chronicle.last(40)]
+  const lines: string[] = []
+  for (const word of words) {
+    lines.push(`${word}, as the actors saw it:`, ...chronicle.about([word], 60))
+    const noun = { w: 'workflow', t: 'task', j: 'job', p: 'pilot' }[word[0] as 'w']
+    const moves = await db.rows<{ line: string }>(sql`
+      select concat_ws(' ', to_char(at at time zone 'UTC', 'HH24:MI:SS.MS'), from_state, '->', to_state, trigger, why) as line
+      from history where noun = ${noun} and id = ${Number(word.slice(1))}::bigint order by seq desc limit 40`)
+    lines.push(`${word}, as the database has it:`, ...moves.map((m) => m.line).reverse())
+  }
+  return lines
+}
