@@ -22,8 +22,7 @@ type Locked = { license?: string; dev?: boolean; link?: boolean; version?: strin
 const lock = JSON.parse(await readFile('package-lock.json', 'utf8')) as { packages: Record<string, Locked> }
 
 const isFree = (licence: string | undefined): boolean =>
-  licence !== undefined &&
-  licence
+  (licence ?? '')
     .replace(/[()]/g, '')
     .split(/ OR /)
     .some((option) => option.split(/ AND /).every((part) => free.has(part.trim())))

@@ -141,6 +141,6 @@ const issue = async (
 }
 
 const printTable = <T>(cli: Cli, items: T[], columns: Column[], cellsOf: (item: T) => Cell[]): void => {
-  if (cli.json) return cli.printJson(items)
-  cli.print(...table(columns, items.map(cellsOf), cli.style()))
+  if (cli.json) cli.printJson(items)
+  else cli.print(...table(columns, items.map(cellsOf), cli.style()))
 }

@@ -81,7 +81,7 @@ test('the completion of bash offers verbs, and after a verb its options and choi
     const script = `${out}\nCOMP_WORDS=(${line}); COMP_CWORD=${words.length}; _culm; printf '%s\\n' "\${COMPREPLY[@]}"`
     return execFileSync('bash', ['-c', script], { encoding: 'utf8' }).trim().split('\n')
   }
-  expect(offered('s')).toEqual(['submit', 'show'])
+  expect(offered('s')).toEqual(['submit', 'show', 'secret'])
   expect(offered('submit', '--mem')).toEqual(['--memory'])
   expect(offered('--json', 'ls', '--st')).toEqual(['--state'])
   expect(offered('completion', 'f')).toEqual(['fish'])

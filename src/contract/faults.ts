@@ -153,7 +153,7 @@ export const faults = {
   journal_diverged: {
     status: 409,
     title: 'The program does not ask for what it asked for before',
-    help: 'Take time, chance and outside facts by the helpers `now`, `random`, `uuid` and `once`, which remember; or start anew without --continue.',
+    help: 'Take time, chance and outside facts from `journal` (`journal.now()`, `random`, `uuid`, `once`, `sleep`); or start anew without --continue.',
   },
   driver_replaced: {
     status: 409,
@@ -180,10 +180,10 @@ export const faults = {
     title: 'These jobs do not follow those that the task has',
     help: 'Send them from the index `nextIndex` on; GET /v1/tasks/{id} counts what is there.',
   },
-  contradictory_input: {
+  fields_disagree: {
     status: 422,
-    title: 'Two fields contradict each other',
-    help: 'The detail names them: send one of them.',
+    title: 'Each field is well-formed, but they do not go together',
+    help: 'The detail names them, and says what it takes.',
   },
   bundle_invalid: {
     status: 422,

@@ -35,12 +35,9 @@ export const wantedSecret = z.strictObject({
 })
 export type WantedSecret = z.infer<typeof wantedSecret>
 
-export const wantedSecrets = z
-  .array(wantedSecret)
-  .max(50)
-  .meta({
-    description: 'Secrets of the owner that the jobs get, each as variable `env`, as `file` in $CULM_SECRETS, or both',
-  })
+export const wantedSecrets = z.array(wantedSecret).max(50).meta({
+  description: 'Secrets of the owner that the jobs get, each as variable `env`, as `file` in $CULM_SECRETS, or both',
+})
 
 /** A secret on its way to the pilot. */
 export const givenSecret = wantedSecret.extend({

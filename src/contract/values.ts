@@ -52,15 +52,10 @@ const objectToPlain = (value: object, place: string, above: Set<object>): unknow
       )
     const kind = Object.prototype.toString.call(value).slice(8, -1)
     if (emptied.has(kind)) throw fault('value_unsupported', `${place} is a ${kind}`)
-    const entries = Object.entries(value as Record<string, unknown>).map(
-      ([k, v]) => [k, v === undefined ? undefined : toPlain(v, `${place}.${k}`, above)] as const,
+    const entries = Object.entries(value as Record<string, unknown>).flatMap(([k, v]) =>
+      v === undefined ? [] : [[k, toPlain(v, `${place}.${k}`, above)] as const],
     )
-    return '$culm' in value
-      ? tag(
-          'map',
-          entries.map(([k, v]) => [k, v ?? null]),
-        )
-      : Object.fromEntries(entries)
+    return entries.some(([k]) => k === '$culm') ? tag('map', entries) : Object.fromEntries(entries)
   } finally {
     above.delete(value)
   }

@@ -46,10 +46,16 @@ export const passingDatabase = (db: Database, passing: Passing | undefined): Dat
 /** The points of requests, in the process that serves them. */
 export const passRequests = (app: FastifyInstance, passing: Passing | undefined): void => {
   if (!passing) return
-  const names = new Map(Object.entries(routes).map(([name, { method, path }]: [string, Route]) => [`${method} ${path}`, name]))
+  const names = new Map(
+    Object.entries(routes).map(([name, { method, path }]: [string, Route]) => [`${method} ${path}`, name]),
+  )
   const nameOf = ({ method, url }: { method?: string | string[]; url?: string }) => names.get(`${method} ${url}`)
-  app.addHook('preHandler', async ({ routeOptions }) => passing(`${nameOf(routeOptions)}.asked`))
-  app.addHook('onSend', async ({ routeOptions }) => passing(`${nameOf(routeOptions)}.replying`))
+  app.addHook('preHandler', async ({ routeOptions }) => {
+    passing(`${nameOf(routeOptions)}.asked`)
+  })
+  app.addHook('onSend', async ({ routeOptions }) => {
+    passing(`${nameOf(routeOptions)}.replying`)
+  })
 }
 
 /** The points of requests, in the process that sends them. */

@@ -43,11 +43,13 @@ export const openEngine = async ({
   tracer?: Tracer
 }): Promise<{ engine: Engine; close: () => Promise<void> }> => {
   const db = passingDatabase(openDatabase(database, { connections }), passing)
+  let opened: Engine | undefined
   try {
     await migrate(db, files.migrations)
     const wire = openWire(db, {
       self: randomUUID().slice(0, 8),
-      hear: (keys) => hearRing(engine, keys as BellKey[], true),
+      // Others may ring before this process has an engine: then there is nothing in memory that could be out of date.
+      hear: (keys) => opened && hearRing(opened, keys as BellKey[], true),
       lost: () => log.warn({}, 'the wire between processes was down; everyone looks for himself'),
     })
     const askTime = async () => (await db.row<{ now: Date }>(sql`select clock_timestamp() as now`))!.now
@@ -66,6 +68,7 @@ export const openEngine = async ({
       tracer,
       migrations: await appliedMigrations(db),
     })
+    opened = engine
     readVitals(engine)
     await engine.lanes.refresh()
     return { engine, close: () => wire.close().then(() => db.close()) }

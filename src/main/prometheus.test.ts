@@ -5,7 +5,7 @@ import { prometheus } from './prometheus.ts'
 const linesOf = (text: string, name: string) => text.split('\n').filter((line) => line.startsWith(name))
 
 test('counters and histograms are told as Prometheus reads them, a series for each set of labels', async () => {
-  const { instruments, text } = await prometheus({
+  const { instruments, text } = prometheus({
     plain: counter('t_plain_total', 'Plain', []),
     kinds: counter('t_kinds_total', 'By kind', ['what', 'answer']),
     waits: histogram('t_wait_seconds', 'Waits', ['route'], [0.1, 1]),
@@ -32,7 +32,7 @@ test('counters and histograms are told as Prometheus reads them, a series for ea
 })
 
 test('gauges are read when someone asks, and one that fails is left out', async () => {
-  const { instruments, text } = await prometheus({
+  const { instruments, text } = prometheus({
     good: gauge('t_good', 'Good', ['state']),
     bad: gauge('t_bad', 'Bad', []),
     unread: gauge('t_unread', 'Nobody reads it', []),

@@ -30,7 +30,7 @@ export const openWatch = async <C extends Catalogue>(
 ): Promise<Watch<C>> => {
   const { instruments, text } =
     hasApi || metricsPort !== undefined
-      ? await prometheus(catalogue)
+      ? prometheus(catalogue)
       : { instruments: noInstruments(catalogue), text: async () => '' }
   const tracer = await openTracer(service, { env, url: traces })
   const port = metricsPort === undefined ? undefined : await serveMetrics(text, metricsPort)

@@ -35,6 +35,7 @@ describe('secrets of a command', () => {
 
   test('written a few bytes at a time it is not shown either', async () => {
     await pilots.start()
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's.
     const script = 'for c in h u n t e r; do printf $c; sleep 0.02; done; printf %s "${DB#hunter}"; echo .; printf hunt'
     const jobId = pilots.server.submit({ payload: command('sh', '-c', script), secrets: given({ env: 'DB' }) })
     expect(await saidBy(jobId, 'stdout', 'hunt')).toBe('‹db›.\nhunt')

@@ -48,7 +48,10 @@ const runVariables = ['CULM_RUN', 'CULM_ACCEPT_CODE', 'CULM_REPLAY_SECONDS']
 const runOf = (env: NodeJS.ProcessEnv): Run => {
   const id = env.CULM_RUN || randomUUID()
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id))
-    throw fault('invalid_input', `CULM_RUN is "${id}", which is no id of a run: \`culm show w12\` tells that of a workflow`)
+    throw fault(
+      'invalid_input',
+      `CULM_RUN is "${id}", which is no id of a run: \`culm show w12\` tells that of a workflow`,
+    )
   const seconds = Number(env.CULM_REPLAY_SECONDS)
   return {
     id,

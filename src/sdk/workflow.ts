@@ -32,7 +32,7 @@ export type WorkflowOptions = {
  *
  * It is durable: a program that was killed goes on where it was when it is started again by `culm run --continue`, or
  * with the same `CULM_RUN`. The function runs again from its first line, and what it had called is not called again;
- * so it must ask for the same again, and take time, chance and outside facts by `now`, `random`, `uuid` and `once`.
+ * so it must ask for the same again, and take time, chance and outside facts from `journal`.
  */
 export const workflow = <F extends AnyFunction>(fn: F, options: WorkflowOptions = {}): Workflow<F> => {
   const definition: Definition = { fn, options, site: captureCallSite(workflow) }

@@ -80,13 +80,13 @@ describe('giving them', () => {
   test('a task cannot name what its owner has not, in no way, or twice for one place', async () => {
     await set('other', 'x-value', await server.person('other-owner'))
     await expect(submit([{ name: 'other', env: 'X' }])).rejects.toMatchObject({ code: 'secret_unknown' })
-    await expect(submit([{ name: 'db' }])).rejects.toMatchObject({ code: 'invalid_input' })
+    await expect(submit([{ name: 'db' }])).rejects.toMatchObject({ code: 'fields_disagree' })
     await expect(submit([{ name: 'db', env: 'CULM_TOKEN' }])).rejects.toMatchObject({ code: 'invalid_input' })
     const twice = [
       { name: 'db', env: 'X' },
       { name: 'db', env: 'X' },
     ]
-    await expect(submit(twice)).rejects.toMatchObject({ code: 'invalid_input' })
+    await expect(submit(twice)).rejects.toMatchObject({ code: 'fields_disagree' })
   })
 
   test('a job passes on what it was given, and nothing else of its owner', async () => {

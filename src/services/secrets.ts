@@ -108,10 +108,10 @@ export const checkSecrets = async (
   if (principal.kind === 'pilot') throw fault('forbidden', 'a pilot submits nothing')
   for (const { name, env, file } of wanted)
     if (env === undefined && file === undefined)
-      throw fault('invalid_input', `body.secrets: ${name} has neither env nor file`)
+      throw fault('fields_disagree', `body.secrets: ${name} has neither env nor file`)
   for (const kind of ['env', 'file'] as const) {
     const given = wanted.flatMap((w) => w[kind] ?? [])
-    if (new Set(given).size < given.length) throw fault('invalid_input', `body.secrets: two have the same ${kind}`)
+    if (new Set(given).size < given.length) throw fault('fields_disagree', `body.secrets: two have the same ${kind}`)
   }
   const names = [...new Set(wanted.map(({ name }) => name))]
   if (principal.kind === 'job') await checkPassedOn(engine, principal.taskId, names)
@@ -138,10 +138,10 @@ export const givenSecrets = async (engine: Engine, task: TaskFacts): Promise<Giv
   const keys = await engine.secretKeys.all()
   const rows = await store.secretsNamed(engine.db, task.ownerId, [...new Set(wanted.map(({ name }) => name))])
   const byName = new Map(rows.map((row) => [row.name, row]))
-  return wanted.map((one) => ({ ...one, ...valueOf(engine, keys, byName.get(one.name)) }))
+  return wanted.map((one) => ({ ...one, ...valueIn(engine, keys, byName.get(one.name)) }))
 }
 
-const valueOf = (engine: Engine, keys: readonly SealingKey[], row: store.SecretRow | undefined) => {
+const valueIn = (engine: Engine, keys: readonly SealingKey[], row: store.SecretRow | undefined) => {
   if (!row) return { value: null, problem: 'it was removed after the task had been submitted' }
   try {
     return { value: opened(keys, row).toString('base64') }

@@ -16,7 +16,7 @@ import { demandAdmin, demandOperator, mayActFor, userOnly } from './rights.ts'
 export const createToken = async (engine: Engine, principal: Principal, wanted: NewToken) => {
   const user = userOnly(principal)
   if (wanted.queue !== undefined && (wanted.user !== undefined || wanted.experiment !== undefined))
-    throw fault('contradictory_input', 'a token is for a `queue`, or for a `user` of an `experiment`')
+    throw fault('fields_disagree', 'a token is for a `queue`, or for a `user` of an `experiment`')
   const whom =
     wanted.queue === undefined
       ? { queueId: null, personId: await personMeant(engine, user, wanted) }

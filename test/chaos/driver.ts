@@ -39,15 +39,19 @@ const drive = async (): Promise<void> => {
   const renewing =
     plan.kind === 'session' ? setInterval(() => void renew(workflowId, epoch), (renewSeconds * 1000) / 2) : undefined
   const made: Made[] = []
-  for (const [place, task] of plan.tasks.entries())
-    made.push(await submit(workflowId, task, place, epoch, made))
+  for (const [place, task] of plan.tasks.entries()) made.push(await submit(workflowId, task, place, epoch, made))
   for (const [place, task] of plan.tasks.entries()) await followed(task, made[place]!)
   clearInterval(renewing)
   const ended =
     plan.kind === 'session'
-      ? await call('endWorkflow', { params: { id: workflowId }, body: { epoch, state: 'done', value: { text: String(n) } }, repeat: true })
+      ? await call('endWorkflow', {
+          params: { id: workflowId },
+          body: { epoch, state: 'done', value: { text: String(n) } },
+          repeat: true,
+        })
       : await call('closeWorkflow', { params: { id: workflowId }, repeat: true })
-  if (plan.kind === 'session' && ended.state !== 'done') wrong.push(`${workflowId} is ${ended.state} after it ended as done`)
+  if (plan.kind === 'session' && ended.state !== 'done')
+    wrong.push(`${workflowId} is ${ended.state} after it ended as done`)
   if (plan.kind === 'tasks') await closed(workflowId)
 }
 
@@ -61,10 +65,12 @@ const submit = async (
   epoch: number,
   made: Made[],
 ): Promise<Made> => {
-  const jobs = task.jobs.map(({ script, after }): NewJob => ({
-    args: { text: JSON.stringify({ a: [markScript + script, marks] }) },
-    ...(after ? { after: after.map(([place, index]) => made[place]!.jobIds[index]!) } : {}),
-  }))
+  const jobs = task.jobs.map(
+    ({ script, after }): NewJob => ({
+      args: { text: JSON.stringify({ a: [markScript + script, marks] }) },
+      ...(after ? { after: after.map(([place, index]) => made[place]!.jobIds[index]!) } : {}),
+    }),
+  )
   const size = Math.ceil(jobs.length / task.parts)
   const key = `${seed}-${n}-${place}`
   const submitted = await call('submitTask', {
@@ -101,7 +107,10 @@ const jobIdsOf = async (id: `t${number}`): Promise<`j${number}`[]> => {
 
 const followed = async (task: PlannedTask, { taskId }: Made): Promise<void> => {
   if (task.cancel) {
-    await untilTask(taskId, ({ counts, endedAt }) => endedAt !== null || (counts.running ?? 0) + (counts.finished ?? 0) > 0)
+    await untilTask(
+      taskId,
+      ({ counts, endedAt }) => endedAt !== null || (counts.running ?? 0) + (counts.finished ?? 0) > 0,
+    )
     await call('cancelTask', { params: { id: taskId }, body: {}, repeat: true }).catch((error) => {
       if (!isFault(error, 'not_cancellable')) throw error
     })
@@ -110,7 +119,10 @@ const followed = async (task: PlannedTask, { taskId }: Made): Promise<void> => {
   await compare(task, taskId)
 }
 
-const untilTask = async (id: `t${number}`, holds: (task: Awaited<ReturnType<typeof getTask>>) => boolean): Promise<void> => {
+const untilTask = async (
+  id: `t${number}`,
+  holds: (task: Awaited<ReturnType<typeof getTask>>) => boolean,
+): Promise<void> => {
   while (!holds(await getTask(id))) await sleep(1000)
 }
 const getTask = (id: `t${number}`) => call('getTask', { params: { id } })
@@ -122,13 +134,16 @@ const compare = async (task: PlannedTask, id: `t${number}`): Promise<void> => {
     for (const { jobId, index, state, cause, error } of items) {
       const { expected } = task.jobs[index]!
       if (expected === 'any' ? !['finished', 'cancelled'].includes(state) : state !== expected)
-        wrong.push(`${jobId} (${plan.name}, ${task.name}, ${index}) is ${state}, not ${expected}: ${cause} ${error?.message}`)
+        wrong.push(
+          `${jobId} (${plan.name}, ${task.name}, ${index}) is ${state}, not ${expected}: ${cause} ${error?.message}`,
+        )
       seen++
     }
     if (!next) break
     after = next
   }
-  if (seen !== task.jobs.length) wrong.push(`${id} (${plan.name}, ${task.name}) gave ${seen} outcomes for ${task.jobs.length} jobs`)
+  if (seen !== task.jobs.length)
+    wrong.push(`${id} (${plan.name}, ${task.name}) gave ${seen} outcomes for ${task.jobs.length} jobs`)
 }
 
 const closed = async (id: `w${number}`): Promise<void> => {

@@ -47,9 +47,12 @@ export class Drivers {
   /** No further workflows; waits until those under way have come to their end. */
   async finish(withinMs: number): Promise<void> {
     this.#closing = true
-    await eventually(async () => this.#running.size === 0, `all drivers have ended; left: ${[...this.#running.keys()]}`, withinMs, 500).catch(
-      (error) => this.#world.isWrong(`${error.message} (${[...this.#running.keys()].join(', ')})`),
-    )
+    await eventually(
+      async () => this.#running.size === 0,
+      `all drivers have ended; left: ${[...this.#running.keys()]}`,
+      withinMs,
+      500,
+    ).catch((error) => this.#world.isWrong(`${error.message} (${[...this.#running.keys()].join(', ')})`))
     for (const { child } of this.#running.values()) child.kill('SIGKILL')
   }
 
@@ -57,10 +60,14 @@ export class Drivers {
     const { options, marks, token, driverUrl: url } = this.#world
     const input: DriverInput = { url, token, seed: options.seed, n, scale: this.#scale, marks }
     const log = openSync(path.join(this.#world.folder, 'logs', `driver${n}.log`), 'a')
-    const child = spawn(process.execPath, ['--enable-source-maps', this.#world.file('driver.js'), JSON.stringify(input)], {
-      stdio: ['ignore', 'pipe', log],
-      env: { PATH: process.env.PATH },
-    })
+    const child = spawn(
+      process.execPath,
+      ['--enable-source-maps', this.#world.file('driver.js'), JSON.stringify(input)],
+      {
+        stdio: ['ignore', 'pipe', log],
+        env: { PATH: process.env.PATH },
+      },
+    )
     closeSync(log)
     let out = ''
     child.stdout!.on('data', (chunk) => {

@@ -45,13 +45,15 @@ const minutes = Number(given.minutes)
 const drainSeconds = Number(given.drain)
 const seed = Number(given.seed ?? Math.floor(Math.random() * 1e6))
 
-
 if (!given['no-build']) await prepare()
 const began = performance.now()
 const say = (line: string) => console.error(`${((performance.now() - began) / 1000).toFixed(1).padStart(7)} s  ${line}`)
 
 say(`seed ${seed}, ${minutes} minutes`)
-const world = await World.start({ seed, servers: 2, agents: 2, pilots: Number(given.pilots), slots: Number(given.slots) }, say)
+const world = await World.start(
+  { seed, servers: 2, agents: 2, pilots: Number(given.pilots), slots: Number(given.slots) },
+  say,
+)
 say(`all processes are up; logs in ${world.folder}/logs`)
 process.on('SIGINT', () => void world.end().finally(() => process.exit(130)))
 process.on('SIGTERM', () => void world.end().finally(() => process.exit(143)))
@@ -77,7 +79,9 @@ if (broken.length === 0) {
   say('everything held')
 } else {
   console.error(`\n${broken.slice(0, 100).join('\n')}`)
-  console.error(`\n${broken.length} broken. Again: npm run chaos -- --minutes ${minutes} --seed ${seed}\nlogs: ${world.folder}`)
+  console.error(
+    `\n${broken.length} broken. Again: npm run chaos -- --minutes ${minutes} --seed ${seed}\nlogs: ${world.folder}`,
+  )
 }
 process.exit(broken.length === 0 ? 0 : 1)
 
@@ -95,10 +99,14 @@ async function run(): Promise<string[]> {
   say('no more faults; everything comes to its end')
   const from = performance.now()
   await Promise.all([drivers.finish(drainSeconds * 1000), programs.finish(drainSeconds * 1000)])
-  await eventually(async () => (await inFlight()) === 0, 'nothing is held any more', 60_000, 500).catch((e) => world.isWrong(e.message))
-  await eventually(async () => (await world.db.row(sql`select from task_delta limit 1`)) === undefined, 'all changes are folded', 30_000).catch((e) =>
+  await eventually(async () => (await inFlight()) === 0, 'nothing is held any more', 60_000, 500).catch((e) =>
     world.isWrong(e.message),
   )
+  await eventually(
+    async () => (await world.db.row(sql`select from task_delta limit 1`)) === undefined,
+    'all changes are folded',
+    30_000,
+  ).catch((e) => world.isWrong(e.message))
   const drainedSeconds = (performance.now() - from) / 1000
   say(`it took ${drainedSeconds.toFixed(1)} s; ${drivers.ended} planned workflows, ${programs.ended} programs`)
 
@@ -107,7 +115,10 @@ async function run(): Promise<string[]> {
   const figures = await figuresOf(world, { seed, minutes, drainedSeconds, nested: programs.ended, findings, samples })
   const page = pageOf(figures)
   console.log(page)
-  writeFileSync(path.join(world.folder, 'figures.json'), JSON.stringify({ ...figures, incidents: world.incidents }, null, 1))
+  writeFileSync(
+    path.join(world.folder, 'figures.json'),
+    JSON.stringify({ ...figures, incidents: world.incidents }, null, 1),
+  )
   if (given.report) writeFileSync(path.join(files.root, 'bench/results/chaos.md'), page)
   const broken = [...world.wrong, ...findings.flatMap(examples)]
   if (broken.length > 0) await keepEvidence(world.db, path.join(world.folder, 'logs'))
@@ -171,5 +182,9 @@ function failedRequests(): Finding {
       const what = `${code} at ${route}: ${error} (${cause})`
       if (code === 'internal') broken.set(what, (broken.get(what) ?? 0) + 1)
     }
-  return { what: 'no request failed for a reason of the server’s own', checked, broken: [...broken].map(([what, n]) => `${what} (${n} times)`) }
+  return {
+    what: 'no request failed for a reason of the server’s own',
+    checked,
+    broken: [...broken].map(([what, n]) => `${what} (${n} times)`),
+  }
 }

@@ -78,7 +78,14 @@ const registeredOnce = async (db: Db): Promise<Finding> =>
 const tables: Record<string, Table<string, string>> = { job: jobTable, task: taskTable, workflow: workflowTable }
 
 const legalMoves = async (db: Db): Promise<Finding> => {
-  const kinds = await db.rows<{ noun: string; from: string | null; trigger: string; to: string; n: number; id: number }>(sql`
+  const kinds = await db.rows<{
+    noun: string
+    from: string | null
+    trigger: string
+    to: string
+    n: number
+    id: number
+  }>(sql`
     select noun, from_state as "from", trigger, to_state as "to", count(*)::int as n, min(id)::bigint as id
     from history where noun <> 'pilot' group by 1, 2, 3, 4`)
   const isLegal = ({ noun, from, trigger, to }: (typeof kinds)[number]): boolean => {
@@ -124,7 +131,8 @@ const released = async (db: Db): Promise<Finding> =>
       select j.id, j.state, j.unmet, coalesce(m.releases, 0)::int as releases, c.bad::int
       from child c join job j on j.id = c.id left join moves m on m.id = j.id
       where (c.bad = 0 and (j.unmet <> 0 or j.state = 'cancelled')) or (c.bad > 0 and j.state <> 'cancelled') or coalesce(m.releases, 0) > 1`),
-    (row) => `j${row.id} is ${row.state}: unmet ${row.unmet}, released ${row.releases} times, ${row.bad} parents did not finish`,
+    (row) =>
+      `j${row.id} is ${row.state}: unmet ${row.unmet}, released ${row.releases} times, ${row.bad} parents did not finish`,
   )
 
 const foldedCounters = async (db: Db): Promise<Finding> =>
@@ -185,7 +193,9 @@ const begunOnce = (marks: Marks): Finding => {
 }
 
 const registeredWhatRan = async (db: Db, marks: Marks): Promise<Finding> => {
-  const finished = await db.rows<{ id: number; attempt: number }>(sql`select id, attempt from job where state = 'finished'`)
+  const finished = await db.rows<{ id: number; attempt: number }>(
+    sql`select id, attempt from job where state = 'finished'`,
+  )
   return found(
     'every registered attempt began',
     finished.length,
@@ -206,22 +216,41 @@ const begunInOrder = async (db: Db, marks: Marks): Promise<Finding> => {
     'no child began before its parents had finished',
     edges.length,
     edges.filter(({ child, at }) => first(child) < at.getTime() / 1000 - clockSlack),
-    ({ parent, child, at }) => `j${child} began ${(at.getTime() / 1000 - first(child)).toFixed(1)} s before j${parent} finished`,
+    ({ parent, child, at }) =>
+      `j${child} began ${(at.getTime() / 1000 - first(child)).toFixed(1)} s before j${parent} finished`,
   )
 }
 
 const finishedAt = async (db: Db): Promise<Map<number, number>> =>
   new Map(
     (
-      await db.rows<{ id: number; at: Date }>(sql`select id, at from history where noun = 'job' and to_state = 'finished'`)
+      await db.rows<{ id: number; at: Date }>(
+        sql`select id, at from history where noun = 'job' and to_state = 'finished'`,
+      )
     ).map((row) => [row.id, row.at.getTime() / 1000]),
   )
 
-type EndedAttempt = { jobId: number; attempt: number; ending: string; why: string; pilot: string; sentAt: number; endedAt: number }
+type EndedAttempt = {
+  jobId: number
+  attempt: number
+  ending: string
+  why: string
+  pilot: string
+  sentAt: number
+  endedAt: number
+}
 
 const endedAttempts = async (db: Db, world: World): Promise<EndedAttempt[]> => {
   const names = pilotNames(world)
-  const rows = await db.rows<{ jobId: number; attempt: number; ending: string; error: string | null; name: string; sentAt: Date; endedAt: Date }>(sql`
+  const rows = await db.rows<{
+    jobId: number
+    attempt: number
+    ending: string
+    error: string | null
+    name: string
+    sentAt: Date
+    endedAt: Date
+  }>(sql`
     select a.job_id as "jobId", a.attempt, a.ending, a.error, p.name, a.sent_at as "sentAt", a.ended_at as "endedAt"
     from attempt a join pilot p on p.id = a.pilot_id where a.ending in ('lost', 'returned')`)
   return rows.map(({ error, name, sentAt, endedAt, ...row }) => ({
@@ -235,7 +264,9 @@ const endedAttempts = async (db: Db, world: World): Promise<EndedAttempt[]> => {
 
 /** The name of each pilot to the server, and ours. */
 const pilotNames = (world: World): Map<string, string> =>
-  new Map(world.pilotFolders.map((folder) => [readFileSync(path.join(folder, 'name'), 'utf8').trim(), path.basename(folder)]))
+  new Map(
+    world.pilotFolders.map((folder) => [readFileSync(path.join(folder, 'name'), 'utf8').trim(), path.basename(folder)]),
+  )
 
 const deadly = ['kill pilot', 'lose pilot', 'crash point', 'restart with a crash point']
 const silencing = [
@@ -258,7 +289,12 @@ const hadTrouble = (world: World, pilot: string, from: number, to: number): bool
   return silent >= 40
 }
 
-const notAfterTheEnd = (marks: Marks, attempts: EndedAttempt[], finished: Map<number, number>, world: World): Finding => {
+const notAfterTheEnd = (
+  marks: Marks,
+  attempts: EndedAttempt[],
+  finished: Map<number, number>,
+  world: World,
+): Finding => {
   const broken: string[] = []
   const byKey = new Map(attempts.map((a) => [`${a.jobId}:${a.attempt}`, a]))
   for (const [job, at] of finished)
@@ -267,9 +303,16 @@ const notAfterTheEnd = (marks: Marks, attempts: EndedAttempt[], finished: Map<nu
         if (beganAt <= at + clockSlack) continue
         const { pilot = '?', ending = 'registered' } = byKey.get(`${job}:${attempt}`) ?? {}
         const excused = hadTrouble(world, pilot, beganAt - 60, beganAt)
-        if (!excused) broken.push(`attempt ${attempt} of j${job} (${ending}) began on ${pilot} ${(beganAt - at).toFixed(1)} s after the job had finished`)
+        if (!excused)
+          broken.push(
+            `attempt ${attempt} of j${job} (${ending}) began on ${pilot} ${(beganAt - at).toFixed(1)} s after the job had finished`,
+          )
       }
-  return { what: 'no attempt began after its job had finished, but on a pilot that could not know', checked: finished.size, broken }
+  return {
+    what: 'no attempt began after its job had finished, but on a pilot that could not know',
+    checked: finished.size,
+    broken,
+  }
 }
 
 /** What a pilot that was there all the time was sent stays its own until it ends it. */

@@ -20,13 +20,20 @@ const everyRound: Fault[] = [ofProcesses, network, database, disks, crashPoint].
 const rare: { fault: Fault; everyRounds: number }[] = [{ fault: serversAwayLong, everyRounds: 3 }]
 
 /** All faults in a random order, again and again, until the time is over: the same seed gives the same plan. */
-export const planFaults = (world: World, { seed, seconds, only }: { seed: number; seconds: number; only: string[] }): PlannedFault[] => {
+export const planFaults = (
+  world: World,
+  { seed, seconds, only }: { seed: number; seconds: number; only: string[] },
+): PlannedFault[] => {
   const random = seeded(seed)
-  const chosen = (fault: Fault) => (fault.possible?.(world) ?? true) && (only.length === 0 || only.some((word) => fault.kind.includes(word)))
+  const chosen = (fault: Fault) =>
+    (fault.possible?.(world) ?? true) && (only.length === 0 || only.some((word) => fault.kind.includes(word)))
   const plan: PlannedFault[] = []
   let at = 0
   for (let round = 1; at < seconds; round++) {
-    const ofRound = [...everyRound, ...rare.filter((r) => round % r.everyRounds === 0 || only.length > 0).map((r) => r.fault)]
+    const ofRound = [
+      ...everyRound,
+      ...rare.filter((r) => round % r.everyRounds === 0 || only.length > 0).map((r) => r.fault),
+    ]
     const faults = shuffled(random, ofRound.filter(chosen))
     if (faults.length === 0) break
     for (const fault of faults) {

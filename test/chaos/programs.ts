@@ -55,7 +55,9 @@ export class Programs {
     const known = await eventually(
       () =>
         this.#world.db
-          .rows<{ id: number }>(sql`select id from workflow where program = ${path.basename(program)} order by id desc limit 1`)
+          .rows<{ id: number }>(
+            sql`select id from workflow where program = ${path.basename(program)} order by id desc limit 1`,
+          )
           .catch(() => undefined),
       'the database answers',
       120_000,
@@ -90,11 +92,12 @@ export class Programs {
       this.#running.delete(n)
       this.ended++
       if (code !== 0) world.isWrong(`program ${n} ended with ${signal ?? code}: ${said}; see program${n}.log`)
-      else if (!out.includes(`"value":${valueOf(n)}`)) world.isWrong(`program ${n} gave ${out.trim().slice(0, 200)}, not ${valueOf(n)}`)
+      else if (!out.includes(`"value":${expectedOf(n)}`))
+        world.isWrong(`program ${n} gave ${out.trim().slice(0, 200)}, not ${expectedOf(n)}`)
       if (!this.#closing) this.#start(this.#next++)
     })
   }
 }
 
 /** What `main` of programs/nested.ts comes to. */
-const valueOf = (x: number): number => 11 * x + 2 + (11 * (x + 1) + 2) + 1_200_001
+const expectedOf = (x: number): number => 11 * x + 2 + (11 * (x + 1) + 2) + 1_200_001

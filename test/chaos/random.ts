@@ -1,9 +1,7 @@
-/** Chance by seed (mulberry32): small, and good enough to choose among faults. */
-export type Random = {
-  /** From 0 up to 1. */
-  (): number
-}
+/** A number from 0 up to 1. */
+export type Random = () => number
 
+/** Chance by seed (mulberry32): small, and good enough to choose among faults. */
 export const seeded = (seed: number): Random => {
   let state = seed >>> 0
   return () => {

@@ -71,7 +71,8 @@ const faultsByKind = ({ incidents }: World): Figures['faults'] =>
       kind,
       n: ofKind.length,
       longestSeconds: Math.max(...ofKind.map((i) => ((i.to ?? i.from) - i.from) / 1000)),
-      recoveredSeconds: recovered.length > 0 ? [recovered[recovered.length >> 1]! / 1000, recovered.at(-1)! / 1000] : null,
+      recoveredSeconds:
+        recovered.length > 0 ? [recovered[recovered.length >> 1]! / 1000, recovered.at(-1)! / 1000] : null,
     }
   })
 
@@ -98,15 +99,29 @@ export const pageOf = (figures: Figures): string => {
     `In flight in pilots: ${inFlight.median} (median; ${inFlight.least} to ${inFlight.most}). After the last fault all came to its end in ${figures.drainedSeconds.toFixed(0)} s.`,
     `The longest time without a result was ${figures.longestSilenceSeconds.toFixed(1)} s.`,
     '',
-    table(['fault', 'times', 'longest, s', 'back after, s: median', 'longest'], figures.faults.map((f) => [f.kind, f.n, f.longestSeconds.toFixed(1), f.recoveredSeconds?.[0].toFixed(1) ?? '', f.recoveredSeconds?.[1].toFixed(1) ?? ''])),
+    table(
+      ['fault', 'times', 'longest, s', 'back after, s: median', 'longest'],
+      figures.faults.map((f) => [
+        f.kind,
+        f.n,
+        f.longestSeconds.toFixed(1),
+        f.recoveredSeconds?.[0].toFixed(1) ?? '',
+        f.recoveredSeconds?.[1].toFixed(1) ?? '',
+      ]),
+    ),
     '',
     table(['attempts by end', 'n'], Object.entries(attempts)),
     '',
     table(['proxies', 'n'], Object.entries(figures.proxies)),
     '',
-    table(['what held', 'looked at', 'broken'], figures.findings.map((f) => [f.what, f.checked, f.broken.length])),
+    table(
+      ['what held', 'looked at', 'broken'],
+      figures.findings.map((f) => [f.what, f.checked, f.broken.length]),
+    ),
     '',
-    ...(figures.wrong.length > 0 ? ['What else went wrong:', '', ...figures.wrong.slice(0, 50).map((line) => `* ${line}`), ''] : []),
+    ...(figures.wrong.length > 0
+      ? ['What else went wrong:', '', ...figures.wrong.slice(0, 50).map((line) => `* ${line}`), '']
+      : []),
   ].join('\n')
 }
 

@@ -42,21 +42,79 @@ export const planWorkflow = (seed: number, n: number, scale: number): PlannedWor
   const tasks: PlannedTask[] = [
     plain('sleepers', sleepers(random, some(110), 15, 45)),
     plain('quick', quick(some(40))),
-    plain('flaky', times(some(10), () => ({ script: '[ "$CULM_ATTEMPT" -gt 1 ] || exit 3', expected: 'finished' }))),
-    { ...plain('wrong', times(4, () => ({ script: 'exit 3', expected: 'failed' }))), attempts: { ...patient, user: 2 } },
-    plain('second', times(some(30), (i) => ({ script: '', after: [[1, i % some(40)], [1, (i + 1) % some(40)]], expected: 'finished' }))),
-    plain('third', times(some(15), (i) => ({ script: 'sleep 1', after: [[4, i], [4, i + 1], [0, i]], expected: 'finished' }))),
-    plain('orphans', times(4, (i) => ({ script: '', after: [[3, i], [1, i]], expected: 'cancelled' }))),
+    plain(
+      'flaky',
+      times(some(10), () => ({ script: '[ "$CULM_ATTEMPT" -gt 1 ] || exit 3', expected: 'finished' })),
+    ),
+    {
+      ...plain(
+        'wrong',
+        times(4, () => ({ script: 'exit 3', expected: 'failed' })),
+      ),
+      attempts: { ...patient, user: 2 },
+    },
+    plain(
+      'second',
+      times(some(30), (i) => ({
+        script: '',
+        after: [
+          [1, i % some(40)],
+          [1, (i + 1) % some(40)],
+        ],
+        expected: 'finished',
+      })),
+    ),
+    plain(
+      'third',
+      times(some(15), (i) => ({
+        script: 'sleep 1',
+        after: [
+          [4, i],
+          [4, i + 1],
+          [0, i],
+        ],
+        expected: 'finished',
+      })),
+    ),
+    plain(
+      'orphans',
+      times(4, (i) => ({
+        script: '',
+        after: [
+          [3, i],
+          [1, i],
+        ],
+        expected: 'cancelled',
+      })),
+    ),
     { ...plain('after tasks', quick(some(10))), after: [1, 2] },
-    { ...plain('after a wrong one', times(3, () => ({ script: '', expected: 'cancelled' }))), after: [3] },
+    {
+      ...plain(
+        'after a wrong one',
+        times(3, () => ({ script: '', expected: 'cancelled' })),
+      ),
+      after: [3],
+    },
     { ...plain('growing', sleepers(random, some(40), 1, 20)), parts: 4 },
-    { ...plain('cancelled', times(some(20), () => ({ script: 'sleep 60', expected: 'any' }))), cancel: true },
+    {
+      ...plain(
+        'cancelled',
+        times(some(20), () => ({ script: 'sleep 60', expected: 'any' })),
+      ),
+      cancel: true,
+    },
     plain('joined', [{ script: '', after: times(some(30), (i) => [4, i]), expected: 'finished' }]),
   ]
   return { name: `chaos ${n}`, kind: n % 2 === 0 ? 'session' : 'tasks', tasks }
 }
 
-const plain = (name: string, jobs: PlannedJob[]): PlannedTask => ({ name, jobs, attempts: patient, parts: 1, cancel: false })
+const plain = (name: string, jobs: PlannedJob[]): PlannedTask => ({
+  name,
+  jobs,
+  attempts: patient,
+  parts: 1,
+  cancel: false,
+})
 
 const times = <T>(n: number, make: (i: number) => T): T[] => Array.from({ length: n }, (_, i) => make(i))
 

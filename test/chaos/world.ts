@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { build as esbuild } from 'esbuild'
@@ -18,8 +18,8 @@ import { DatabaseProxy } from './databaseProxy.ts'
 import { type Disk, openDisk } from './disk.ts'
 import { eventually } from './eventually.ts'
 import { Process } from './process.ts'
-import { Proxy } from './proxy.ts'
 import { type Random, seeded } from './random.ts'
+import { ServerProxy } from './serverProxy.ts'
 
 export type WorldOptions = {
   seed: number
@@ -30,9 +30,16 @@ export type WorldOptions = {
 }
 
 /** Something that was done to the system, or that it did by itself. Times are of this machine, ms since 1970. */
-export type Incident = { kind: string; target: string; from: number; to: number | null; recoveredMs?: number; note?: string }
+export type Incident = {
+  kind: string
+  target: string
+  from: number
+  to: number | null
+  recoveredMs?: number
+  note?: string
+}
 
-export type Pilot = { process: Process; proxy: Proxy; folder: string }
+export type Pilot = { process: Process; proxy: ServerProxy; folder: string }
 
 /** A whole Culm as a collaboration runs it, on this machine: PostgreSQL, servers, agents, pilots, each a process, with proxies between them. */
 export class World {
@@ -52,7 +59,7 @@ export class World {
   readonly pilotFolders: string[] = []
   readonly databaseDisk: Disk
   readonly storageDisk: Disk
-  readonly driverProxy: Proxy
+  readonly driverProxy: ServerProxy
   databaseProxy!: DatabaseProxy
   driverUrl!: string
   /** Straight to PostgreSQL, past the proxy. */
@@ -81,7 +88,7 @@ export class World {
     chmodSync(this.marks, 0o666)
     this.databaseDisk = openDisk(path.join(this.folder, 'database'), 6000)
     this.storageDisk = openDisk(path.join(this.folder, 'storage'), 300)
-    this.driverProxy = new Proxy('drivers', this.#backends, this.random)
+    this.driverProxy = new ServerProxy('drivers', this.#backends, this.random)
   }
 
   static async start(options: WorldOptions, say: (line: string) => void): Promise<World> {
@@ -127,11 +134,21 @@ export class World {
 
   /** Started again when the launcher has given it up: a disk that is full for long, say. */
   async startPostgres(): Promise<void> {
-    const postgres = await startPostgres({ home: this.home, log: silentLog, dataDir: path.join(this.databaseDisk.folder, 'data') })
+    const postgres = await startPostgres({
+      home: this.home,
+      log: silentLog,
+      dataDir: path.join(this.databaseDisk.folder, 'data'),
+    })
     this.#postgres = postgres
     void postgres.failed.then(async (error) => {
       if (this.#ending || this.#postgres !== postgres) return
-      this.incidents.push({ kind: 'postgres given up', target: 'postgres', from: Date.now(), to: Date.now(), note: messageOf(error) })
+      this.incidents.push({
+        kind: 'postgres given up',
+        target: 'postgres',
+        from: Date.now(),
+        to: Date.now(),
+        note: messageOf(error),
+      })
       await postgres.stop()
       for (;;)
         try {
@@ -144,10 +161,22 @@ export class World {
 
   async addPilot(): Promise<Pilot> {
     const name = `pilot${++this.#pilotCount}`
-    const proxy = new Proxy(name, this.#backends, this.random)
+    const proxy = new ServerProxy(name, this.#backends, this.random)
     const folder = path.join(this.folder, name)
     this.pilotFolders.push(folder)
-    const args = ['pilot', '--slots', String(this.options.slots), '--memory', '1000000', '--folder', folder, '--grace', '1', '--server', await proxy.listen()]
+    const args = [
+      'pilot',
+      '--slots',
+      String(this.options.slots),
+      '--memory',
+      '1000000',
+      '--folder',
+      folder,
+      '--grace',
+      '1',
+      '--server',
+      await proxy.listen(),
+    ]
     const token = readFileSync(pilotTokenFile(this.home, 'local'), 'utf8').trim()
     const process = this.process(name, args, { says: '"registered"', env: { CULM_PILOT_TOKEN: token } })
     const pilot = { process, proxy, folder }
@@ -168,7 +197,9 @@ export class World {
         LANG: 'C.UTF-8',
         CULM_HOME: this.home,
         CULM_STORAGE: this.storageDisk.folder,
-        DATABASE_URL: this.databaseProxy ? urlOf({ ...this.postgres.connection, host: this.databaseProxy.folder }) : undefined,
+        DATABASE_URL: this.databaseProxy
+          ? urlOf({ ...this.postgres.connection, host: this.databaseProxy.folder })
+          : undefined,
         ...env,
       },
       logFolder: path.join(this.folder, 'logs'),
@@ -185,7 +216,8 @@ export class World {
     if (this.#ending) return
     const armed = this.armed.get(name)
     this.armed.delete(name)
-    const incident = (kind: string, note?: string) => this.incidents.push({ kind, target: name, from: Date.now(), to: null, note })
+    const incident = (kind: string, note?: string) =>
+      this.incidents.push({ kind, target: name, from: Date.now(), to: null, note })
     if (how === 'SIGKILL' && armed) incident('crash point', armed)
     else if (this.#saidLast(name).includes('the database does not answer')) incident('ended without the database')
     else this.isWrong(`${name} ended by itself: ${how}`)
@@ -230,7 +262,10 @@ export class World {
   serverReady(index: number, withinMs = 240_000): Promise<unknown> {
     const { host, port } = this.#backends[index]!
     return eventually(
-      () => fetch(`http://${host}:${port}/readyz`, { signal: AbortSignal.timeout(2000) }).then((r) => r.ok).catch(() => false),
+      () =>
+        fetch(`http://${host}:${port}/readyz`, { signal: AbortSignal.timeout(2000) })
+          .then((r) => r.ok)
+          .catch(() => false),
       `server${index + 1} is ready`,
       withinMs,
     )
@@ -291,7 +326,12 @@ const freePort = async (): Promise<number> => {
 
 /** When this process dies, however it dies, everything that bears the name of the run's folder ends too, and its disks are let go. */
 const spawnReaper = (folder: string): ChildProcess => {
-  const child = spawn('/bin/sh', ['-c', reaper, 'chaos-reaper', folder], { detached: true, stdio: ['pipe', 'ignore', 'ignore'], cwd: '/', env: { PATH: process.env.PATH } })
+  const child = spawn('/bin/sh', ['-c', reaper, 'chaos-reaper', folder], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+    cwd: '/',
+    env: { PATH: process.env.PATH },
+  })
   child.unref()
   return child
 }

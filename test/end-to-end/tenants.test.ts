@@ -75,6 +75,8 @@ const others: Record<string, { how: 'refused' | 'blind' | 'open'; rightful?: Rig
   {
     health: { how: 'open' },
     ready: { how: 'open' },
+    // Totals of this process, with names of routes, queues and agents: of nobody's work.
+    metrics: { how: 'blind' },
     me: { how: 'blind' },
     createWorkflow: { how: 'blind', ask: () => ({ body: { name: 'x', kind: 'tasks' } }) },
     listWorkflows: { how: 'blind', ask: ({ user }) => ({ query: { owner: user } }) },

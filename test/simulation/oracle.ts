@@ -241,15 +241,18 @@ class Judge {
           ? undefined
           : 'was cancelled, and its pilot did not say so'
       case 'lost':
-        return this.#referee.wasLiving(a.pilotId, a.endedAt.getTime())
+        return this.#referee.wasHeard(
+          a.pilotId,
+          a.endedAt.getTime(),
+          a.error?.includes('started anew') ? 0 : patienceMs,
+        )
           ? `was taken from p${a.pilotId}, which was living (${a.error})`
           : undefined
-      case 'returned': {
-        const unknown = a.error?.includes('does not know it')
-        if (unknown && this.#referee.wasTaken(id, a.attempt) && this.#referee.wasLiving(a.pilotId, a.endedAt.getTime()))
-          return `was taken from p${a.pilotId}, which knew it well`
-        return undefined
-      }
+      case 'returned':
+        // What a pilot took and forgot by a crash is lost; it is not as if it had never had it.
+        return a.error?.includes('does not know it') && this.#referee.wasTaken(id, a.attempt)
+          ? `was taken from p${a.pilotId}, which knew it well`
+          : undefined
     }
   }
 
@@ -321,6 +324,9 @@ class Judge {
     return there === counted ? [] : [`w${row.id} counts ${counted}, and has ${there}`]
   }
 }
+
+/** Between the last that was heard of a pilot and the loss of its first job, at the least, ms: 50 s are the least that a task here asks for; it renews each 15 s. */
+const patienceMs = 30_000
 
 const isCounted = ({ ending, cause }: AttemptRow): boolean =>
   (ending === 'failed' || ending === 'lost') && cause !== null

@@ -38,9 +38,12 @@ export class Referee {
     if (last?.to === Number.POSITIVE_INFINITY) last.to = this.#now()
   }
 
-  /** Whether the server must have known at that time that the pilot lives. */
-  wasLiving(pilotId: number, at: number): boolean {
-    return (this.#inTouch.get(pilotId) ?? []).some((s) => s.from + settledMs <= at && at < s.to)
+  /** Whether the server must have heard the pilot at that time, or less than `withinMs` before. */
+  wasHeard(pilotId: number, at: number, withinMs = 0): boolean {
+    return (this.#inTouch.get(pilotId) ?? []).some((s) => {
+      const last = Math.min(s.to, at)
+      return last >= at - withinMs && last - s.from >= settledMs
+    })
   }
 
   /** A pilot got this answer. */

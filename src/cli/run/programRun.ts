@@ -10,12 +10,7 @@ import type { RunOptions } from './run.ts'
 /** The program that is run: a new one, or that of a workflow which is continued. */
 export type ProgramRun = { id: string; program: string; acceptCode: boolean }
 
-export const programRun = async (
-  cli: Cli,
-  client: Client,
-  path: string,
-  options: RunOptions,
-): Promise<ProgramRun> => {
+export const programRun = async (cli: Cli, client: Client, path: string, options: RunOptions): Promise<ProgramRun> => {
   const program = basename(path)
   const acceptCode = options.acceptCode === true
   const { name: owner } = await client.call('me')
@@ -25,14 +20,18 @@ export const programRun = async (
   }
   const workflow =
     options.continue === true ? await newestUnfinished(client, owner, program) : await named(client, options.continue)
-  if (!workflow.run) throw new UsageError(`${workflow.id} was not started by a program that can be continued`, 'start the program anew')
+  if (!workflow.run)
+    throw new UsageError(`${workflow.id} was not started by a program that can be continued`, 'start the program anew')
   cli.note(`${workflow.id} is continued, which was ${workflow.state}`)
   return { id: workflow.run, program, acceptCode }
 }
 
 const named = async (client: Client, id: string): Promise<Workflow> => {
   if (!/^w[1-9]\d{0,14}$/.test(id))
-    throw new UsageError(`--continue takes a workflow, such as w12, and not "${id}"`, 'write the arguments of the function before it')
+    throw new UsageError(
+      `--continue takes a workflow, such as w12, and not "${id}"`,
+      'write the arguments of the function before it',
+    )
   return naming(id, client.call('getWorkflow', { params: { id: id as `w${number}` } }))
 }
 

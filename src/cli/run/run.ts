@@ -16,7 +16,10 @@ export const runCommand = (cli: Cli): Command =>
     )
     .option('-e, --export <name>', 'the function to run; the exported workflow, `default` or `main` when left out')
     .option('--python <path>', 'the interpreter for a Python file; that of VIRTUAL_ENV, else python3')
-    .option('-c, --continue [id]', 'go on where an earlier start was: that of workflow w12; the newest of this file that has not ended when left out')
+    .option(
+      '-c, --continue [id]',
+      'go on where an earlier start was: that of workflow w12; the newest of this file that has not ended when left out',
+    )
     .option('--accept-code', 'with --continue: go on though the source was changed')
     .addHelpText(
       'after',

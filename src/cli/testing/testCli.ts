@@ -12,7 +12,14 @@ export type Running = {
   interrupt: () => void
 }
 
-type Options = { env?: NodeJS.ProcessEnv; cwd?: string; columns?: number; tty?: boolean; pythonPath?: string; typed?: string }
+type Options = {
+  env?: NodeJS.ProcessEnv
+  cwd?: string
+  columns?: number
+  tty?: boolean
+  pythonPath?: string
+  typed?: string
+}
 
 /** Command lines in this process, with a world of their own: as a person of a server would type them. */
 export const testCli = (server: { url: string; userToken: string } | undefined, all: Options = {}) => {

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { Command } from 'commander'
 import pc from 'picocolors'
 import { files } from '../files.ts'
@@ -66,7 +66,9 @@ const sayWhatLacks = async (home: string, env: NodeJS.ProcessEnv, wanted: boolea
   if (lacks) say(lacks)
 }
 
+/** The home is made first: a logger that makes the folder of its file would leave it open to others. */
 const serverLog = async (home: string, env: NodeJS.ProcessEnv, level: string | undefined) => {
+  await mkdir(home, { recursive: true, mode: 0o700 }).catch(() => {}) // what is wrong with it is told by who prepares it
   const { fileLog, logLevel } = await import('../log.ts')
   return fileLog(home, 'server', logLevel(env, level))
 }

@@ -149,10 +149,7 @@ const packageName = (packageJson: string): string | undefined => {
  * In a bundle, modules may lie together in one file; the bundle's index says which lie where. Only those of the file
  * that defined the work are looked at: they have been evaluated, so that importing them runs nothing.
  */
-const addressInBundle = async (
-  definition: Definition,
-  bundle: NonNullable<Runtime['bundle']>,
-): Promise<Address> => {
+const addressInBundle = async (definition: Definition, bundle: NonNullable<Runtime['bundle']>): Promise<Address> => {
   // Node names a module by its real path.
   const folder = realpathSync(bundle.folder)
   const index: BundleIndex = JSON.parse(readFileSync(join(folder, bundleIndexFile), 'utf8'))

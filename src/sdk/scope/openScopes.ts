@@ -135,7 +135,10 @@ const openJob = (
   }
   const scope = open()
   const close = async () => {
-    await scope.then((opened) => opened.fail(fault('workflow_ended', `${jobId}, which made this call, has ended`)), () => {})
+    await scope.then(
+      (opened) => opened.fail(fault('workflow_ended', `${jobId}, which made this call, has ended`)),
+      () => {},
+    )
     await client.close()
   }
   return { key, scope, close: () => void close() }
@@ -143,7 +146,12 @@ const openJob = (
 
 const openSession = async (): Promise<Scope> => {
   try {
-    const driver = await openDriver({ kind: 'session', name: currentRun().program, key: 'session', ...(await hashesOfMain()) })
+    const driver = await openDriver({
+      kind: 'session',
+      name: currentRun().program,
+      key: 'session',
+      ...(await hashesOfMain()),
+    })
     // Best effort: a process that ends any other way falls silent, and the server pauses its session after a while.
     process.once('beforeExit', (code) => void endSession(driver, Number(code)).catch(() => {}))
     opened = driver.scope
@@ -156,7 +164,8 @@ const openSession = async (): Promise<Scope> => {
 
 const endSession = async ({ scope, end, leave }: Driver, code: number): Promise<void> => {
   const { divergence } = scope
-  if (!divergence) return end(code === 0 ? { value: undefined } : { error: new Error(`the process ended with ${code}`) })
+  if (!divergence)
+    return end(code === 0 ? { value: undefined } : { error: new Error(`the process ended with ${code}`) })
   leave(divergence)
   process.exitCode = code || 1
   process.stderr.write(`culm: ${divergence.message} (${divergence.code})\n`)

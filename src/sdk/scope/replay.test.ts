@@ -20,7 +20,12 @@ const entry = (n: number, seen: string): JournalEntry => ({
 })
 
 test('writes that repeat what others say are merged by their place, and one that says nothing says nothing', () => {
-  const replay = new Replay([entry(1, '[0]'), entry(3, '[0,"t1","t2"]'), entry(2, '[0,"t1"]'), { ...entry(4, ''), seen: null }])
+  const replay = new Replay([
+    entry(1, '[0]'),
+    entry(3, '[0,"t1","t2"]'),
+    entry(2, '[0,"t1"]'),
+    { ...entry(4, ''), seen: null },
+  ])
   for (const key of ['m#f:1', 'm#f:4']) expect(replay.ask(key)).toBeDefined()
   expect(replay.next).toEqual({ source: 't1', what: 'all' })
   replay.advance()
@@ -66,7 +71,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 type Step =
-  | { do: "call" | "failing" | "later" | "once" | "random" | "sleep" }
+  | { do: 'call' | 'failing' | 'later' | 'once' | 'random' | 'sleep' }
   | { do: 'hops' | 'timeout'; n: number }
   | { do: 'map'; how: 'await' | 'each' | 'settle' | 'calls'; n: number; fails: boolean }
   | { do: 'all' | 'race'; branches: Step[][] }
@@ -108,7 +113,12 @@ const program = (scope: Scope, story: Note[]) => {
   const called = (kind: string) => new Call({ definition, options: {}, args: args(kind), below })
   const note = (what: string) => void story.push({ what, at: scope.teller.log.position })
   const told = async (what: PromiseLike<unknown>) =>
-    note(await what.then((value) => JSON.stringify(value), (error) => `failed: ${error.message}`))
+    note(
+      await what.then(
+        (value) => JSON.stringify(value),
+        (error) => `failed: ${error.message}`,
+      ),
+    )
   const mapped = (n: number, fails: boolean) => {
     const items = Array.from({ length: n }, (_, i) => args(`${fails && i % 2 === 1 ? 'failing' : 'item'} ${i}`))
     return new MapCall({ definition, options: {}, items, common: [], below })
@@ -142,9 +152,11 @@ const program = (scope: Scope, story: Note[]) => {
         const isLate = await Promise.race([slow.then(() => false), turns(step.n).then(() => true)])
         // When it fires among what is told is no more than chance: only that it fired is known, by what was asked for then.
         if (isLate) await told(new Call({ definition, options: {}, args: ['instead'], below }))
-      }
-      else if (step.do === 'all' || step.do === 'race') {
-        const branches = step.branches.map(async (branch, i) => (await run(branch), i))
+      } else if (step.do === 'all' || step.do === 'race') {
+        const branches = step.branches.map(async (branch, i) => {
+          await run(branch)
+          return i
+        })
         background.push(...branches)
         await (step.do === 'all' ? Promise.all(branches) : told(Promise.race(branches)))
       }
@@ -167,8 +179,8 @@ test('a program that is killed at any moments, and started again, asks for the s
   let replayed = 0
   const lives = fc.array(fc.nat(80), { maxLength: 3 })
   const property = fc.asyncProperty(steps, lives, fc.infiniteStream(fc.nat(4)), async (steps, lives, chances) => {
-    const valueOf = (text: string) => (text.includes('failing') ? undefined : JSON.stringify(text.length))
-    const server = memoryServer({ delay: () => chances.next().value as number, valueOf })
+    const resultOf = (text: string) => (text.includes('failing') ? undefined : JSON.stringify(text.length))
+    const server = memoryServer({ delay: () => chances.next().value as number, resultOf })
     let known: Note[] = []
     for (const life of [...lives, Number.POSITIVE_INFINITY]) {
       const journal = structuredClone(server.entries)

@@ -4,7 +4,11 @@ import { readSeen, seenText, type Told } from './seen.ts'
 import { ToldLog } from './toldLog.ts'
 
 const task = fc.nat(99).map((n) => `t${n}`)
-const source = fc.oneof(task, fc.string().map((key) => `=${key}`), fc.nat(99).map((n) => `w${n}`))
+const source = fc.oneof(
+  task,
+  fc.string().map((key) => `=${key}`),
+  fc.nat(99).map((n) => `w${n}`),
+)
 const index = fc.nat(1000)
 const told: fc.Arbitrary<Told> = fc.oneof(
   fc.record({ source, what: fc.constant('all' as const) }),

@@ -91,7 +91,8 @@ export abstract class Source<Wants = unknown> {
     if (what.what === 'error') {
       this.#error ??= { error: new Fault(what.code, what.message), isTold: true }
       this.#error.isTold = true
-      return this.reject(this.#error.error)
+      this.reject(this.#error.error)
+      return
     }
     const told = [...this.#waiters].filter(({ wants }) => this.isWanted(wants as Wants, what))
     this.note(what)

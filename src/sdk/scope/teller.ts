@@ -217,7 +217,10 @@ export class Teller {
     const isHeld = this.#parked.size > 0 || firstOf(this.#ready, (ready) => ready.tellable)
     if (!isHeld) return undefined
     const call = replay.due
-    return { by: 'program', what: call ? `the program to ask for ${call}` : `the program to await ${this.#nameOf(told)}` }
+    return {
+      by: 'program',
+      what: call ? `the program to ask for ${call}` : `the program to await ${this.#nameOf(told)}`,
+    }
   }
 
   #nameOf(told: Told | undefined): string {

@@ -9,14 +9,14 @@ export type MemoryServerOptions = {
   /** How long everything takes, in turns of the event loop. */
   delay: () => number
   /** What a job gives; `undefined` makes it fail. */
-  valueOf: (argsText: string) => string | undefined
+  resultOf: (argsText: string) => string | undefined
 }
 
 /**
  * Journal, calls and outcomes of one scope, in memory, for processes that are killed: after `kill` nothing reaches a
  * client any more, and of what it has asked some may still be done.
  */
-export const memoryServer = ({ delay, valueOf }: MemoryServerOptions) => {
+export const memoryServer = ({ delay, resultOf }: MemoryServerOptions) => {
   const entries: JournalEntry[] = []
   const tasks = new Map<string, Task>()
   let listeners: ((outcome: Outcome) => void)[] = []
@@ -24,8 +24,13 @@ export const memoryServer = ({ delay, valueOf }: MemoryServerOptions) => {
   let ids = 0
 
   const end = (task: Task, index: number, argsText: string) => {
-    const text = valueOf(argsText)
-    const job = { jobId: `j${Number(task.taskId.slice(1)) * 1000 + index}` as const, taskId: task.taskId, index, attempt: 1 }
+    const text = resultOf(argsText)
+    const job = {
+      jobId: `j${Number(task.taskId.slice(1)) * 1000 + index}` as const,
+      taskId: task.taskId,
+      index,
+      attempt: 1,
+    }
     const outcome: Outcome =
       text === undefined
         ? { ...job, state: 'failed', cause: 'user', error: { type: 'Error', message: argsText } }
@@ -38,7 +43,17 @@ export const memoryServer = ({ delay, valueOf }: MemoryServerOptions) => {
 
   const write = (key: string, more: Partial<JournalEntry>): JournalEntry => {
     const entry: JournalEntry = {
-      ...{ seq: ++ids, key, seen: null, taskId: null, value: null, jobs: 0, closed: true, firstJobId: null, outcome: null },
+      ...{
+        seq: ++ids,
+        key,
+        seen: null,
+        taskId: null,
+        value: null,
+        jobs: 0,
+        closed: true,
+        firstJobId: null,
+        outcome: null,
+      },
       ...more,
     }
     entries.push(entry)

@@ -17,7 +17,10 @@ export const killPostgres: Fault = {
     if (!stage.take(['postgres'], (name) => name)) return
     const incident = stage.begin('kill PostgreSQL', 'postgres')
     process.kill(world.postgres.pid, 'SIGKILL')
-    await stage.over(incident, stage.wait(0.3).then(() => allBack(world)))
+    await stage.over(
+      incident,
+      stage.wait(0.3).then(() => allBack(world)),
+    )
   },
 }
 
@@ -41,7 +44,10 @@ export const killBackend: Fault = {
     if (pids.length === 0) return
     const incident = stage.begin('kill a backend', 'postgres')
     process.kill(oneOf(random, pids), 'SIGKILL')
-    await stage.over(incident, stage.wait(0.3).then(() => allBack(world)))
+    await stage.over(
+      incident,
+      stage.wait(0.3).then(() => allBack(world)),
+    )
   },
 }
 

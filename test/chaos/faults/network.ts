@@ -1,18 +1,18 @@
 import type { RouteName } from '../../../src/contract/routes.ts'
-import type { Proxy } from '../proxy.ts'
 import { between } from '../random.ts'
+import type { ServerProxy } from '../serverProxy.ts'
 import type { World } from '../world.ts'
 import type { Fault, Stage } from './fault.ts'
 import { pilotBack } from './processes.ts'
 
-const proxiesOf = (world: World): Proxy[] => [world.driverProxy, ...world.pilots.map((p) => p.proxy)]
+const proxiesOf = (world: World): ServerProxy[] => [world.driverProxy, ...world.pilots.map((p) => p.proxy)]
 
 /** Trouble on one way to the servers, for a while. */
 const onOneWay = (
   kind: string,
   [low, high]: [number, number],
-  begin: (proxy: Proxy, stage: Stage) => void,
-  end: (proxy: Proxy) => void,
+  begin: (proxy: ServerProxy, stage: Stage) => void,
+  end: (proxy: ServerProxy) => void,
 ): Fault => ({
   kind,
   seconds: high + 5,
@@ -83,7 +83,18 @@ export const cutPilotOff: Fault = {
   },
 }
 
-const replies: RouteName[] = ['claim', 'report', 'renew', 'submitTask', 'createWorkflow', 'addJobs', 'registerPilot', 'sendLogs', 'endWorkflow', 'cancelTask']
+const replies: RouteName[] = [
+  'claim',
+  'report',
+  'renew',
+  'submitTask',
+  'createWorkflow',
+  'addJobs',
+  'registerPilot',
+  'sendLogs',
+  'endWorkflow',
+  'cancelTask',
+]
 
 /** The server has done it, and the answer does not come: the next three of each, on every way. */
 export const loseReplies: Fault = {

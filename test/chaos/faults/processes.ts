@@ -14,7 +14,9 @@ export const pilotBack = (world: World, { folder }: Pilot): Promise<unknown> => 
   return eventually(
     () =>
       world.db
-        .row(sql`select 1 as one from pilot p where p.name = ${name} and p.state = 'online' and exists (select from held h where h.pilot_id = p.id and h.epoch = p.epoch)`)
+        .row(
+          sql`select 1 as one from pilot p where p.name = ${name} and p.state = 'online' and exists (select from held h where h.pilot_id = p.id and h.epoch = p.epoch)`,
+        )
         .catch(() => undefined),
     `${name} holds jobs again`,
     120_000,
@@ -32,7 +34,10 @@ export const killServer: Fault = {
     const incident = stage.begin('kill server', server.name)
     await server.kill()
     await stage.wait(between(random, 0, 4))
-    await stage.over(incident, server.start().then(() => world.serverReady(world.servers.indexOf(server))))
+    await stage.over(
+      incident,
+      server.start().then(() => world.serverReady(world.servers.indexOf(server))),
+    )
   },
 }
 
@@ -77,7 +82,10 @@ export const killPilot: Fault = {
     const incident = stage.begin('kill pilot', pilotName(pilot))
     await pilot.process.kill()
     await stage.wait(between(random, 0, 15))
-    await stage.over(incident, pilot.process.start().then(() => pilotBack(world, pilot)))
+    await stage.over(
+      incident,
+      pilot.process.start().then(() => pilotBack(world, pilot)),
+    )
   },
 }
 
@@ -94,7 +102,10 @@ export const losePilot: Fault = {
     await pilot.process.kill()
     for (const { pid } of processesOf(pilot.folder)) killQuietly(pid)
     await pilot.proxy.close()
-    await stage.over(incident, world.addPilot().then((fresh) => pilotBack(world, fresh)))
+    await stage.over(
+      incident,
+      world.addPilot().then((fresh) => pilotBack(world, fresh)),
+    )
   },
 }
 
@@ -116,7 +127,9 @@ export const killRunners: Fault = {
     if (!pilot) return
     const all = processesOf(pilot.folder).filter(({ pid }) => pid !== pilot.process.pid)
     const runners = all.filter(({ what }) => what.includes('runner'))
-    const chosen = Array.from({ length: 5 }, () => oneOf(random, random() < 0.5 && runners.length > 0 ? runners : all)).filter(Boolean)
+    const chosen = Array.from({ length: 5 }, () =>
+      oneOf(random, random() < 0.5 && runners.length > 0 ? runners : all),
+    ).filter(Boolean)
     const incident = stage.begin('kill runners', pilotName(pilot), `${chosen.length} processes`)
     for (const { pid } of chosen) killQuietly(pid)
     await stage.over(incident)

@@ -27,7 +27,7 @@ export type ProxyCounts = { requests: number; lost: number; torn: number; duplic
  * What stands between one client (a pilot, or the drivers) and the servers. It speaks HTTP, so that it can lose exactly the reply of a claim or a report after the
  * server has done it; it takes whichever server answers, as a load balancer does.
  */
-export class Proxy {
+export class ServerProxy {
   readonly name: string
   readonly trouble: Trouble
   readonly counts: ProxyCounts = { requests: 0, lost: 0, torn: 0, duplicated: 0, cut: 0 }
@@ -43,7 +43,14 @@ export class Proxy {
     this.name = name
     this.#backends = backends
     this.#random = random
-    this.trouble = { delayMs: 0, frozen: false, duplicated: 0, lagMs: 0, lostReplies: new Map(), tornReplies: new Map() }
+    this.trouble = {
+      delayMs: 0,
+      frozen: false,
+      duplicated: 0,
+      lagMs: 0,
+      lostReplies: new Map(),
+      tornReplies: new Map(),
+    }
     this.#server = http.createServer({ requestTimeout: 0, keepAliveTimeout: 75_000 }, (request, reply) =>
       this.#serve(request, reply).catch(() => request.socket.destroy()),
     )
@@ -136,7 +143,12 @@ export class Proxy {
     }
   }
 
-  async #sendTo({ host, port }: Backend, { method, url, headers }: http.IncomingMessage, body: Buffer, reply?: http.ServerResponse) {
+  async #sendTo(
+    { host, port }: Backend,
+    { method, url, headers }: http.IncomingMessage,
+    body: Buffer,
+    reply?: http.ServerResponse,
+  ) {
     const forward = http.request({ host, port, method, path: url, headers, agent: this.#agent })
     const hungUp = () => forward.destroy()
     reply?.on('close', hungUp)
@@ -179,7 +191,16 @@ const routeOf = ({ method, url }: http.IncomingMessage): RouteName | undefined =
   patterns.find((r) => r.method === method && r.pattern.test(url!.split('?')[0]!))?.name
 
 /** What a client sends again after a cut, and what may therefore come twice: both copies may reach a server, in any order. */
-const repeated = new Set<RouteName>(['registerPilot', 'claim', 'report', 'renew', 'sendLogs', 'addJobs', 'createBlob', 'createBundle'])
+const repeated = new Set<RouteName>([
+  'registerPilot',
+  'claim',
+  'report',
+  'renew',
+  'sendLogs',
+  'addJobs',
+  'createBlob',
+  'createBundle',
+])
 
 const mayRepeat = (route: RouteName | undefined, { headers }: http.IncomingMessage, body: Buffer): boolean =>
   route !== undefined &&

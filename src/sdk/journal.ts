@@ -6,8 +6,8 @@ import { currentScope } from './context.ts'
 import type { AnyFunction } from './definition.ts'
 
 /**
- * What a program takes from outside, remembered: a program that is started again gets the same. Each belongs to where
- * it is used: a workflow function, a job, or the session of the process.
+ * What a program takes from outside, by way of the journal: a program that is started again gets the same. Each belongs
+ * to where it is used: a workflow function, a job, or the session of the process.
  */
 
 /**
@@ -61,6 +61,6 @@ const longestSleepSeconds = 3_155_760_000
 const placeOf = (fn: AnyFunction): string => {
   const [, path, line] = captureCallSite(once as AnyFunction)
     .place()
-    .match(/^(.+):(\d+):\d+$/) ?? [, '', '']
+    .match(/^(.+):(\d+):\d+$/) ?? ['', '', '']
   return fn.name ? `${basename(path!)}#${fn.name}` : `${basename(path!)}:${line}`
 }
