@@ -77,18 +77,26 @@ const signalled = (of: Ending): Ending => {
   return name === undefined ? of : { code: null, signal: name as NodeJS.Signals }
 }
 
-/** Where the program lies, as the system looks for it: so that a missing one is told apart from one that failed. */
+/**
+ * Where the program lies, as the system looks for it: so that a missing one is told apart from one that failed. (The system says EACCES also when a folder of PATH
+ * cannot be entered; who misspelt a name is not helped by that.)
+ */
 const found = (program: string, path: string): string => {
   const places = program.includes('/') ? [program] : path.split(delimiter).map((folder) => join(folder, program))
-  let refused: NodeJS.ErrnoException | undefined
+  let isThere = false
   for (const place of places) {
     if (!isAbsolute(place)) return program // relative to a folder that only the view has
-    try {
-      accessSync(place, constants.X_OK)
-      return place
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EACCES') refused = error as NodeJS.ErrnoException
-    }
+    if (mayAccess(place, constants.X_OK)) return place
+    isThere ||= mayAccess(place, constants.F_OK)
   }
-  throw refused ?? Object.assign(new Error(`there is no program ${program}`), { code: 'ENOENT' })
+  throw Object.assign(new Error(`${program} cannot be run`), { code: isThere ? 'EACCES' : 'ENOENT' })
+}
+
+const mayAccess = (path: string, mode: number): boolean => {
+  try {
+    accessSync(path, mode)
+    return true
+  } catch {
+    return false
+  }
 }

@@ -331,7 +331,7 @@ const patienceMs = 30_000
 const isCounted = ({ ending, cause }: AttemptRow): boolean =>
   (ending === 'failed' || ending === 'lost') && cause !== null
 
-/** The history of each thing is one unbroken chain, and each of a job's moves is one that its table knows. */
+/** The history of each thing is one unbroken chain from where it began to where it is, and each of a job's moves is one that its table knows. */
 const brokenHistory = async (db: Db): Promise<string[]> => {
   const rows = await db.rows<MoveRow>(
     sql`select noun, id, from_state as "from", to_state as "to", trigger from history where noun <> 'pilot' order by seq`,
@@ -341,14 +341,30 @@ const brokenHistory = async (db: Db): Promise<string[]> => {
   for (const { noun, id, from, to, trigger } of rows) {
     const key = `${noun[0]}${id}`
     const before = at.get(key)
+    if (before === undefined && !beginnings[noun]!.includes(from ?? ''))
+      broken.push(`${key} has first moved from ${from} to ${to} (${trigger}), and that is no beginning`)
     if (before !== undefined && before !== from)
       broken.push(`${key} was ${before}, and then moved from ${from} to ${to} (${trigger})`)
     if (noun === 'job' && jobTable[from as JobState]?.[trigger as JobTrigger] !== to)
       broken.push(`${key} moved from ${from} to ${to} by ${trigger}, which the table does not know`)
     at.set(key, to)
   }
+  for (const { key, state } of await statesNow(db))
+    if (at.has(key) && at.get(key) !== state)
+      broken.push(`${key} is ${state}, and its history ends with ${at.get(key)}`)
   return broken
 }
+
+/** The states in which things are made. */
+const beginnings: Record<string, string[]> = {
+  job: ['pending', 'activated'],
+  task: ['registered'],
+  workflow: ['registered'],
+}
+
+const statesNow = (db: Db) =>
+  db.rows<{ key: string; state: string }>(sql`
+    select 'j' || id as key, state from job union all select 't' || id, state from task union all select 'w' || id, state from workflow order by 1`)
 
 /** What an ended job leaves behind: nothing that says a pilot has it or that it is to run again. (A `ready` row is dropped by the next claim.) */
 const leftBehind = async (db: Db): Promise<string[]> => {

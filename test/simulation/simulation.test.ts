@@ -61,12 +61,29 @@ const sabotages: [what: string, how: (tx: Db) => Promise<unknown>, said: RegExp]
     /w1 counts/,
   ],
   [
-    'a hole in the history',
+    'a history without its beginning',
     (tx) =>
       tx.run(
         sql`delete from history where seq = (select min(seq) from history where noun = 'job' and to_state = 'sent')`,
       ),
-    /and then moved from sent/,
+    /has first moved from sent to \w+ \(\w+\), and that is no beginning/,
+  ],
+  [
+    'a hole in the history',
+    (tx) =>
+      tx.run(sql`
+        delete from history where seq = (
+          select h.seq from history h join job j on j.id = h.id
+          where h.noun = 'job' and h.from_state = 'sent' and h.to_state = 'activated' and j.state = 'finished' order by 1 limit 1)`),
+    /was sent, and then moved from activated to sent/,
+  ],
+  [
+    'a history without its end',
+    (tx) =>
+      tx.run(
+        sql`delete from history where seq = (select max(seq) from history where noun = 'job' and to_state = 'finished')`,
+      ),
+    /is finished, and its history ends with \w+/,
   ],
   [
     'a job that ended and is held',
