@@ -7,8 +7,8 @@ export type Agent = {
   name: string
   /** It looks at least so often, whether it was woken or not. */
   everyMs: number
-  /** Woken, it waits so long before it works: what comes meanwhile is done together, and beside whoever woke it rather than before him. */
-  delayMs?: number
+  /** Woken, it waits so long before it works, ms: what comes meanwhile is done together, and beside whoever woke it rather than before him. */
+  delayMs?: () => number | Promise<number>
   /** Does one bounded page; true when there may be more at once. */
   once: () => Promise<boolean>
   /** When it would next have something to do of itself. */
@@ -28,7 +28,7 @@ export const runAgent = async (engine: Engine, agent: Agent, signal: AbortSignal
       await engine.wait(rung, waitMs, signal)
       const lateMs = engine.clock().getTime() - until
       if (lateMs >= 0) engine.metrics.agentLagSeconds.observe(lateMs / 1000, agent.name)
-      if (agent.delayMs) await engine.wait(null, agent.delayMs, signal)
+      if (agent.delayMs) await engine.wait(null, await agent.delayMs(), signal)
     } catch (error) {
       failures++
       engine.metrics.agentFailures.add(1, agent.name)

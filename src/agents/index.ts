@@ -2,16 +2,19 @@ import { dueTimers } from '../services/dueTimers.ts'
 import type { Engine } from '../services/engine.ts'
 import { foldCounters } from '../services/foldCounters.ts'
 import { silentPilots } from '../services/silentPilots.ts'
+import { anyTaskWaits } from '../store/edges.ts'
 import { forgetReplies } from '../store/people.ts'
 import { nextTimerAt } from '../store/timers.ts'
 import type { Agent } from './agent.ts'
 
-/** Adds up the counters, and lets what they say follow. A crowd of small moves is one fold, a little later: people see counters four
- * times a second, and only tasks that wait for tasks feel the delay. */
+/**
+ * Adds up the counters, and lets what they say follow. A crowd of small moves is one fold, a little later: people see counters four times a second. Only a task that waits
+ * for a task feels the delay, so while there is such a one it is short.
+ */
 const folder = (engine: Engine): Agent => ({
   name: 'fold',
   everyMs: 1000,
-  delayMs: 50,
+  delayMs: async () => ((await anyTaskWaits(engine.db)) ? 20 : 250),
   once: () => foldCounters(engine),
 })
 

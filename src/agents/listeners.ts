@@ -1,16 +1,19 @@
 import { showId } from '../lib/ids.ts'
-import type { Engine } from '../services/engine.ts'
+import { type BellKey, type Engine, hearRing } from '../services/engine.ts'
 import { noteHearing, noteSeconds } from '../services/hearing.ts'
 import { tailHistory } from '../services/tailHistory.ts'
 import { showCounts } from '../services/views/workflows.ts'
 import { type Horizon, readHorizon } from '../store/history.ts'
+import { pilotsToCancel } from '../store/pilots.ts'
 import { taskProgress } from '../store/views.ts'
 import type { Agent } from './agent.ts'
 
 /** What every process that serves requests does for itself: it notes that it can hear, and keeps its hints fresh and its listeners informed. */
 export const listeners = (engine: Engine): Agent[] => [
   hearing(engine),
+  neighbours(engine),
   laneHints(engine),
+  cancels(engine),
   tail(engine),
   progress(engine),
 ]
@@ -24,11 +27,35 @@ const hearing = (engine: Engine): Agent => ({
   },
 })
 
+/** Rings are sent to other processes only while there are any. */
+const neighbours = (engine: Engine): Agent => ({
+  name: 'neighbours',
+  everyMs: 1000,
+  once: async () => {
+    await engine.lookAround()
+    return false
+  },
+})
+
 const laneHints = (engine: Engine): Agent => ({
   name: 'lanes',
   everyMs: 1000,
   once: async () => {
     await engine.lanes.refresh()
+    return false
+  },
+})
+
+/** Should a word to cancel have been lost, its pilot is rung for again. */
+const cancels = (engine: Engine): Agent => ({
+  name: 'cancels',
+  everyMs: 1000,
+  once: async () => {
+    const here = (await pilotsToCancel(engine.db)).filter((id) => engine.pilots.has(id))
+    hearRing(
+      engine,
+      here.map((id): BellKey => `pilot:${id}`),
+    )
     return false
   },
 })
@@ -39,7 +66,7 @@ const tail = (engine: Engine): Agent => {
   return {
     name: 'tail',
     everyMs: 1000,
-    delayMs: 20,
+    delayMs: () => 20,
     once: async () => {
       place = await tailHistory(engine, place ?? (await readHorizon(engine.db)))
       return false

@@ -27,6 +27,8 @@ export const streamWorkflow = async (engine: Engine, request: FastifyRequest, re
   const write = inOneGo(kinds.has('outcomes'), (text) => {
     if (raw.destroyed) return
     raw.write(text)
+    // Now, not in the next turn as Node would: somebody waits for this longer than for anything else that this turn sends.
+    raw.socket?.uncork()
     if (raw.writableLength > maxBacklogBytes) raw.destroy()
   })
   const waiting: Written[] = []

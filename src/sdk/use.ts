@@ -85,8 +85,12 @@ const toldAt = (callSite: Error, error: unknown): unknown => {
   return told
 }
 
+/** The stack is looked at once: `new Error` would do so first, and each look is a part of what a call costs. */
 const errorAt = (below: AnyFunction): Error => {
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
   const error = new Error()
+  Error.stackTraceLimit = stackTraceLimit
   Error.captureStackTrace(error, below)
   return error
 }

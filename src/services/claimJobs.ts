@@ -17,9 +17,12 @@ const claimable = statesLeftBy(jobTable, 'claimed')
 /** However long a claim may be held open, it looks for itself once a second: a lost ring costs no more than that. */
 const lookEveryMs = 1000
 
+/** Why a claim looks: it has just come, somebody rang, or it has waited for a while. */
+type Look = 'first' | 'rung' | 'overdue'
+
 /**
  * Answers an open claim: at once when there is work, a slot for a waiting job, or a word to cancel; otherwise when one of these comes, or empty when its time is
- * over. The same `claimSeq` gets the same jobs, so a lost answer loses nothing.
+ * over. While it waits, work that is submitted here may be handed to it. The same `claimSeq` gets the same jobs, so a lost answer loses nothing.
  */
 export const claimJobs = async (
   engine: Engine,
@@ -31,7 +34,7 @@ export const claimJobs = async (
   const pilot = { id: pilotId, ...(await claimingPilot(engine, principal, pilotId, claim.epoch)) }
   const until = engine.clock().getTime() + claim.waitSeconds * 1000
   const resumeLane = await engine.lanes.resumeLane(pilotId, pilot.queueId)
-  for (let look = 1; ; look++) {
+  for (let look: Look = 'first'; ; ) {
     const lanes = engine.lanes.ofQueue(pilot.queueId)
     const { rung, cancel } = engine.bell.arm([
       ...lanes.map((l): BellKey => `lane:${l.laneId}`),
@@ -42,12 +45,12 @@ export const claimJobs = async (
     try {
       const reply = await claimOnce(engine, pilot, claim, resumeLane, look)
       const left = until - engine.clock().getTime()
-      if (reply || left <= 0 || signal.aborted) {
-        const known = engine.pilots.get(pilotId)
-        if (known) known.answered = claim.claimSeq
-        return reply ?? (await replyOf(engine, claim.claimSeq, [], [], []))
-      }
-      await engine.wait(rung, Math.min(left, lookEveryMs), signal)
+      if (reply || left <= 0 || signal.aborted) return answered(engine, pilot, claim, reply)
+      const { handed, next } = await waitForWork(engine, pilot, claim, rung, Math.min(left, lookEveryMs), signal)
+      // Should the pilot have hung up meanwhile, it asks again with its number.
+      if (handed.length > 0)
+        return answered(engine, pilot, claim, await replyOf(engine, claim.claimSeq, handed, [], []))
+      look = next
     } finally {
       cancel()
     }
@@ -56,23 +59,59 @@ export const claimJobs = async (
 
 type ClaimingPilot = { id: number; queueId: number; answered: number }
 
+const answered = async (
+  engine: Engine,
+  pilot: ClaimingPilot,
+  { claimSeq }: Claim,
+  reply: ClaimReply | undefined,
+): Promise<ClaimReply> => {
+  const known = engine.pilots.get(pilot.id)
+  if (known) known.answered = claimSeq
+  return reply ?? replyOf(engine, claimSeq, [], [], [])
+}
+
+/** Until somebody rings or hands work over, at most `ms`. */
+const waitForWork = async (
+  engine: Engine,
+  pilot: ClaimingPilot,
+  { epoch, claimSeq, ...room }: Claim,
+  rung: Promise<void>,
+  ms: number,
+  signal: AbortSignal,
+): Promise<{ handed: store.ClaimedRow[]; next: Look }> => {
+  const open = engine.openClaims.open({
+    pilotId: pilot.id,
+    queueId: pilot.queueId,
+    epoch,
+    claimSeq,
+    room: { cores: room.cores, memoryMb: room.memoryMb ?? null, jobs: room.jobs },
+  })
+  let next: Look = 'overdue'
+  const woken = Promise.race([rung, open.taken]).then(() => {
+    next = 'rung'
+  })
+  await engine.wait(woken, ms, signal)
+  return { handed: await open.close(), next }
+}
+
 /**
  * Those that ran before and want their slot back come first, then new work. What the pilot should cancel, and whether this claim was answered before, is asked
- * when there is a reason: a claim that finds nothing costs nothing at its first look.
+ * when there is a reason: a claim that finds nothing costs nothing.
  */
 const claimOnce = async (
   engine: Engine,
   pilot: ClaimingPilot,
   claim: Claim,
   resumeLane: number,
-  look: number,
+  look: Look,
 ): Promise<ClaimReply | undefined> => {
   const resumed = await resumeWaiting(engine, pilot.id, claim, resumeLane)
   const rows = await claimNew(engine, pilot, claim, claim.cores - resumed.length)
-  // Another process may have answered it: one that has nothing for it asks once, when it has waited a second.
-  const mayBeRepeated = rows.length === 0 && (look === 2 || (look === 1 && claim.claimSeq !== pilot.answered + 1))
+  // Another process may have answered it: one that has nothing for it asks when it has waited for a while.
+  const mayBeRepeated =
+    rows.length === 0 && (look === 'overdue' || (look === 'first' && claim.claimSeq !== pilot.answered + 1))
   if (mayBeRepeated) rows.push(...(await store.claimedBefore(engine.db, pilot.id, claim.epoch, claim.claimSeq)))
-  const mayCancel = engine.rungPilots.delete(pilot.id) || look > 1
+  const mayCancel = engine.rungPilots.delete(pilot.id)
   const cancel = mayCancel ? untold(engine, pilot.id, await cancelsFor(engine.db, pilot.id, claim.epoch)) : []
   if (cancel.length + resumed.length + rows.length === 0) return undefined
   return replyOf(engine, claim.claimSeq, rows, resumed, cancel)

@@ -12,6 +12,7 @@ import { Effects } from './effects.ts'
 import { Hub } from './hub.ts'
 import { Lanes } from './lanes.ts'
 import { noServerMetrics, type ServerMetrics } from './metrics.ts'
+import { OpenClaims } from './openClaims.ts'
 import { noSecretKeys } from './secrets.ts'
 
 /** What rings: a lane has work, a pilot has a word waiting, an agent has something to do, the history grew, a job printed. */
@@ -43,6 +44,7 @@ export type Engine = {
   lookAround: () => Promise<void>
   hub: Hub
   lanes: Lanes
+  openClaims: OpenClaims
   /** Pilots for whom a word waits (a job to cancel): their next claim looks. */
   rungPilots: Set<number>
   /** Per pilot, the jobs that a claim has told it to cancel. */
@@ -127,6 +129,7 @@ export const makeEngine = async ({
     tell: (effects) => effects.tellTo(engine),
     hub: new Hub(),
     lanes: new Lanes(db, bell),
+    openClaims: new OpenClaims(),
     tasks: new TaskCache(db),
     workflows: new WorkflowCache(db),
     keys: {

@@ -73,6 +73,11 @@ export class Lanes {
     return this.#lanes.get(laneId)?.mayHaveWork ?? true
   }
 
+  /** What a job of this lane asks for, and where it may run. */
+  facts(laneId: number): Pick<LaneRow, 'queueIds' | 'cores' | 'memoryMb'> | undefined {
+    return this.#lanes.get(laneId)
+  }
+
   /** Lanes from which pilots of the queue take work, as the plan of a claim sees them. */
   ofQueue(queueId: number): (LaneFacts & { purpose: LaneRow['purpose'] })[] {
     return (this.#byQueue.get(queueId) ?? []).map((lane) => ({

@@ -17,7 +17,7 @@ export type ClaimedRow = {
  * Takes ready rows of the planned lanes by skip locked, then their jobs by id by skip locked; what it could not lock stays. Rows whose job may no longer be
  * claimed (cancelled meanwhile) are dropped here, so that nobody else need delete from `ready`. Every table is reached by key. A claim that
  * was answered before gets nothing here (`part` > 0: a further statement of the same claim), nor does one of a pilot that started anew or is gone (`living` is false); its lock
- * excludes whoever ends what the pilot holds. (The figures: bench/, and docs/decisions/0003-claim.md.)
+ * excludes whoever ends what the pilot holds. `(… in (select …)) is true` is looked up in a hash; without `is true` it would become a join by nested loops. (The figures: bench/, and docs/decisions/0003-claim.md.)
  */
 export const claimReady = async (
   db: Db,
@@ -46,7 +46,7 @@ export const claimReady = async (
     locked as materialized (
       select id, task_id, index, state, attempt from job where id = any(array(select job_id from pick)) order by id for no key update skip locked),
     gone as (delete from ready where ctid = any(array(
-      select p.tid from pick p where p.job_id = any(array(select id from locked))))),
+      select tid from pick where (job_id in (select id from locked)) is true))),
     ok as materialized (select id, task_id from locked where state = any(${c.from}::text[])),
     u as (
       update job set state = 'sent', attempt = attempt + 1, held_by = null where id = any(array(select id from ok))
@@ -84,7 +84,7 @@ export const dropUnclaimable = (db: Db, laneIds: number[], from: JobState[], lim
     locked as materialized (
       select id, state from job where id = any(array(select job_id from pick)) order by id for no key update skip locked)
     delete from ready where ctid = any(array(
-      select p.tid from pick p where p.job_id = any(array(select id from locked where not state = any(${from}::text[])))))`)
+      select tid from pick where (job_id in (select id from locked where not state = any(${from}::text[]))) is true))`)
 
 /** What this claim got when it was first asked: the answer to a repeated one. */
 export const claimedBefore = (db: Db, pilotId: number, epoch: number, claimSeq: number) =>
@@ -101,7 +101,7 @@ export const claimResumes = (db: Db, c: { laneId: number; limit: number; pilotId
       select ctid as tid, job_id from ready where lane_id = ${c.laneId} order by rank limit ${c.limit} for update skip locked),
     locked as materialized (
       select id, task_id, state, attempt from job where id = any(array(select job_id from pick)) order by id for no key update skip locked),
-    gone as (delete from ready where ctid = any(array(select p.tid from pick p where p.job_id = any(array(select id from locked))))),
+    gone as (delete from ready where ctid = any(array(select tid from pick where (job_id in (select id from locked)) is true))),
     u as (
       update job set state = 'running', held_by = null
       where id = any(array(

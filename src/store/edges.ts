@@ -39,6 +39,10 @@ export const taskChildren = (db: Db, parentIds: number[]) =>
     select parent_id as "parentId", child_id as "childId" from task_edge
     where parent_id = any(${parentIds}::bigint[]) and not released order by parent_id, child_id`)
 
+/** Whether any task waits for the end of another: one probe of a small index. */
+export const anyTaskWaits = async (db: Db): Promise<boolean> =>
+  (await db.row<{ any: boolean }>(sql`select exists (select from task_edge where not released) as any`))!.any
+
 /** Tasks for whose end this one still waits, and those that have ended without setting it free. */
 export const waitsForTasks = async (db: Db, childId: number): Promise<number[]> =>
   (

@@ -49,13 +49,14 @@ export const historyOfWorkflowSince = (db: Db, workflowId: number, ends: string[
       and (xid, seq) > (${from.xid}::text::xid8, ${from.seq}::bigint) and xid < pg_snapshot_xmin(pg_current_snapshot())
     order by xid, seq limit ${limit}`)
 
-/** The story of one thing, oldest first. */
-export const storyOf = (db: Db, workflowId: number, noun: string, id: number, afterSeq: number, limit: number) =>
+/** The story of one job, oldest first. */
+export const storyOfJob = (db: Db, id: number, afterSeq: number, limit: number) =>
   db.rows<HistoryRow>(sql`
     select xid::text as xid, seq, at, noun, id, workflow_id as "workflowId", from_state as "from", to_state as "to", trigger, why
-    from history where workflow_id = ${workflowId} and noun = ${noun} and id = ${id} and seq > ${afterSeq} order by seq limit ${limit}`)
+    from history where noun = 'job' and id = ${id} and seq > ${afterSeq} order by seq limit ${limit}`)
 
+/** The story of a workflow and its tasks. */
 export const storyOfWorkflow = (db: Db, workflowId: number, afterSeq: number, limit: number) =>
   db.rows<HistoryRow>(sql`
     select xid::text as xid, seq, at, noun, id, workflow_id as "workflowId", from_state as "from", to_state as "to", trigger, why
-    from history where workflow_id = ${workflowId} and noun = any(array['workflow', 'task']) and seq > ${afterSeq} order by seq limit ${limit}`)
+    from history where workflow_id = ${workflowId} and noun <> 'job' and seq > ${afterSeq} order by seq limit ${limit}`)

@@ -99,8 +99,11 @@ export const insertResume = (db: Db, rows: { laneId: number; jobId: number }[]) 
 export const clearHeldBy = (db: Db, ids: number[]) =>
   db.run(sql`update job set held_by = null where id = any(${ids}::bigint[])`)
 
+/** Noted beside what their pilots hold as well, where a claim finds it by its pilot. */
 export const askCancel = (db: Db, ids: number[]) =>
-  db.run(sql`update job set cancel_asked = true where id = any(${ids}::bigint[])`)
+  db.run(sql`
+    with h as (update held set cancel_asked = true where job_id = any(${ids}::bigint[]))
+    update job set cancel_asked = true where id = any(${ids}::bigint[])`)
 
 export type ResultRow = {
   jobId: number
@@ -195,8 +198,8 @@ export const finishJobs = (
       cross join lateral (
         select task_id, workflow_id, index, state, has_children from job where id = i.job_id and attempt = i.attempt for no key update) j
       cross join lateral (
-        select sent_at from held where job_id = i.job_id and member = 0 and attempt = i.attempt and pilot_id = ${pilotId} and epoch = ${epoch}) h
-      where j.state = any(${from}::text[]) and not j.has_children),
+        select attempt, pilot_id, epoch, sent_at from held where job_id = i.job_id and member = 0 offset 0) h
+      where h.attempt = i.attempt and h.pilot_id = ${pilotId} and h.epoch = ${epoch} and j.state = any(${from}::text[]) and not j.has_children),
     u as (update job set state = 'finished', released = true, held_by = null, cancel_asked = false where id = any(array(select job_id from ok))),
     g as (delete from held where job_id = any(array(select job_id from ok)) and member = 0),
     a as (

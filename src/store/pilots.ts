@@ -152,8 +152,11 @@ export const queueHoldsJobOf = async (db: Db, queueId: number, workflowId: numbe
 
 export const cancelsFor = (db: Db, pilotId: number, epoch: number) =>
   db.rows<{ jobId: number; attempt: number }>(sql`
-    select h.job_id as "jobId", h.attempt from held h cross join lateral (select cancel_asked from job where id = h.job_id) j
-    where h.pilot_id = ${pilotId} and h.epoch = ${epoch} and j.cancel_asked order by h.job_id`)
+    select job_id as "jobId", attempt from held where pilot_id = ${pilotId} and epoch = ${epoch} and cancel_asked order by job_id`)
+
+/** Pilots that hold something they should end. */
+export const pilotsToCancel = async (db: Db): Promise<number[]> =>
+  (await db.rows<{ id: number }>(sql`select distinct pilot_id as id from held where cancel_asked`)).map((row) => row.id)
 
 /**
  * Attempts that were given up as lost and that nobody has begun again: this pilot has them still, so they have not ended. Gives those that it had; locks held.

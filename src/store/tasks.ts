@@ -42,48 +42,63 @@ export type NewJobRows = {
 /** 2^40 ids fit below the priority; (8000 - priority) · 2^40 stays below 2^53, so that a rank is an exact number on both sides. */
 export const maxPriority = 8000
 
-export type TaskToInsert = { row: NewTaskRow; call: NewCallRow | null; jobs: NewJobRows }
+/** `claims`: to which of the open claims each of its first jobs goes, by its place; jobs beyond that go to none. */
+export type TaskToInsert = { row: NewTaskRow; call: NewCallRow | null; jobs: NewJobRows; claims?: number[] }
 
-export type InsertedTask = { taskId: number; firstJobId: number | null }
+/** `sent`: the ids of the jobs that went to their claim, by index; null where the pilot was not there any more. */
+export type InsertedTask = { taskId: number; firstJobId: number | null; sent: (number | null)[] }
+
+/** A claim to which jobs are handed as they are written. */
+export type HandedClaim = { pilotId: number; epoch: number; claimSeq: number }
 
 /**
  * Tasks with their jobs, calls and counters: one statement, so that a call costs one trip and one commit, and a crowd of calls as well. Nothing is written of a
  * task whose workflow is not under way, whose driver was replaced, or whose call the journal has already: then there is null in its place, and the caller looks
- * why. What the jobs need of their task comes by its place in the batch, since a join of the two would be by nested loops.
+ * why. What the jobs need of their task comes by its place in the batch, since a join of the two would be by nested loops; for the same reason `in (select …)` stands
+ * where it cannot become a join. The journal is asked by writing to it, which takes the index of its key and no other. Jobs that are handed to an open claim are
+ * written as sent: what `claimReady` looks at is looked at here, and they never lie in `ready`.
  */
 export const insertTasks = async (
   db: Db,
   tasks: readonly TaskToInsert[],
   now: Date,
+  claims: readonly HandedClaim[] = [],
 ): Promise<(InsertedTask | null)[]> => {
   const each = <T>(of: (t: NewTaskRow) => T) => tasks.map(({ row }) => of(row))
   const calls = <T>(of: (c: NewCallRow) => T) => tasks.map(({ call }) => (call ? of(call) : null))
   const jobs = <T>(of: (jobs: NewJobRows) => T[]) => tasks.flatMap(({ jobs }) => of(jobs))
+  const counted = (wanted: string) => tasks.map(({ jobs }) => jobs.states.filter((state) => state === wanted).length)
+  const ofClaims = (of: (claim: HandedClaim) => number) => claims.map(of)
   const workflows = each((t) => t.workflowId)
   const lanes = each((t) => t.laneId)
   const priorities = each((t) => t.priority)
-  const rows = await db.rows<{ taskId: number | null; firstJobId: number | null }>(sql`
+  const rows = await db.rows<{ taskId: number | null; firstJobId: number | null; sent: (number | null)[] | null }>(sql`
     with i as materialized (
       select u.*, w.ok, case when w.ok then nextval('task_id_seq') end as id
       from unnest(
         ${workflows}::bigint[], ${each((t) => t.experimentId)}::int[], ${each((t) => t.ownerId)}::int[], ${each((t) => t.parentJobId)}::bigint[],
         ${each((t) => t.name)}::text[], ${each((t) => t.state)}::text[], ${each((t) => t.closed)}::bool[], ${each((t) => t.unmet)}::int[],
-        ${tasks.map(({ jobs }) => jobs.args.length)}::int[], ${each((t) => t.payload)}::text[], ${each((t) => t.common)}::text[],
+        ${tasks.map(({ jobs }) => jobs.args.length)}::int[], ${counted('activated')}::int[], ${counted('pending')}::int[],
+        ${each((t) => t.payload)}::text[], ${each((t) => t.common)}::text[],
         ${each((t) => t.commonBlob)}::text[], ${each((t) => t.commonBytes)}::bigint[], ${lanes}::int[], ${each((t) => t.cores)}::int[],
         ${each((t) => t.memoryMb)}::int[], ${each((t) => t.wallSeconds)}::int[], ${priorities}::int[], ${each((t) => t.attemptsUser)}::int[],
         ${each((t) => t.attemptsSite)}::int[], ${each((t) => t.attemptsLost)}::int[], ${each((t) => t.lostAfterSeconds)}::int[],
         ${each((t) => t.secrets)}::text[], ${each((t) => t.trace)}::text[], ${each((t) => t.labels)}::text[],
         ${calls((c) => c.scope)}::bigint[], ${calls((c) => c.key)}::text[], ${calls((c) => c.epoch)}::int[], ${calls((c) => c.seen)}::text[])
-        with ordinality u(workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, payload, common, common_blob, common_bytes,
-                          lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost, lost_after_seconds,
-                          secrets, trace, labels, scope, key, epoch, seen, ord)
+        with ordinality u(workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, activated, pending, payload, common, common_blob,
+                          common_bytes, lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
+                          lost_after_seconds, secrets, trace, labels, scope, key, epoch, seen, ord)
       cross join lateral (
         select exists (
           select from workflow w
           where w.id = u.workflow_id and w.state in ('registered', 'running', 'paused') and not w.closed
-            and (u.scope is distinct from 0 or w.driver_epoch = u.epoch)
-            and not exists (select from call c where c.workflow_id = u.workflow_id and c.scope = u.scope and c.key = u.key)) as ok) w),
-    ids as materialized (select array_agg(id order by ord) as task_ids from i),
+            and (u.scope is distinct from 0 or w.driver_epoch = u.epoch)) as ok offset 0) w),
+    c as (
+      insert into call (workflow_id, scope, key, epoch, task_id, seen)
+      select workflow_id, scope, key, epoch, id, seen from i where ok and key is not null
+      on conflict (workflow_id, scope, key) do nothing returning task_id),
+    f as materialized (select *, ok and (key is null or id in (select task_id from c)) as fresh from i),
+    ids as materialized (select array_agg(case when fresh then id end order by ord) as task_ids from f),
     t as (
       insert into task (id, workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, payload, common, common_blob, common_bytes,
                         lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
@@ -92,36 +107,52 @@ export const insertTasks = async (
       select id, workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, payload, common, common_blob, common_bytes,
              lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
              lost_after_seconds, secrets, trace, ${now}, labels::jsonb
-      from i where ok),
+      from f where fresh),
+    k as materialized (
+      select c.ord
+      from unnest(${ofClaims((c) => c.pilotId)}::int[], ${ofClaims((c) => c.epoch)}::int[], ${ofClaims((c) => c.claimSeq)}::bigint[])
+           with ordinality c(pilot_id, epoch, claim_seq, ord)
+      cross join lateral (select from pilot where id = c.pilot_id and epoch = c.epoch and state <> 'gone' for key share) p
+      where not exists (select from held h where h.pilot_id = c.pilot_id and h.claim_seq = c.claim_seq and h.epoch = c.epoch)),
     n as materialized (
-      select nextval('job_id') as id, task_ids[u.task] as task_id, u.*
+      select nextval('job_id') as id, task_ids[u.task] as task_id, u.*, coalesce(u.claim in (select ord from k), false) as is_sent
       from ids, unnest(
         ${tasks.flatMap(({ jobs }, place) => jobs.args.map(() => place + 1))}::int[], ${jobs((j) => j.args.map((_, index) => index))}::int[],
         ${jobs((j) => j.args)}::text[], ${jobs((j) => j.blobs)}::text[], ${jobs((j) => j.bytes)}::bigint[], ${jobs((j) => j.states)}::text[],
-        ${jobs((j) => j.unmets)}::int[]) u(task, index, args, blob, bytes, state, unmet)
+        ${jobs((j) => j.unmets)}::int[], ${tasks.flatMap(({ jobs, claims }) => jobs.args.map((_, i) => placeOf(claims?.[i])))}::bigint[])
+        u(task, index, args, blob, bytes, state, unmet, claim)
       where task_ids[u.task] is not null),
     j as (
-      insert into job (id, task_id, workflow_id, index, lane_id, state, unmet)
-      select id, task_id, (${workflows}::bigint[])[task], index, (${lanes}::int[])[task], state, unmet from n),
+      insert into job (id, task_id, workflow_id, index, lane_id, state, attempt, unmet)
+      select id, task_id, (${workflows}::bigint[])[task], index, (${lanes}::int[])[task], case when is_sent then 'sent' else state end, is_sent::int, unmet from n),
     s as (insert into spec (job_id, args, args_blob, args_bytes) select id, args, blob, bytes from n),
     r as (
       insert into ready (lane_id, rank, job_id)
-      select (${lanes}::int[])[task], ((${maxPriority} - (${priorities}::int[])[task])::bigint << 40) | id, id from n where state = 'activated'),
-    counted as materialized (
-      select task_id, min(id) as first_id, count(*) filter (where state = 'activated') as activated, count(*) filter (where state = 'pending') as pending
-      from n group by task_id),
+      select (${lanes}::int[])[task], ((${maxPriority} - (${priorities}::int[])[task])::bigint << 40) | id, id from n where state = 'activated' and not is_sent),
+    hd as (
+      insert into held (job_id, pilot_id, epoch, attempt, claim_seq, sent_at)
+      select id, (${ofClaims((c) => c.pilotId)}::int[])[claim], (${ofClaims((c) => c.epoch)}::int[])[claim], 1,
+             (${ofClaims((c) => c.claimSeq)}::bigint[])[claim], ${now} from n where is_sent),
     d as (
-      insert into task_delta (task_id, activated, pending)
-      select i.id, coalesce(x.activated, 0), coalesce(x.pending, 0) from i left join counted x on x.task_id = i.id where ok),
-    c as (
-      insert into call (workflow_id, scope, key, epoch, task_id, seen)
-      select workflow_id, scope, key, epoch, id, seen from i where ok and key is not null),
+      insert into task_delta (task_id, activated, pending, sent)
+      select task_id, sum(activated), sum(pending), sum(sent)
+      from (select id as task_id, activated, pending, 0 as sent from f where fresh union all select task_id, -1, 0, 1 from n where is_sent) x
+      group by task_id),
     h as (
       insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
-      select ${now}, 'task', id, workflow_id, 'registered', state, case state when 'pending' then 'mustWait' else 'filled' end from i where ok)
-    select i.id as "taskId", x.first_id as "firstJobId" from i left join counted x on x.task_id = i.id order by i.ord`)
-  return rows.map(({ taskId, firstJobId }) => (taskId === null ? null : { taskId, firstJobId }))
+      select ${now}::timestamptz, 'task', id, workflow_id, 'registered', state, case state when 'pending' then 'mustWait' else 'filled' end from f where fresh
+      union all select ${now}::timestamptz, 'job', id, (${workflows}::bigint[])[task], 'activated', 'sent', 'claimed' from n where is_sent)
+    select max(task_id) as "taskId", min(job_id) as "firstJobId",
+           array_agg(case when is_sent then job_id end order by index) filter (where claim is not null) as sent
+    from (
+      select ord, case when fresh then id end as task_id, null::bigint as job_id, null::int as index, null::bigint as claim, false as is_sent from f
+      union all select task, null, id, index, claim, is_sent from n) x
+    group by ord order by ord`)
+  return rows.map(({ taskId, firstJobId, sent }) => (taskId === null ? null : { taskId, firstJobId, sent: sent ?? [] }))
 }
+
+/** Arrays of SQL count from 1. */
+const placeOf = (claim: number | undefined): number | null => (claim === undefined ? null : claim + 1)
 
 /** More jobs of an open task, from index `first` on; the caller holds the lock of the task. */
 export const insertJobs = (

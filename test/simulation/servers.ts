@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { runAgent } from '../../src/agents/agent.ts'
+import { type Agent, runAgent } from '../../src/agents/agent.ts'
 import { allAgents } from '../../src/agents/index.ts'
 import { listeners } from '../../src/agents/listeners.ts'
 import { Fault, messageOf } from '../../src/lib/fault.ts'
@@ -123,12 +123,17 @@ export class Servers {
     const server = { name, engine, gone: ending.signal, kill }
     for (const agent of [...allAgents(engine), ...listeners(engine)])
       this.#timeline.spawn(
-        () => runAgent(engine, { ...agent, delayMs: agent.delayMs && agent.delayMs * this.#slowness }, ending.signal),
+        () => runAgent(engine, this.#slowed(agent), ending.signal),
         (error) => error instanceof ServerGone,
       )
     this.#alive = [...this.#alive, server]
     this.#chronicle.note(name, 'serves')
     return server
+  }
+
+  #slowed(agent: Agent): Agent {
+    const { delayMs } = agent
+    return delayMs ? { ...agent, delayMs: async () => (await delayMs()) * this.#slowness } : agent
   }
 
   /** As over NOTIFY: a little later, and not always. */

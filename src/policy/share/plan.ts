@@ -38,7 +38,7 @@ export const planClaim = (lanes: readonly LaneFacts[], room: Room): ClaimPlan | 
   }
 }
 
-const jobsThatFit = (lane: LaneFacts, room: Room): number =>
+export const jobsThatFit = (lane: Pick<LaneFacts, 'cores' | 'memoryMb'>, room: Room): number =>
   Math.min(
     room.jobs,
     Math.floor(room.cores / lane.cores),

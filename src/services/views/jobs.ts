@@ -1,7 +1,7 @@
 import { fault } from '../../contract/faults.ts'
 import type { AttemptView, Job } from '../../contract/jobs.ts'
 import { showId } from '../../lib/ids.ts'
-import { storyOf } from '../../store/history.ts'
+import { storyOfJob } from '../../store/history.ts'
 import { taskOfJob } from '../../store/jobs.ts'
 import * as store from '../../store/views.ts'
 import type { Principal } from '../authenticate.ts'
@@ -48,8 +48,8 @@ export const jobHistory = async (
   id: number,
   q: { after?: string; limit: number },
 ) => {
-  const { workflowId } = await seeJob(engine, principal, id)
-  const rows = await storyOf(engine.db, workflowId, 'job', id, readAfter(q.after, 0), q.limit + 1)
+  await seeJob(engine, principal, id)
+  const rows = await storyOfJob(engine.db, id, readAfter(q.after, 0), q.limit + 1)
   return pageOf(rows, q.limit, (row) => row.seq, moveOf)
 }
 
