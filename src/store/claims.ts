@@ -105,8 +105,8 @@ export const claimResumes = (db: Db, c: { laneId: number; limit: number; pilotId
     u as (
       update job set state = 'running', held_by = null
       where id = any(array(
-        select l.id from locked l where l.state = 'activated'
-          and exists (select from held h where h.job_id = l.id and h.pilot_id = ${c.pilotId} and h.epoch = ${c.epoch} and h.attempt = l.attempt)))
+        select l.id from locked l cross join lateral (select pilot_id, epoch, attempt from held where job_id = l.id and member = 0 offset 0) h
+        where l.state = 'activated' and h.pilot_id = ${c.pilotId} and h.epoch = ${c.epoch} and h.attempt = l.attempt))
       returning id, task_id, attempt),
     d as (insert into task_delta (task_id, activated, running) select task_id, -count(*), count(*) from u group by task_id),
     hi as (

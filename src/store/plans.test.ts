@@ -1,0 +1,265 @@
+import pg from 'pg'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { type DatabaseConfig, freshDatabase } from '../../test/support/database.ts'
+import type { JobState } from '../domain/job/states.ts'
+import { claimedBefore, claimReady, claimResumes, dropUnclaimable } from './claims.ts'
+import { foldTaskDeltas } from './counters.ts'
+import type { Database, Db, Sql } from './db.ts'
+import { childrenOf, decrementUnmet, insertEdges, lockParents } from './edges.ts'
+import * as jobs from './jobs.ts'
+import { insertLogs } from './logs.ts'
+import * as pilots from './pilots.ts'
+import { insertJobs, insertTasks, type NewTaskRow } from './tasks.ts'
+import { setTimers } from './timers.ts'
+
+/**
+ * A plan is made once per connection, by what is known of the tables then: often nothing, or what was true when they were empty. So each hot statement is planned
+ * under three kinds of statistics and run with a batch of 1,000, and must look at no more rows than it has work for. (A stopwatch would not tell: quadratic
+ * plans pass every test with three rows.)
+ */
+const batch = 1000
+
+/** Rows that all parts of a plan may look at together, for each of the batch. The statements have some twenty parts. */
+const mostRowsEach = 60
+
+const now = new Date('2030-01-01T00:00:00Z')
+const ids = Array.from({ length: batch }, (_, i) => i + 1)
+const ready = ids.map((id) => id + batch)
+const pending = ids.map((id) => id + 2 * batch)
+
+/** Jobs 1 to 1,000 are held by pilot 1, the next are ready, the next wait for a parent each; 9,000 more are held by pilot 2. */
+const fill = `
+  insert into person (experiment_id, name, created_at) values (1, 'p', now());
+  insert into workflow (experiment_id, owner_id, team_id, name, kind, state, driver_epoch, created_at)
+    select 1, 1, 1, 'w', 'function', 'running', 1, now() from generate_series(1, 50);
+  insert into class (cores, memory_mb) values (1, 0) on conflict do nothing;
+  insert into lane (purpose, queue_ids, share_id, class_id) select 'work', '{1}', 1, id from class where cores = 1 and memory_mb = 0 on conflict do nothing;
+  insert into pilot (queue_id, name, host, version, slots, epoch, state, started_at, seen_at, lease_until, silent_since)
+    select 1, 'p' || i, 'h', '0', 2, 1, 'online', now(), now(), now(), now() from generate_series(1, 2) i;
+  insert into task (workflow_id, experiment_id, owner_id, name, state, closed, jobs, payload, lane_id, cores, priority, attempts_user, attempts_site, attempts_lost, created_at)
+    select 1, 1, 1, 't', 'running', false, 12000, '{}', 1, 1, 1000, 1, 3, 5, now() from generate_series(1, 100);
+  insert into job (id, task_id, workflow_id, index, lane_id, state, attempt, unmet, has_children)
+    select i, 1, 1, i - 1, 1, case when i between 1001 and 2000 then 'activated' when i between 2001 and 3000 then 'pending' else 'running' end,
+           case when i between 1001 and 3000 then 0 else 1 end, case when i between 2001 and 3000 then 1 else 0 end, false
+    from generate_series(1, 12000) i;
+  insert into spec (job_id, args) select id, '{}' from job;
+  insert into ready (lane_id, rank, job_id) select 1, (7000::bigint << 40) | id, id from job where state = 'activated';
+  insert into held (job_id, pilot_id, epoch, attempt, claim_seq, sent_at) select id, case when id <= 1000 then 1 else 2 end, 1, 1, id % 100, now() from job where state = 'running';
+  insert into edge (parent_id, child_id) select i, i + 2000 from generate_series(1, 1000) i;
+  insert into call (workflow_id, scope, key, epoch, task_id) select 1, 0, 'old' || i, 1, 1 from generate_series(1, 10000) i;
+  insert into attempt (job_id, attempt, ending, pilot_id, sent_at, ended_at) select i, 1, 'lost', 1, now(), now() from generate_series(20001, 30000) i;
+  insert into task_delta (task_id, running) select 1 + i % 100, 1 from generate_series(1, 1000) i;
+  select setval('job_id', 12000), setval('task_id_seq', 100);`
+
+const tables = [
+  'workflow',
+  'task',
+  'job',
+  'spec',
+  'edge',
+  'task_edge',
+  'ready',
+  'held',
+  'attempt',
+  'result',
+  'call',
+  'pilot',
+  'lane',
+  'log',
+  'timer',
+]
+const emptied =
+  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, task_delta, lane, pilot, person restart identity cascade'
+
+/** How a database comes to its statistics before it is filled. */
+const pasts: Record<string, string[]> = {
+  'nothing is known of the tables': [],
+  'the tables were empty when they were looked at': ['vacuum analyze'],
+  'the tables were full when they were looked at': [fill, 'vacuum analyze', emptied],
+}
+
+const task: NewTaskRow = {
+  ...{
+    workflowId: 1,
+    experimentId: 1,
+    ownerId: 1,
+    parentJobId: null,
+    name: 'n',
+    state: 'ready',
+    closed: true,
+    unmet: 0,
+  },
+  ...{ payload: '{}', common: null, commonBlob: null, commonBytes: null, laneId: 1, cores: 1, memoryMb: null },
+  ...{ wallSeconds: null, priority: 1000, attemptsUser: 1, attemptsSite: 3, attemptsLost: 5, lostAfterSeconds: null },
+  ...{ secrets: null, trace: null, labels: '{}' },
+}
+const rows = (n: number) => ({
+  args: new Array(n).fill('{"a":[1]}'),
+  blobs: new Array(n).fill(null),
+  bytes: new Array(n).fill(null),
+  states: new Array(n).fill('activated'),
+  unmets: new Array(n).fill(0),
+})
+const call = (i: number) => ({ scope: 0, key: `new${i}`, epoch: 1, seen: null })
+const ended = {
+  value: '1',
+  blob: null,
+  bytes: null,
+  startedAt: now,
+  endedAt: now,
+  wallSeconds: 1,
+  cpuSeconds: 1,
+  maxRssMb: 1,
+}
+const finished = ids.map((jobId) => ({ jobId, attempt: 1, ...ended }))
+const attempt = {
+  ending: 'failed' as const,
+  pilotId: 1,
+  sentAt: now,
+  cause: 'user' as const,
+  error: null,
+  exitCode: 1,
+  signal: null,
+}
+const claim = { from: ['activated' as JobState], pilotId: 1, epoch: 1, claimSeq: 1000, part: 0, now }
+
+const statements: Record<string, (db: Db) => Promise<unknown>> = {
+  'insertTasks, a map': (db) => insertTasks(db, [{ row: task, call: call(0), jobs: rows(batch) }], now),
+  'insertTasks, single calls': (db) =>
+    insertTasks(
+      db,
+      ids.map((i) => ({ row: task, call: call(i), jobs: rows(1) })),
+      now,
+    ),
+  'insertTasks, handed to claims': (db) =>
+    insertTasks(
+      db,
+      ids.map((i) => ({ row: task, call: call(i), jobs: rows(1), claims: [i % 10] })),
+      now,
+      Array.from({ length: 10 }, (_, i) => ({ pilotId: 1 + (i % 2), epoch: 1, claimSeq: 2000 + i })),
+    ),
+  insertJobs: (db) =>
+    insertJobs(db, { taskId: 2, workflowId: 1, laneId: 1, priority: 1000, first: 0, close: false }, rows(batch)),
+  claimReady: (db) => claimReady(db, { ...claim, plan: [{ laneId: 1, low: 0, n: batch }], limit: batch }),
+  'claimReady, one job': (db) => claimReady(db, { ...claim, plan: [{ laneId: 1, low: 0, n: 1 }], limit: 1 }),
+  claimedBefore: (db) => claimedBefore(db, 1, 1, 7),
+  claimResumes: (db) => claimResumes(db, { laneId: 1, limit: batch, pilotId: 1, epoch: 1, now }),
+  dropUnclaimable: (db) => dropUnclaimable(db, [1], ['activated'], batch),
+  finishJobs: (db) => jobs.finishJobs(db, { rows: finished, from: ['running'], pilotId: 1, epoch: 1, now }),
+  'finishJobs, one job': (db) =>
+    jobs.finishJobs(db, { rows: finished.slice(0, 1), from: ['running'], pilotId: 1, epoch: 1, now }),
+  lockJobs: (db) => jobs.lockJobs(db, ids),
+  moveJobs: (db) =>
+    jobs.moveJobs(
+      db,
+      ids.map((id) => ({ id, taskId: 1, workflowId: 1, from: 'running', to: 'failed', trigger: 'gaveUp', why: null })),
+      now,
+    ),
+  insertReady: (db) => jobs.insertReady(db, pending),
+  removeReady: (db) => jobs.removeReady(db, ready),
+  askCancel: (db) => jobs.askCancel(db, ids),
+  insertResults: (db) =>
+    jobs.insertResults(
+      db,
+      ids.map((jobId) => ({ jobId, value: null, blob: null, bytes: null, cause: 'user', error: '{}' })),
+    ),
+  insertAttempts: (db) =>
+    jobs.insertAttempts(
+      db,
+      finished.map((f) => ({ ...f, ...attempt })),
+    ),
+  causesSoFar: (db) => jobs.causesSoFar(db, ids),
+  heldOf: (db) => pilots.heldOf(db, ids),
+  heldBy: (db) => pilots.heldBy(db, 1),
+  dropHeld: (db) => pilots.dropHeld(db, ids),
+  setStarted: (db) =>
+    pilots.setStarted(
+      db,
+      ids.map((jobId) => ({ jobId, startedAt: now })),
+    ),
+  jobsTriedBy: (db) => pilots.jobsTriedBy(db, 1, ids),
+  cancelsFor: (db) => pilots.cancelsFor(db, 1, 1),
+  pilotsToCancel: (db) => pilots.pilotsToCancel(db),
+  takeBackLost: (db) =>
+    pilots.takeBackLost(db, { pilotId: 1, epoch: 1, attempts: ids.map((id) => ({ jobId: 20000 + id, attempt: 1 })) }),
+  lockParents: (db) => lockParents(db, ids),
+  insertEdges: (db) =>
+    insertEdges(
+      db,
+      ids.map((id) => ({ parentId: id, childId: 5000 + id })),
+    ),
+  childrenOf: (db) => childrenOf(db, ids),
+  decrementUnmet: (db) =>
+    decrementUnmet(
+      db,
+      pending.map((jobId) => ({ jobId, n: 1 })),
+    ),
+  foldTaskDeltas: (db) => foldTaskDeltas(db, batch),
+  insertLogs: (db) =>
+    insertLogs(
+      db,
+      1,
+      ids.map((jobId) => ({ jobId, attempt: 1, stream: 'stdout' as const, start: 0, body: Buffer.from('x') })),
+    ),
+  setTimers: (db) =>
+    setTimers(
+      db,
+      ids.map((id) => ({ kind: 'backOff' as const, id, at: now, why: '' })),
+    ),
+}
+
+type Node = Record<string, unknown> & { Plans?: Node[] }
+
+/** Everything that a part of the plan and those beneath it looked at, whether it kept it or not. */
+const rowsOf = (node: Node): number => {
+  const n = (name: string) => Number(node[name] ?? 0)
+  const own =
+    (n('Actual Rows') + n('Rows Removed by Filter') + n('Rows Removed by Join Filter')) * Math.max(1, n('Actual Loops'))
+  return own + (node.Plans ?? []).reduce((sum, plan) => sum + rowsOf(plan), 0)
+}
+
+const literal = (value: unknown): string => {
+  if (value === null || value === undefined) return 'null'
+  return pg.escapeLiteral(value instanceof Date ? value.toISOString() : String(value))
+}
+
+/** Runs statements for their plans: each prepared as the pool does it, and undone. They bring no rows. */
+const explained = (client: pg.Client, notes: Node[]): Db => {
+  const explain = async ({ text, values }: Sql) => {
+    if (text.startsWith('set ')) return
+    await client.query('begin')
+    try {
+      await client.query(`prepare hot as ${text}`)
+      const given = values.length > 0 ? `(${values.map(literal).join(', ')})` : ''
+      const { rows } = await client.query(`explain (analyze, timing off, format json) execute hot${given}`)
+      notes.push(rows[0]['QUERY PLAN'][0].Plan)
+    } finally {
+      await client.query('rollback')
+      await client.query('deallocate all')
+    }
+  }
+  return {
+    rows: async (query) => explain(query).then(() => []),
+    row: async (query) => explain(query).then(() => undefined),
+    run: async (query) => explain(query).then(() => 0),
+  }
+}
+
+describe.each(Object.entries(pasts))('when %s', (_, past) => {
+  let db: Database & { config: DatabaseConfig }
+  let client: pg.Client
+  beforeAll(async () => {
+    db = await freshDatabase()
+    await db.script(tables.map((table) => `alter table ${table} set (autovacuum_enabled = off)`).join(';'))
+    for (const script of [...past, fill]) await db.script(script)
+    client = await db.connect()
+    return () => client.end()
+  })
+
+  test.each(Object.entries(statements))('%s looks at no more rows than it has work for', async (_, run) => {
+    const plans: Node[] = []
+    await run(explained(client, plans))
+    expect(plans.length).toBeGreaterThan(0)
+    expect(plans.reduce((sum, plan) => sum + rowsOf(plan), 0)).toBeLessThan(mostRowsEach * batch)
+  })
+})
