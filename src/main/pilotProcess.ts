@@ -11,6 +11,12 @@ const withoutCredentials = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv =>
   Object.fromEntries(Object.entries(env).filter(([key]) => !credentials.includes(key)))
 
 /**
+ * A pilot of short jobs holds some thousand of them at a time. With Node's own 16 MB for young objects each of its clean-ups copies all that is known of them: a fifth of
+ * what the pilot did (measured).
+ */
+const roomForYoung = '--max-semi-space-size=64'
+
+/**
  * The pilot of the local queue, in a process of its own, so that no payload and no busy pilot slows the server. It has a process group of its own too: Ctrl-C reaches
  * it by us, in order. When we die without a word its standard input ends, and it ends what it runs.
  */
@@ -41,7 +47,7 @@ export const startPilotProcess = ({
     ...(traces ? ['--traces', traces] : []),
     ...(logLevel ? ['--log-level', logLevel] : []),
   ]
-  const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', ...args], {
+  const child: ChildProcess = spawn(process.execPath, ['--enable-source-maps', roomForYoung, ...args], {
     detached: true,
     stdio: ['pipe', log, log],
     env: { ...withoutCredentials(env), CULM_HOME: home },

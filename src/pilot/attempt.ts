@@ -2,7 +2,7 @@ import type { Usage } from '../contract/jobs.ts'
 import type { ClaimedJob, ClaimedTask, Report } from '../contract/pilots.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { AttemptTrace } from './attemptTrace.ts'
-import { failed, type Outcome } from './failure.ts'
+import { type Failed, failed, type Outcome } from './failure.ts'
 import { attemptKey, type JobOutput } from './jobOutput.ts'
 
 /**
@@ -231,8 +231,12 @@ export class Attempt {
     const dropped = told.what === 'dropped' || this.#stop?.why === 'dropped'
     this.#enter('ended')
     if (dropped) return null
-    const { what, ...rest } = told as Exclude<Outcome, { what: 'dropped' }> & { what: Report['what'] }
-    return { ...this.#reportOf(what), ...rest, endedAt: this.#desk.clock().toISOString(), ...this.#usageWith(told) }
+    const report = this.#reportOf(told.what as Exclude<Outcome['what'], 'dropped'>)
+    report.endedAt = this.#desk.clock().toISOString()
+    if (told.what === 'finished') report.value = told.value
+    else if (told.what === 'failed') tellFailure(report, told)
+    if (this.#startedAt) report.usage = this.#usageWith('usage' in told ? told.usage : undefined)
+    return report
   }
 
   #enter(phase: Phase): void {
@@ -255,16 +259,26 @@ export class Attempt {
   }
 
   #reportOf(what: Report['what']): Report {
-    const { jobId, attempt } = this.job
-    return { jobId, attempt, what, ...(this.#startedAt ? { startedAt: this.#startedAt.toISOString() } : {}) }
+    const report: Report = { jobId: this.job.jobId, attempt: this.job.attempt, what }
+    if (this.#startedAt) report.startedAt = this.#startedAt.toISOString()
+    return report
   }
 
-  #usageWith(outcome: Outcome): { usage?: Usage } {
-    if (!this.#startedAt) return {}
-    const told = 'usage' in outcome ? outcome.usage : undefined
-    const wallSeconds = told?.wallSeconds ?? (performance.now() - this.#startedMs) / 1000
-    return { usage: { wallSeconds, ...largerOf(told, this.usage) } }
+  /** A runner knows its own use exactly, the meter that of its children too, but only now and then: the larger is nearer to the truth. */
+  #usageWith(told: Usage | undefined): Usage {
+    return {
+      wallSeconds: told?.wallSeconds ?? (performance.now() - this.#startedMs) / 1000,
+      cpuSeconds: larger(told?.cpuSeconds, this.usage.cpuSeconds),
+      maxRssMb: larger(told?.maxRssMb, this.usage.maxRssMb),
+    }
   }
+}
+
+const tellFailure = (report: Report, { cause, error, exitCode, signal }: Failed): void => {
+  report.cause = cause
+  report.error = error
+  if (exitCode !== undefined) report.exitCode = exitCode
+  if (signal !== undefined) report.signal = signal
 }
 
 export const takesSlot = (phase: Phase): boolean => phase === 'preparing' || phase === 'running'
@@ -273,13 +287,6 @@ const outcomeOf = (stop: Stop): Outcome => {
   if (stop.why === 'memory') return failed('memory', 'MemoryLimit', stop.message)
   if (stop.why === 'walltime') return failed('walltime', 'TimeLimit', stop.message)
   return { what: stop.why }
-}
-
-/** A runner knows its own use exactly, the meter that of its children too, but only now and then: the larger is nearer to the truth. */
-const largerOf = (a: Usage | undefined, b: Usage): Usage => {
-  const cpuSeconds = larger(a?.cpuSeconds, b.cpuSeconds)
-  const maxRssMb = larger(a?.maxRssMb, b.maxRssMb)
-  return { ...(cpuSeconds === undefined ? {} : { cpuSeconds }), ...(maxRssMb === undefined ? {} : { maxRssMb }) }
 }
 
 const larger = (a: number | undefined, b: number | undefined): number | undefined =>

@@ -5,7 +5,7 @@ import { noTracer, type Tracer } from '../lib/trace.ts'
 import { Attempt, type Desk, type Phase, type Stop, takesSlot } from './attempt.ts'
 import { AttemptTrace } from './attemptTrace.ts'
 import { failedBy, type Outcome } from './failure.ts'
-import { attemptKey, makeJobOutput } from './jobOutput.ts'
+import { attemptKey, JobOutput } from './jobOutput.ts'
 import type { LogOutbox } from './logOutbox.ts'
 import { noPilotMetrics, type PilotMetrics } from './metrics.ts'
 import { Pace } from './pace.ts'
@@ -126,7 +126,7 @@ export class Attempts {
       const attempt = new Attempt({
         job,
         task,
-        output: makeJobOutput(job.jobId, job.attempt, logs, maxLogBytes, hiddenOf(task)),
+        output: new JobOutput(job.jobId, job.attempt, logs, maxLogBytes, hiddenOf(task)),
         desk: this.#desk,
         trace: task.trace === undefined ? undefined : new AttemptTrace(tracer, job, task.trace),
       })

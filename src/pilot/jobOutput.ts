@@ -1,27 +1,37 @@
 import { storable } from './failure.ts'
 import type { LogOutbox } from './logOutbox.ts'
-import type { Sink } from './outputSplitter.ts'
+import type { Sinks, Stream } from './outputSplitter.ts'
 import { type Hidden, Redaction } from './redaction.ts'
 
-/** What one attempt prints: two streams on their way to the server, and the last lines of stderr for the texts of errors. */
-export type JobOutput = { stdout: StreamText; stderr: StreamText }
-
-/** `hidden`: what must not be seen of it. */
-export const makeJobOutput = (
-  jobId: string,
-  attempt: number,
-  logs: LogOutbox,
-  maxBytes: number,
-  hidden: Hidden = null,
-): JobOutput => ({
-  stdout: new StreamText(jobId, attempt, 'stdout', logs, maxBytes, hidden),
-  stderr: new StreamText(jobId, attempt, 'stderr', logs, maxBytes, hidden),
-})
-
-type Stream = 'stdout' | 'stderr'
-
-export class StreamText implements Sink {
+/** What one attempt prints: two streams on their way to the server, and the last lines of stderr for the texts of errors. Most short jobs print nothing. */
+export class JobOutput implements Sinks {
   readonly key: string
+  readonly #make: (stream: Stream) => StreamText
+  #streams: Partial<Record<Stream, StreamText>> = {}
+
+  /** `hidden`: what must not be seen of it. */
+  constructor(jobId: string, attempt: number, logs: LogOutbox, maxBytes: number, hidden: Hidden = null) {
+    this.key = attemptKey(jobId, attempt)
+    this.#make = (stream) => new StreamText({ jobId, attempt, stream }, logs, maxBytes, hidden)
+  }
+
+  write(stream: Stream, bytes: Buffer): void {
+    this.#streams[stream] ??= this.#make(stream)
+    this.#streams[stream].write(bytes)
+  }
+
+  /** Nothing more will be written: what looked like the beginning of a secret was none. */
+  end(stream: Stream): void {
+    this.#streams[stream]?.end()
+  }
+
+  /** The last lines of stderr, for the text of an error. */
+  lastLines(count = 20): string {
+    return this.#streams.stderr?.lastLines(count) ?? ''
+  }
+}
+
+class StreamText {
   readonly #place: { jobId: string; attempt: number; stream: Stream }
   readonly #logs: LogOutbox
   readonly #maxBytes: number
@@ -31,10 +41,14 @@ export class StreamText implements Sink {
   #offset = 0
   #tail = ''
 
-  constructor(jobId: string, attempt: number, stream: Stream, logs: LogOutbox, maxBytes: number, hidden: Hidden) {
+  constructor(
+    place: { jobId: string; attempt: number; stream: Stream },
+    logs: LogOutbox,
+    maxBytes: number,
+    hidden: Hidden,
+  ) {
     this.#redaction = hidden && new Redaction(hidden)
-    this.key = `${jobId}:${attempt}`
-    this.#place = { jobId, attempt, stream }
+    this.#place = place
     this.#logs = logs
     this.#maxBytes = maxBytes
   }
@@ -51,13 +65,11 @@ export class StreamText implements Sink {
       this.#send(`\n[culm] ${this.#place.stream} went over ${this.#maxBytes / 1e6} MB; the rest was not kept\n`)
   }
 
-  /** Nothing more will be written: what looked like the beginning of a secret was none. */
   end(): void {
     if (this.#redaction) this.#send(this.#redaction.end())
   }
 
-  /** The last lines, for the text of an error. */
-  lastLines(count = 20): string {
+  lastLines(count: number): string {
     return this.#tail.trimEnd().split('\n').slice(-count).join('\n')
   }
 
@@ -74,7 +86,7 @@ export class StreamText implements Sink {
 export const attemptKey = (jobId: string, attempt: number): string => `${jobId}:${attempt}`
 
 /** For the text of an error: what the payload said last on stderr. */
-export const lastWords = ({ stderr }: JobOutput): string => {
-  const lines = stderr.lastLines()
+export const lastWords = (output: JobOutput): string => {
+  const lines = output.lastLines()
   return lines === '' ? '' : `\nLast lines of stderr:\n${lines}`
 }

@@ -5,15 +5,16 @@ import { OutputSplitter } from './outputSplitter.ts'
 
 /** A splitter that expects jobs j1, j2 …, and what each of them was given. */
 const splitterFor = (jobs: number) => {
-  const splitter = new OutputSplitter()
+  const splitter = new OutputSplitter('stdout')
   const got: string[] = []
   for (let n = 1; n <= jobs; n++) {
     got.push('')
     splitter.expect({
       key: `j${n}:1`,
-      write: (bytes) => {
+      write: (_, bytes) => {
         got[n - 1] += bytes.toString('latin1')
       },
+      end: () => {},
     })
   }
   return { splitter, got }

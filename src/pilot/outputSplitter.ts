@@ -1,7 +1,9 @@
 import { endMark } from '../contract/runner.ts'
 
-/** Where the bytes of one stream of one attempt go. */
-export type Sink = { readonly key: string; write(bytes: Buffer): void; end?(): void }
+export type Stream = 'stdout' | 'stderr'
+
+/** Where the bytes of one attempt go. */
+export type Sinks = { readonly key: string; write(stream: Stream, bytes: Buffer): void; end(stream: Stream): void }
 
 const markStart = Buffer.from('\0culm:end:')
 const markEnd = Buffer.from('\0\n')
@@ -13,15 +15,20 @@ const longestMark = endMark(`j${'9'.repeat(15)}`, 1_000_000).length
  * the next. What a runner prints while no job is expected (a timer that a job left behind) is dropped; once the next job runs it is that job's.
  */
 export class OutputSplitter {
-  #sinks: Sink[] = []
+  readonly #stream: Stream
+  #sinks: Sinks[] = []
   #rest: Buffer = Buffer.alloc(0)
 
-  expect(sink: Sink): void {
+  constructor(stream: Stream) {
+    this.#stream = stream
+  }
+
+  expect(sink: Sinks): void {
     this.#sinks.push(sink)
   }
 
   /** Its job will not run here after all. */
-  forget(sink: Sink): void {
+  forget(sink: Sinks): void {
     this.#sinks = this.#sinks.filter((one) => one !== sink)
   }
 
@@ -45,17 +52,17 @@ export class OutputSplitter {
   finish(): void {
     this.#give(this.#rest)
     this.#rest = Buffer.alloc(0)
-    for (const sink of this.#sinks.splice(0)) sink.end?.()
+    for (const sink of this.#sinks.splice(0)) sink.end(this.#stream)
   }
 
   #give(bytes: Buffer): void {
-    if (bytes.length > 0) this.#sinks[0]?.write(bytes)
+    if (bytes.length > 0) this.#sinks[0]?.write(this.#stream, bytes)
   }
 
   /** A mark that no expected job bears was printed by the payload itself, and means nothing. */
   #end(key: string): void {
     const place = this.#sinks.findIndex((sink) => sink.key === key)
-    if (place >= 0) for (const sink of this.#sinks.splice(0, place + 1)) sink.end?.()
+    if (place >= 0) for (const sink of this.#sinks.splice(0, place + 1)) sink.end(this.#stream)
   }
 }
 

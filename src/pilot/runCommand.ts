@@ -48,12 +48,12 @@ export const runCommand = async (
   attempt.started(child.pid)
   attempt.goesTo({ stop: ({ graceMs }) => child.end(graceMs), resume: () => {}, giveBack: () => {} })
   if (child.process) {
-    readInto(child.process.stdout!, (chunk) => attempt.output.stdout.write(chunk), logs)
-    readInto(child.process.stderr!, (chunk) => attempt.output.stderr.write(chunk), logs)
+    readInto(child.process.stdout!, (chunk) => attempt.output.write('stdout', chunk), logs)
+    readInto(child.process.stderr!, (chunk) => attempt.output.write('stderr', chunk), logs)
   }
   const exit = await child.exited
-  attempt.output.stdout.end()
-  attempt.output.stderr.end()
+  attempt.output.end('stdout')
+  attempt.output.end('stderr')
   secrets?.remove()
   if (!payload.folder) void removeFolder(fresh, as)
   return outcomeOf(attempt, program!, host, exit)
@@ -78,7 +78,7 @@ const outcomeOf = (attempt: Attempt, program: string, host: string, exit: Exit):
       signal: exit.signal,
     }
   return {
-    ...failed('user', 'ExitCode', `exit code ${exit.code}`, attempt.output.stderr.lastLines()),
+    ...failed('user', 'ExitCode', `exit code ${exit.code}`, attempt.output.lastLines()),
     exitCode: exit.code!,
   }
 }

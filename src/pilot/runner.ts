@@ -1,6 +1,6 @@
 import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
-import type { RemoteError } from '../contract/jobs.ts'
+import type { RemoteError, Usage } from '../contract/jobs.ts'
 import type { Done, FromRunner, Hello, Run, Task, ToRunner } from '../contract/runner.ts'
 import { messageOf } from '../lib/fault.ts'
 import type { Attempt } from './attempt.ts'
@@ -53,6 +53,9 @@ const readyMs = 120_000
  */
 const silentMs = 1000
 
+/** While it has a line of short jobs its words are taken together, ms: each by itself would wake this process up. */
+const restMs = 2
+
 /** What a runner does once it has been told to go, before it is killed, ms. */
 const farewellMs = 2000
 
@@ -63,10 +66,11 @@ const farewellMs = 2000
 export class Runner {
   readonly #child: Child
   readonly #channel: Duplex | undefined
+  #unsent = ''
   readonly #work: WorkFolder
   readonly #secrets: SecretFiles | null
-  readonly #stdout = new OutputSplitter()
-  readonly #stderr = new OutputSplitter()
+  readonly #stdout = new OutputSplitter('stdout')
+  readonly #stderr = new OutputSplitter('stderr')
   readonly #unready: NodeJS.Timeout
   /** The first of them runs. */
   #queue: Queued[] = []
@@ -121,8 +125,8 @@ export class Runner {
 
   /** Runs one job, after those that it has; calls `begin` when it begins, and tells its attempt when the payload starts and ends to wait for calls of its own. */
   run(task: Task, run: Run, attempt: Queued['attempt'], begin: () => void): Promise<RunEnd> {
-    this.#stdout.expect(attempt.output.stdout)
-    this.#stderr.expect(attempt.output.stderr)
+    this.#stdout.expect(attempt.output)
+    this.#stderr.expect(attempt.output)
     return new Promise((end) => {
       this.#queue.push({ run, attempt, begin, end })
       if (this.#queue.length === 1) begin()
@@ -158,14 +162,22 @@ export class Runner {
 
   /** Lets an idle runner go: it ends when its descriptor closes, and is made to if it does not. */
   async dismiss(): Promise<void> {
+    this.#flush()
     this.#channel?.end()
     const timer = setTimeout(() => this.#child.end(0), farewellMs)
     await this.#child.exited
     clearTimeout(timer)
   }
 
+  /** What is said in one turn goes in one piece: a write for each of many short jobs would take longer than they do. */
   #send(message: ToRunner): void {
-    this.#channel?.write(`${JSON.stringify(message)}\n`)
+    if (this.#unsent === '') queueMicrotask(() => this.#flush())
+    this.#unsent += `${JSON.stringify(message)}\n`
+  }
+
+  #flush(): void {
+    if (this.#unsent !== '') this.#channel?.write(this.#unsent)
+    this.#unsent = ''
   }
 
   #listen(channel: Duplex): void {
@@ -176,6 +188,7 @@ export class Runner {
     channel.on('data', (chunk: Buffer) => {
       try {
         if (this.#broken === null) read(chunk)
+        if (this.#queue.length > 1) pauseFor(channel, restMs)
       } catch (error) {
         this.#breakOff(`it did not keep to the protocol: ${messageOf(error)}`)
       }
@@ -221,8 +234,8 @@ export class Runner {
     this.#taskId = null
     if (left![0] && left![0] !== wasFirst) left![0].begin()
     for (const { attempt, end } of skipped!.reverse()) {
-      this.#stdout.forget(attempt.output.stdout)
-      this.#stderr.forget(attempt.output.stderr)
+      this.#stdout.forget(attempt.output)
+      this.#stderr.forget(attempt.output)
       end({ kind: 'skipped' })
     }
   }
@@ -246,19 +259,18 @@ export class Runner {
   }
 }
 
+const pauseFor = (stream: Duplex, ms: number): void => {
+  stream.pause()
+  setTimeout(() => stream.resume(), ms)
+}
+
 const checkedDone = (done: Done): Done => {
-  const { t, jobId, attempt, usage } = done
-  const head = {
-    t,
-    jobId,
-    attempt,
-    last: done.last === true,
-    usage: typeof usage === 'object' ? checkedUsage(usage) : undefined,
-  }
+  const { t, jobId, attempt } = done
+  const head = { t, jobId, attempt, last: done.last === true, usage: checkedUsage(done.usage) }
   if (done.ok === true) {
-    const value = done.value as { text?: unknown; file?: unknown }
-    if (typeof value?.text === 'string') return { ...head, ok: true, value: { text: value.text } }
-    if (typeof value?.file === 'string') return { ...head, ok: true, value: { file: value.file } }
+    const { text, file } = (done.value ?? {}) as { text?: unknown; file?: unknown }
+    if (typeof text === 'string') return { ...head, ok: true, value: { text } }
+    if (typeof file === 'string') return { ...head, ok: true, value: { file } }
     throw new Error('done without a value')
   }
   const { type, message, stack } = (done.error ?? {}) as Partial<RemoteError>
@@ -275,9 +287,9 @@ const checkedIds = (ids: unknown): string[] => {
   throw new Error('skipped without a list of jobs')
 }
 
-const checkedUsage = (usage: Record<string, unknown>): Done['usage'] =>
-  Object.fromEntries(
-    ['wallSeconds', 'cpuSeconds', 'maxRssMb'].flatMap((key) =>
-      Number.isFinite(usage[key]) ? [[key, usage[key] as number]] : [],
-    ),
-  )
+const checkedUsage = (usage: unknown): Usage => {
+  const { wallSeconds, cpuSeconds, maxRssMb } = (usage ?? {}) as Record<string, unknown>
+  return { wallSeconds: finite(wallSeconds), cpuSeconds: finite(cpuSeconds), maxRssMb: finite(maxRssMb) }
+}
+
+const finite = (value: unknown): number | undefined => (Number.isFinite(value) ? (value as number) : undefined)

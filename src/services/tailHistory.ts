@@ -18,11 +18,11 @@ export const tailHistory = async (engine: Engine, from: store.Horizon): Promise<
   // Only now: who began to listen before the horizon was taken must not miss what lies below it.
   const heard = engine.hub.workflows
   for (let place = from; heard.length > 0; ) {
-    const rows = await store.endedBetween(engine.db, heard, ends, place, horizon, page)
-    const unheard = rows.filter((row) => !engine.hub.forget(row.workflowId, row.id)).map((row) => row.id)
+    const { jobs, rows, last } = await store.endedBetween(engine.db, heard, ends, place, horizon, page)
+    const unheard = jobs.flatMap(({ workflowId, ids }) => ids.filter((id) => !engine.hub.forget(workflowId, id)))
     for (const published of await publishedOf(engine, unheard)) engine.hub.tailedOutcome(published)
-    if (rows.length < page) break
-    place = { xid: rows.at(-1)!.xid, seq: rows.at(-1)!.seq }
+    if (rows < page) break
+    place = last!
   }
   if (horizon.xid !== from.xid) engine.hub.cursor(showCursor(horizon), engine.clock())
   return horizon

@@ -22,23 +22,33 @@ export const readHorizon = async (db: Db): Promise<Horizon> => ({
   seq: 0,
 })
 
-export type EndedJob = { xid: string; seq: number; id: number; workflowId: number }
+/** Which jobs have ended, by workflow, and the place up to which that was looked at; null when there was nothing. */
+export type Ended = { last: Horizon | null; rows: number; jobs: { workflowId: number; ids: number[] }[] }
 
-/** Jobs of these workflows that have ended between two places. */
-export const endedBetween = (
+/** Jobs of these workflows that have ended between two places. Their numbers come as one text: most of them are known already, and are only to be crossed out. */
+export const endedBetween = async (
   db: Db,
   workflowIds: number[],
   ends: string[],
   from: Horizon,
   until: Horizon,
   limit: number,
-) =>
-  db.rows<EndedJob>(sql`
-    select xid::text as xid, seq, id, workflow_id as "workflowId"
-    from history
-    where (xid, seq) > (${from.xid}::text::xid8, ${from.seq}::bigint) and xid < ${until.xid}::text::xid8
-      and noun = 'job' and to_state = any(${ends}::text[]) and workflow_id = any(${workflowIds}::bigint[])
-    order by xid, seq limit ${limit}`)
+): Promise<Ended> => {
+  const groups = await db.rows<{ workflowId: number; ids: string; rows: number; xid: string; seq: number }>(sql`
+    with h as materialized (
+      select xid, seq, id, workflow_id from history
+      where (xid, seq) > (${from.xid}::text::xid8, ${from.seq}::bigint) and xid < ${until.xid}::text::xid8
+        and noun = 'job' and to_state = any(${ends}::text[]) and workflow_id = any(${workflowIds}::bigint[])
+      order by xid, seq limit ${limit}),
+    last as (select xid::text, seq from h order by h.xid desc, seq desc limit 1)
+    select workflow_id as "workflowId", string_agg(id::text, ' ' order by h.xid, h.seq) as ids, count(*)::int as rows, min(last.xid) as xid, min(last.seq) as seq
+    from h cross join last group by workflow_id`)
+  return {
+    last: groups[0] ? { xid: groups[0].xid, seq: groups[0].seq } : null,
+    rows: groups.reduce((sum, { rows }) => sum + rows, 0),
+    jobs: groups.map(({ workflowId, ids }) => ({ workflowId, ids: ids.split(' ').map(Number) })),
+  }
+}
 
 /** What happened in one workflow from `from` on, and of its jobs which ended: where a stream resumes. */
 export const historyOfWorkflowSince = (db: Db, workflowId: number, ends: string[], from: Horizon, limit: number) =>

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
@@ -99,6 +99,25 @@ test('a value that cannot be sent is an error of the user that names its place',
     cause: 'user',
     error: { message: '$.f is a function' },
   })
+})
+
+test('a file that a job leaves is seen also where others left nothing for long', async () => {
+  const { run, send, words } = startRunner()
+  const place = await mkdtemp(join(folder, 'place-'))
+  await utimes(place, 1, 1)
+  for (const jobId of ['j1', 'j2', 'j3']) await run({ export: 'echo', jobId, folder: place })
+  send({ export: 'block', jobId: 'j4', args: { text: '{"a":[20]}' }, folder: place })
+  send({ export: 'leave', jobId: 'j5', args: { text: '{"a":["left"]}' }, folder: place })
+  send({ export: 'echo', jobId: 'j6', folder: place })
+  expect((await words('skipped', 1))[0]!.jobIds).toEqual(['j6'])
+})
+
+test('what short jobs computed is not told again as that of a longer one', async () => {
+  const { run } = startRunner()
+  for (let n = 0; n < 200; n++) await run({ export: 'echo', jobId: `j${n}` })
+  const { usage } = await run({ export: 'block', jobId: 'j999', args: { text: '{"a":[40]}' } })
+  expect(usage!.cpuSeconds).toBeGreaterThan(0.02)
+  expect(usage!.cpuSeconds).toBeLessThan(0.3)
 })
 
 test('both streams bear a mark after each job', async () => {

@@ -2,7 +2,7 @@
  * The runner for Node: a warm process that runs functions of one bundle, one job at a time. `contract/runner.ts` says how it and its pilot talk.
  * Built into one file; it imports next to nothing, since its start is part of the first call of every bundle.
  */
-import { openSync, readdirSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs'
+import { openSync, readdirSync, readFileSync, readSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -112,6 +112,7 @@ const giveBack = (wanted: ReadonlySet<string> | 'all') => {
 const work = async () => {
   working = true
   peakMemory.reset()
+  cpuMeter.reset()
   let heardMs = performance.now()
   for (let next = queue.shift(); next; next = queue.shift()) {
     await runJob(next)
@@ -122,6 +123,35 @@ const work = async () => {
   }
   working = false
 }
+
+/**
+ * What jobs compute, s. To ask the system takes as long as a trivial job, so of one that takes less than a millisecond all its time counts, and is taken off what the next
+ * longer one is found to have used.
+ */
+const cpuMeter = (() => {
+  const used = () => {
+    const { user, system } = process.cpuUsage()
+    return (user + system) / 1e6
+  }
+  let last = 0
+  let short = 0
+  return {
+    reset: () => {
+      last = used()
+      short = 0
+    },
+    /** Of the job that has just ended, after so many ms. */
+    seconds: (ms: number) => {
+      if (ms < 1) {
+        short += ms / 1000
+        return ms / 1000
+      }
+      const before = last + short
+      cpuMeter.reset()
+      return Math.max(0, last - before)
+    },
+  }
+})()
 
 /** The peak of this process since the last reset, MB. */
 const peakMemory = {
@@ -186,7 +216,7 @@ const markBeforeWords = (stream: NodeJS.WriteStream) => {
 
 const runJob = async ({ run, task }: Queued) => {
   nameTrace(run.trace)
-  const [beganMs, cpuBefore] = [performance.now(), process.cpuUsage()]
+  const beganMs = performance.now()
   let last = false
   const astray = new Promise<never>((_, reject) => {
     current = { run, task, runtime: runtimeOf(run, task), strayed: reject }
@@ -196,9 +226,8 @@ const runJob = async ({ run, task }: Queued) => {
   })
   const end = await outcomeOf(current!, astray)
   current = null
-  const { user, system } = process.cpuUsage(cpuBefore)
   const ms = performance.now() - beganMs
-  const usage = { wallSeconds: ms / 1000, cpuSeconds: (user + system) / 1e6, maxRssMb: peakMemory.recentMb(ms) }
+  const usage = { wallSeconds: ms / 1000, cpuSeconds: cpuMeter.seconds(ms), maxRssMb: peakMemory.recentMb(ms) }
   const fit = !last && !holdsFiles(run.folder)
   if (!fit) giveBack('all')
   send({ t: 'done', jobId: run.jobId, attempt: run.attempt, usage, last, ...end })
@@ -214,10 +243,20 @@ const nameTrace = (wanted: string | undefined) => {
   else process.env.TRACEPARENT = wanted
 }
 
-/** What a job left would be found by the next one that runs there. */
+/** So long after a change of a folder another one is sure to bear another time: file systems count in steps of some ms. */
+const settledMs = 1000
+
+/** An empty folder, and when it was changed last. */
+let empty = { folder: '', changedMs: 0 }
+
+/** What a job left would be found by the next one that runs there. A folder that has not changed since it was seen empty is empty. */
 const holdsFiles = (folder: string): boolean => {
   try {
-    return readdirSync(folder).length > 0
+    const changedMs = statSync(folder).mtimeMs
+    if (folder === empty.folder && changedMs === empty.changedMs) return false
+    if (readdirSync(folder).length > 0) return true
+    if (Date.now() - changedMs > settledMs) empty = { folder, changedMs }
+    return false
   } catch {
     return true // removed, or shut
   }
