@@ -84,6 +84,7 @@ export const openWire = (
       })
     },
     lookAround: async () => {
+      await opening
       const row = await db.row<{ n: number }>(sql`
         select count(*)::int as n from pg_stat_activity where application_name = 'culm-bell' and datname = current_database()`)
       alone = row?.n === 1 && client !== undefined
