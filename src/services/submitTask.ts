@@ -62,12 +62,15 @@ export const submitTask = async (
   if (made)
     return {
       taskId: showId('t', made.taskId),
-      firstJobId: made.firstJobId ? showId('j', made.firstJobId) : null,
+      firstJobId: showJob(made.firstJobId),
+      lastJobId: showJob(made.lastJobId),
       jobs: task.jobs.length,
       known: false,
     }
   return knownOrRefused(engine, workflowId, call)
 }
+
+const showJob = (id: number | null) => (id === null ? null : showId('j', id))
 
 /** What is submitted at the same moment goes in one statement; a lone task waits for nothing. */
 const insertPlain = (engine: Engine, task: TaskToInsert): Promise<InsertedTask | null> => {
@@ -302,7 +305,13 @@ export const addJobs = async (
     if (body.epoch !== undefined && principal.kind === 'user' && body.epoch !== driverEpoch)
       throw driverReplaced(owned.workflowId, driverEpoch, body.epoch)
     const repeated = body.firstIndex + body.jobs.length <= have
-    const reply = { taskId: showId('t', taskId), firstJobId: null, jobs: body.jobs.length, known: repeated }
+    const reply = {
+      taskId: showId('t', taskId),
+      firstJobId: null,
+      lastJobId: null,
+      jobs: body.jobs.length,
+      known: repeated,
+    }
     if (repeated) return reply
     if (closed || taskHasEnded(state) || state === 'aborting')
       throw fault('task_closed', `${showId('t', taskId)} is ${closed ? 'closed' : state}`)
@@ -327,7 +336,7 @@ export const addJobs = async (
     if (lost.length > 0) await cancelOrphans(engine, tx, effects, taskId, lost)
     effects.afterwards(() => engine.lanes.enqueued(owned.laneId, 0), `lane:${owned.laneId}`)
     effects.ring('agent:fold')
-    return { ...reply, firstJobId: showId('j', made!.firstJobId) }
+    return { ...reply, firstJobId: showJob(made!.firstJobId), lastJobId: showJob(made!.lastJobId) }
   })
 }
 
@@ -437,7 +446,8 @@ const knownOrRefused = async (engine: Engine, workflowId: number, call: NewCallR
   if (known && (call.scope !== 0 || call.epoch === known.driverEpoch))
     return {
       taskId: showId('t', known.taskId),
-      firstJobId: known.firstJobId ? showId('j', known.firstJobId) : null,
+      firstJobId: showJob(known.firstJobId),
+      lastJobId: showJob(known.lastJobId),
       jobs: known.jobs,
       known: true,
     }

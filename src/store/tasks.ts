@@ -46,7 +46,12 @@ export const maxPriority = 8000
 export type TaskToInsert = { row: NewTaskRow; call: NewCallRow | null; jobs: NewJobRows; claims?: number[] }
 
 /** `sent`: the ids of the jobs that went to their claim, by index; null where the pilot was not there any more. */
-export type InsertedTask = { taskId: number; firstJobId: number | null; sent: (number | null)[] }
+export type InsertedTask = {
+  taskId: number
+  firstJobId: number | null
+  lastJobId: number | null
+  sent: (number | null)[]
+}
 
 /** A claim to which jobs are handed as they are written. */
 export type HandedClaim = { pilotId: number; epoch: number; claimSeq: number }
@@ -72,7 +77,9 @@ export const insertTasks = async (
   const workflows = each((t) => t.workflowId)
   const lanes = each((t) => t.laneId)
   const priorities = each((t) => t.priority)
-  const rows = await db.rows<{ taskId: number | null; firstJobId: number | null; sent: (number | null)[] | null }>(sql`
+  const rows = await db.rows<
+    { taskId: number | null } & Omit<InsertedTask, 'taskId' | 'sent'> & { sent: (number | null)[] | null }
+  >(sql`
     with i as materialized (
       select u.*, w.ok, case when w.ok then nextval('task_id_seq') end as id
       from unnest(
@@ -142,13 +149,13 @@ export const insertTasks = async (
       insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
       select ${now}::timestamptz, 'task', id, workflow_id, 'registered', state, case state when 'pending' then 'mustWait' else 'filled' end from f where fresh
       union all select ${now}::timestamptz, 'job', id, (${workflows}::bigint[])[task], 'activated', 'sent', 'claimed' from n where is_sent)
-    select max(task_id) as "taskId", min(job_id) as "firstJobId",
+    select max(task_id) as "taskId", min(job_id) as "firstJobId", max(job_id) as "lastJobId",
            array_agg(case when is_sent then job_id end order by index) filter (where claim is not null) as sent
     from (
       select ord, case when fresh then id end as task_id, null::bigint as job_id, null::int as index, null::bigint as claim, false as is_sent from f
       union all select task, null, id, index, claim, is_sent from n) x
     group by ord order by ord`)
-  return rows.map(({ taskId, firstJobId, sent }) => (taskId === null ? null : { taskId, firstJobId, sent: sent ?? [] }))
+  return rows.map(({ taskId, sent, ...jobs }) => (taskId === null ? null : { taskId, ...jobs, sent: sent ?? [] }))
 }
 
 /** Arrays of SQL count from 1. */
@@ -160,7 +167,7 @@ export const insertJobs = (
   t: { taskId: number; workflowId: number; laneId: number; priority: number; first: number; close: boolean },
   jobs: NewJobRows,
 ) =>
-  db.row<{ firstJobId: number }>(sql`
+  db.row<{ firstJobId: number; lastJobId: number }>(sql`
     with n as materialized (
       select nextval('job_id') as id, ${t.first}::int + (u.ord - 1)::int as index, u.args, u.blob, u.bytes, u.state, u.unmet
       from unnest(${jobs.args}::text[], ${jobs.blobs}::text[], ${jobs.bytes}::bigint[], ${jobs.states}::text[], ${jobs.unmets}::int[])
@@ -176,13 +183,20 @@ export const insertJobs = (
       insert into task_delta (task_id, activated, pending)
       select ${t.taskId}, count(*) filter (where state = 'activated'), count(*) filter (where state = 'pending') from n),
     u as (update task set jobs = jobs + ${jobs.args.length}::int, closed = ${t.close} where id = ${t.taskId})
-    select min(id) as "firstJobId" from n`)
+    select min(id) as "firstJobId", max(id) as "lastJobId" from n`)
 
-export type CallRow = { taskId: number; firstJobId: number | null; jobs: number; driverEpoch: number }
+export type CallRow = {
+  taskId: number
+  firstJobId: number | null
+  lastJobId: number | null
+  jobs: number
+  driverEpoch: number
+}
 
 export const knownCall = (db: Db, workflowId: number, scope: number, key: string) =>
   db.row<CallRow>(sql`
-    select c.task_id as "taskId", t.jobs, (select j.id from job j where j.task_id = c.task_id and j.index = 0) as "firstJobId", w.driver_epoch as "driverEpoch"
+    select c.task_id as "taskId", t.jobs, (select j.id from job j where j.task_id = c.task_id and j.index = 0) as "firstJobId",
+           (select j.id from job j where j.task_id = c.task_id and j.index = t.jobs - 1) as "lastJobId", w.driver_epoch as "driverEpoch"
     from call c join task t on t.id = c.task_id join workflow w on w.id = c.workflow_id
     where c.workflow_id = ${workflowId} and c.scope = ${scope} and c.key = ${key}`)
 

@@ -84,7 +84,7 @@ const secretsIn = ({ secret = [], secretFile = [] }: Options): WantedSecret[] | 
 }
 
 const idsOf = ({ workflowId, taskId, firstJobId, lastJobId }: Submitted): string =>
-  `${workflowId} ${taskId} ${firstJobId}${lastJobId && lastJobId !== firstJobId ? `-${lastJobId}` : ''}`
+  `${workflowId} ${taskId} ${firstJobId}${lastJobId === firstJobId ? '' : `-${lastJobId}`}`
 
 /** Commander calls it at each repetition with what came of those before. */
 function parseAfter(text: string, before: Options['after'] = { tasks: [], jobs: [] }): NonNullable<Options['after']> {

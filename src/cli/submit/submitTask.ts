@@ -18,8 +18,8 @@ export type Submitted = {
   workflowId: `w${number}`
   taskId: `t${number}`
   firstJobId: `j${number}`
-  /** Jobs of one request have consecutive ids; of more requests only the first is known. */
-  lastJobId: `j${number}` | null
+  /** Of the last request; others' jobs may have numbers between the two. */
+  lastJobId: `j${number}`
   jobs: number
 }
 
@@ -50,12 +50,14 @@ const submitJobs = async (
   const some = (n: number) => Array<NewJob>(n).fill({ args: { text: '{}' }, after: afterJobs })
   const first = Math.min(jobs, jobsPerRequest)
   const body = { ...task, jobs: some(first), open: first < jobs }
-  const { taskId, firstJobId } = await client.call('submitTask', { body, key: randomUUID(), trace: currentTrace() })
+  const submitted = await client.call('submitTask', { body, key: randomUUID(), trace: currentTrace() })
+  const { taskId, firstJobId } = submitted
+  let { lastJobId } = submitted
   for (let firstIndex = first; firstIndex < jobs; firstIndex += jobsPerRequest) {
     const n = Math.min(jobs - firstIndex, jobsPerRequest)
     const more = { firstIndex, jobs: some(n), close: firstIndex + n === jobs }
-    await client.call('addJobs', { params: { id: taskId }, body: more, repeat: true })
+    const added = await client.call('addJobs', { params: { id: taskId }, body: more, repeat: true })
+    lastJobId = added.lastJobId ?? lastJobId
   }
-  const lastJobId = first === jobs ? (`j${Number(firstJobId!.slice(1)) + jobs - 1}` as const) : null
-  return { taskId, firstJobId: firstJobId!, lastJobId }
+  return { taskId, firstJobId: firstJobId!, lastJobId: lastJobId! }
 }

@@ -11,7 +11,7 @@ export type Wanted = { jobs: number; receive(outcome: Outcome): void; fail(error
 
 /** A submission: keeps the stream open until `end`. */
 export type Watch = {
-  submit(send: () => Promise<SubmittedTask>, wanted: Wanted): Promise<SubmittedTask>
+  submit<T extends Pick<SubmittedTask, 'taskId' | 'known'>>(send: () => Promise<T>, wanted: Wanted): Promise<T>
   /** What is still wanted of a task fails. */
   giveUp(taskId: string, error: unknown): void
   end(): void
