@@ -121,12 +121,9 @@ export type NewTask = z.infer<typeof newTask>
 export const submittedTask = z.object({
   taskId,
   firstJobId: jobId.nullable().meta({ description: 'Of the first of these jobs; null when there are none' }),
-  lastJobId: jobId
-    .nullable()
-    .meta({
-      description:
-        'Of the last of them. Numbers rise in the order of the request; others’ jobs may have some in between',
-    }),
+  lastJobId: jobId.nullable().meta({
+    description: 'Of the last of them. Numbers rise in the order of the request; others’ jobs may have some in between',
+  }),
   jobs: z.int(),
   known: z.boolean().meta({ description: 'The journal had this call already; nothing was made' }),
 })
