@@ -3,6 +3,7 @@ import { brokenInvariants } from '../../test/support/invariants.ts'
 import { eventually, startTestServer, type TestServer } from '../../test/support/server.ts'
 import type { Client } from '../contract/client.ts'
 import type { ClaimReply, Report } from '../contract/pilots.ts'
+import { timerOf } from '../store/timers.ts'
 
 let server: TestServer
 let user: Client
@@ -202,6 +203,17 @@ test('a failure of the place is tried again after a while, a failure of the user
     [1, 'failed', 'site'],
     [2, 'finished', null],
   ])
+})
+
+test('a job that is cancelled while it waits to be tried again is not woken any more', async () => {
+  const pilot = await newPilot()
+  const { taskId } = await submit(await newWorkflow(), 1)
+  const { jobs } = await pilot.claim()
+  await pilot.report(failed(jobs[0]!, 'site'))
+  await user.call('cancelTask', { params: { id: taskId } })
+  const { id, state } = (await user.call('listJobs', { params: { id: taskId } })).items[0]!
+  expect(state).toBe('cancelled')
+  expect(await timerOf(server.engine.db, 'backOff', Number(id.slice(1)))).toBeUndefined()
 })
 
 test('cancelling: what waits is cancelled at once, what runs is asked for, and a result that comes first wins', async () => {

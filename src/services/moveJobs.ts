@@ -8,6 +8,7 @@ import { childrenOf, decrementUnmet } from '../store/edges.ts'
 import type { LockedJob, ResultRow } from '../store/jobs.ts'
 import * as store from '../store/jobs.ts'
 import type { TaskFacts } from '../store/tasks.ts'
+import { dropTimers } from '../store/timers.ts'
 import type { Effects } from './effects.ts'
 import type { Engine } from './engine.ts'
 
@@ -50,6 +51,7 @@ export const moveJobs = async (engine: Engine, tx: Db, effects: Effects, happeni
     now,
   )
   await registerEnds(tx, effects, moved, facts)
+  await dropBackOffs(tx, moved)
   await makeReady(
     engine,
     tx,
@@ -61,6 +63,12 @@ export const moveJobs = async (engine: Engine, tx: Db, effects: Effects, happeni
   await tellChildren(engine, tx, effects, moved)
   effects.ring('agent:fold')
   return moved
+}
+
+/** Who leaves his back-off before its end (a cancel) needs no waking. */
+const dropBackOffs = async (tx: Db, moved: Moved[]): Promise<void> => {
+  const ids = moved.filter(({ happening }) => happening.job.heldBy === 'timer').map(({ happening }) => happening.job.id)
+  if (ids.length > 0) await dropTimers(tx, 'backOff', ids)
 }
 
 const registerEnds = async (tx: Db, effects: Effects, moved: Moved[], facts: Map<number, TaskFacts>) => {

@@ -17,8 +17,11 @@ export const lockDueTimers = (db: Db, now: Date, limit: number) =>
     sql`select kind, id, at, why from timer where at <= ${now} order by at limit ${limit} for update skip locked`,
   )
 
+/** One that an agent looks at just now is left to it: it locks timers before jobs and workflows, and others after them. */
 export const dropTimers = (db: Db, kind: TimerKind, ids: number[]) =>
-  db.run(sql`delete from timer where kind = ${kind} and id = any(${ids}::bigint[])`)
+  db.run(sql`
+    delete from timer where ctid = any(array(
+      select ctid from timer where kind = ${kind} and id = any(${ids}::bigint[]) for update skip locked))`)
 
 /** Puts timers of that kind off, to `latest` at most; none comes earlier by it. */
 export const putOffTimers = (db: Db, kind: TimerKind, seconds: number, latest: Date) =>

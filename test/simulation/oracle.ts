@@ -39,17 +39,11 @@ type MoveRow = { noun: string; id: number; from: string | null; to: string; trig
 export const brokenNow = async (db: Db): Promise<string[]> => [
   ...(await brokenInvariants(db)),
   ...(await heldByTheGone(db)).map((h) => `j${h.jobId} is held by p${h.pilotId}, which is gone: nobody watches it`),
-  ...(await orphanTimers(db)).map((t) => `j${t.id} has a timer to run again, and is ${t.state}`),
 ]
 
 const heldByTheGone = (db: Db) =>
   db.rows<{ jobId: number; pilotId: number }>(
     sql`select h.job_id as "jobId", h.pilot_id as "pilotId" from held h join pilot p on p.id = h.pilot_id where p.state = 'gone'`,
-  )
-
-const orphanTimers = (db: Db) =>
-  db.rows<{ id: number; state: string }>(
-    sql`select t.id, j.state from timer t join job j on j.id = t.id where t.kind = 'backOff' and j.state in ('sent', 'starting', 'running', 'awaiting', 'finished')`,
   )
 
 /** What is still under way: nothing, once a seed has drained. */

@@ -10,6 +10,7 @@ export const brokenInvariants = async (db: Db): Promise<string[]> => [
   ...(await wrongUnmet(db)).map((job) => `j${job.id} says that it waits for ${job.unmet}, and waits for ${job.waits}`),
   ...(await strayHeld(db)).map((h) => `j${h.id} is held by p${h.pilotId}, ${h.why}`),
   ...(await wrongLaneCounts(db)).map((c) => `lane ${c.laneId} counts ${c.counted} jobs ${c.state}, and has ${c.there}`),
+  ...(await idleTimers(db)).map((job) => `j${job.id} has a timer to run again, and is ${job.state}`),
   ...(await doubleHeld(db)).map((job) => `j${job.id} is held, and may be claimed as well`),
   ...(await wrongResults(db)).map((job) => `j${job.id} is ${job.state}, and ${job.why}`),
   ...(await wrongAttempts(db)).map((job) => `j${job.id} is at attempt ${job.attempt}, and ${job.ended} have ended`),
@@ -61,6 +62,12 @@ const strayHeld = (db: Db) =>
            when p.state = 'gone' then 'which is gone' else 'though it is ' || j.state end as why
     from held h left join job j on j.id = h.job_id left join pilot p on p.id = h.pilot_id
     where j.id is null or h.attempt <> j.attempt or p.state = 'gone' or j.state not in ('activated', 'sent', 'starting', 'running', 'awaiting')`)
+
+/** Who is to be woken sleeps. */
+const idleTimers = (db: Db) =>
+  db.rows<{ id: number; state: string }>(sql`
+    select t.id, coalesce(j.state, 'not there') as state from timer t left join job j on j.id = t.id
+    where t.kind = 'backOff' and (j.id is null or j.state <> 'activated' or j.held_by is distinct from 'timer')`)
 
 /** A row in `ready` that no claim would take, since its job is no longer activated, waits there to be dropped. */
 const doubleHeld = (db: Db) =>
