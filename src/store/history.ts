@@ -25,7 +25,10 @@ export const readHorizon = async (db: Db): Promise<Horizon> => ({
 /** Which jobs have ended, by workflow, and the place up to which that was looked at; null when there was nothing. */
 export type Ended = { last: Horizon | null; rows: number; jobs: { workflowId: number; ids: number[] }[] }
 
-/** Jobs of these workflows that have ended between two places. Their numbers come as one text: most of them are known already, and are only to be crossed out. */
+/**
+ * Jobs of these workflows that have ended between two places. Their numbers come as one text: most of them are known already, and are only to be crossed out. (The noun is a
+ * parameter, so that the index of jobs' stories, which has another order, is no choice.)
+ */
 export const endedBetween = async (
   db: Db,
   workflowIds: number[],
@@ -38,7 +41,7 @@ export const endedBetween = async (
     with h as materialized (
       select xid, seq, id, workflow_id from history
       where (xid, seq) > (${from.xid}::text::xid8, ${from.seq}::bigint) and xid < ${until.xid}::text::xid8
-        and noun = 'job' and to_state = any(${ends}::text[]) and workflow_id = any(${workflowIds}::bigint[])
+        and noun = ${'job'} and to_state = any(${ends}::text[]) and workflow_id = any(${workflowIds}::bigint[])
       order by xid, seq limit ${limit}),
     last as (select xid::text, seq from h order by h.xid desc, seq desc limit 1)
     select workflow_id as "workflowId", string_agg(id::text, ' ' order by h.xid, h.seq) as ids, count(*)::int as rows, min(last.xid) as xid, min(last.seq) as seq

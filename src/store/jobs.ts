@@ -84,10 +84,10 @@ export const insertReady = (db: Db, jobIds: number[]) =>
  */
 export const removeReady = (db: Db, jobIds: number[]) =>
   db.run(sql`
-    delete from ready r using (
-      select j.id, j.lane_id, ((${maxPriority} - t.priority)::bigint << 40) | j.id as rank
-      from unnest(${jobIds}::bigint[]) i(id), lateral (select id, lane_id, task_id from job where id = i.id) j, lateral (select priority from task where id = j.task_id) t) x
-    where r.lane_id = x.lane_id and r.rank = x.rank`)
+    delete from ready where ctid = any(array(
+      select r.tid
+      from unnest(${jobIds}::bigint[]) i(id), lateral (select id, lane_id, task_id from job where id = i.id) j, lateral (select priority from task where id = j.task_id) t,
+           lateral (select ctid as tid from ready where lane_id = j.lane_id and rank = ((${maxPriority} - t.priority)::bigint << 40) | j.id offset 0) r))`)
 
 /** Puts a job into its pilot's resume lane. */
 export const insertResume = (db: Db, rows: { laneId: number; jobId: number }[]) =>

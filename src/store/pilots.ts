@@ -178,6 +178,8 @@ export const dropHeld = (db: Db, jobIds: number[]) =>
 
 export const setStarted = (db: Db, rows: { jobId: number; startedAt: Date }[]) =>
   db.run(sql`
-    update held h set started_at = u.at
-    from unnest(${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.startedAt)}::timestamptz[]) u(id, at)
-    where h.job_id = u.id and h.member = 0 and h.started_at is null`)
+    with u as materialized (
+      select h.tid, u.at from unnest(${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.startedAt)}::timestamptz[]) u(id, at)
+      cross join lateral (select ctid as tid, started_at from held where job_id = u.id and member = 0 offset 0) h
+      where h.started_at is null)
+    update held set started_at = u.at from u where ctid = u.tid`)
