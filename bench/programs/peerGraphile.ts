@@ -34,12 +34,13 @@ for (let from = 0; from < jobs; from += 1000) {
   await utils.addJobs(part)
 }
 await finished
-// A job is complete when its row is gone.
-await runner.stop()
-const left = await utils.withPgClient(async (client) => {
-  const { rows } = await client.query('select count(*)::int as n from graphile_worker.jobs')
-  return rows[0].n as number
-})
-if (left > 0) throw new Error(`${left} jobs are left`)
+// A job is complete when its row is gone, which the last ones' may be a moment later.
+const left = () =>
+  utils.withPgClient(async (client) => {
+    const { rows } = await client.query('select count(*)::int as n from graphile_worker.jobs')
+    return rows[0].n as number
+  })
+while ((await left()) > 0) await new Promise((resolve) => setTimeout(resolve, 2))
 console.log((performance.now() - begin) / 1000)
+await runner.stop()
 await utils.release()
