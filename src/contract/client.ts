@@ -33,6 +33,7 @@ export type Client = {
     name: RouteName,
     call: { params?: Record<string, string>; query?: Record<string, string>; signal?: AbortSignal; lastId?: string },
   ): Promise<AsyncIterable<ServerSent>>
+  /** Raw content, which lies under its hash and may be sent and fetched as often as one likes. */
   put(url: string, bytes: Uint8Array): Promise<void>
   get(url: string): Promise<Buffer>
   close(): Promise<void>
@@ -87,21 +88,29 @@ export const makeClient = ({
     return text === '' ? undefined : JSON.parse(text)
   }
 
+  /** Until it passes, or for so long; what is not safe to repeat is tried once. */
+  const persist = async <T>(
+    act: () => Promise<T>,
+    { safe, seconds = retrySeconds, signal }: { safe: boolean; seconds?: number; signal?: AbortSignal },
+  ): Promise<T> => {
+    const until = Date.now() + seconds * 1000
+    for (let n = 1; ; n++) {
+      try {
+        return await act()
+      } catch (error) {
+        if (signal?.aborted || !isPassing(error)) throw error
+        const pause = backoffMs(n, { baseMs: 50, maxMs: 2000 })
+        if (!safe || Date.now() + pause > until) throw awayFault(base, error)
+        await sleep(pause, signal)
+      }
+    }
+  }
+
   const call: Client['call'] = async (name, options = {} as never) => {
     const given = options as Call<RouteName>
     const safe = routes[name].method === 'GET' || given.key !== undefined || given.repeat === true
-    const until = Date.now() + (given.retrySeconds ?? retrySeconds) * 1000
-    for (let n = 1; ; n++) {
-      try {
-        return (await once(name, given)) as never
-      } catch (error) {
-        if (given.signal?.aborted) throw error
-        if (!isPassing(error)) throw error
-        const pause = backoffMs(n, { baseMs: 50, maxMs: 2000 })
-        if (!safe || Date.now() + pause > until) throw awayFault(base, error)
-        await sleep(pause, given.signal)
-      }
-    }
+    const { retrySeconds: seconds, signal } = given
+    return (await persist(() => once(name, given), { safe, seconds, signal })) as never
   }
 
   const open: Client['open'] = async (name, { params, query, signal, lastId }) => {
@@ -116,24 +125,18 @@ export const makeClient = ({
   }
 
   const absolute = (address: string) => new URL(address, base)
+  const content = async (address: string, method: 'PUT' | 'GET', bytes?: Uint8Array): Promise<Buffer> => {
+    const { origin, pathname, search } = absolute(address)
+    const type = bytes && { 'content-type': 'application/octet-stream' }
+    const { status, body } = await send({ origin, path: pathname + search, method, headers: type, body: bytes })
+    const answer = Buffer.from(await body.arrayBuffer())
+    if (status >= 400) throw problemIn(status, answer.toString())
+    return answer
+  }
   const put: Client['put'] = async (address, bytes) => {
-    const to = absolute(address)
-    const { status, body } = await send({
-      origin: to.origin,
-      path: to.pathname + to.search,
-      method: 'PUT',
-      headers: { 'content-type': 'application/octet-stream' },
-      body: bytes,
-    })
-    const text = await body.text()
-    if (status >= 400) throw problemIn(status, text)
+    await persist(() => content(address, 'PUT', bytes), { safe: true })
   }
-  const get: Client['get'] = async (address) => {
-    const from = absolute(address)
-    const { status, body } = await send({ origin: from.origin, path: from.pathname + from.search, method: 'GET' })
-    if (status >= 400) throw problemIn(status, await body.text())
-    return Buffer.from(await body.arrayBuffer())
-  }
+  const get: Client['get'] = (address) => persist(() => content(address, 'GET'), { safe: true })
 
   return { url: base, call, open, put, get, close: () => agent.destroy() }
 }

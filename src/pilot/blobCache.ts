@@ -101,7 +101,7 @@ const sizeOf = async (path: string): Promise<{ size: number; mtimeMs: number }> 
   return { size: found?.size ?? 0, mtimeMs: found?.mtimeMs ?? 0 }
 }
 
-/** Repeats while the server is away: also for raw content, which the client itself does not repeat. A refusal is thrown. */
+/** Repeats while the server is away, however long: the client itself gives up in the end. A refusal is thrown. */
 export const persistently = async <T>(work: () => Promise<T>): Promise<T> => {
   for (let n = 1; ; n++) {
     try {

@@ -125,6 +125,22 @@ test('of two servers one is cut off: those it heard last have ten minutes to fin
   expect([await stateOf(stranded), await lost()]).toEqual(['gone', 3])
 })
 
+test('a pilot that died with its server is given up soon after that is back, not when it would have been without', async () => {
+  const place = await world.place()
+  await place.submit(1, { lostAfterSeconds: 60 })
+  const killed = await world.server()
+  const dead = await place.pilot({ at: killed })
+  await dead.take()
+  await world.pass(30, { hearing: [world.first, killed] })
+  await world.pass(20, { hearing: [world.first] })
+  expect(await stateOf(dead)).toBe('suspect')
+  await world.server(killed.id)
+  await world.pass(20, { hearing: [world.first, killed] })
+  expect(await lost()).toBe(0)
+  await world.pass(15, { hearing: [world.first, killed] })
+  expect([await stateOf(dead), await lost()]).toEqual(['gone', 1])
+})
+
 test('a server that is back takes what it was away off the silence of those that it heard last, and of no others', async () => {
   const place = await world.place()
   await place.submit(2, { lostAfterSeconds: 650 })

@@ -31,7 +31,7 @@ export const forgetServers = (db: Db, before: Date) => db.run(sql`delete from se
 
 /**
  * Takes so much time off the silence of all pilots, or only of those that one server heard last. Nobody is heard in the future by it, and no lease becomes longer
- * than a new one.
+ * than a new one. A silent one is looked at at once: how long to wait for it was reckoned without knowing that the server would be back.
  */
 export const forgivePilots = (
   db: Db,
@@ -40,6 +40,8 @@ export const forgivePilots = (
   db.run(sql`
     update pilot set
       silent_since = greatest(silent_since, least(silent_since + ${f.gapSeconds}::float8 * interval '1 s', ${f.now}::timestamptz)),
-      lease_until = greatest(lease_until, least(lease_until + ${f.gapSeconds}::float8 * interval '1 s',
-                                                ${f.now}::timestamptz + ${f.leaseSeconds}::float8 * interval '1 s'))
+      lease_until = case
+        when state = 'suspect' then least(lease_until, ${f.now}::timestamptz)
+        else greatest(lease_until, least(lease_until + ${f.gapSeconds}::float8 * interval '1 s',
+                                         ${f.now}::timestamptz + ${f.leaseSeconds}::float8 * interval '1 s')) end
     where state <> 'gone' and (${f.serverId}::text is null or server_id = ${f.serverId})`)

@@ -39,8 +39,7 @@ export const fetchText = async (client: Client, value: Value, workflowId: string
 }
 
 /**
- * Repeats what failed on the way, such as a connection that broke in the middle of the bytes; what the server refused
- * is refused.
+ * Repeats what failed on the way though the client went on for long, such as an address that expired meanwhile; what the server refused is refused.
  */
 export const again = async <T>(run: () => Promise<T>): Promise<T> => {
   for (let n = 1; ; n++) {
