@@ -1,7 +1,6 @@
 import path from 'node:path'
 import pg from 'pg'
-import type { BenchResult } from './index.ts'
-import { outputOf, quantiles, round, withCulm } from './support.ts'
+import { type BenchResult, outputOf, quantiles, round, withCulm } from './support.ts'
 
 const rounds = 3
 const calls = 400

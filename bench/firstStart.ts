@@ -3,8 +3,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { BenchResult } from './index.ts'
-import { outputOf, round } from './support.ts'
+import { type BenchResult, outputOf, round } from './support.ts'
 
 /**
  * What a newcomer waits for: from `git clone` to the first value of a training, with npm's cache warm, an empty home and an empty folder; and the second start in

@@ -11,7 +11,7 @@ import { bestSoFar } from '../examples/hpo/draw.ts'
 import { makeOptimiser, randomPoint } from '../examples/hpo/optimiser.ts'
 import { makeRandom } from '../examples/hpo/random.ts'
 import { type Params, space, trainOnce } from '../examples/hpo/train.ts'
-import type { BenchResult } from './index.ts'
+import type { BenchResult } from './support.ts'
 
 const batches = 10
 const batchSize = 20

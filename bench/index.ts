@@ -6,15 +6,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { prepare } from '../scripts/start.mjs'
-
-export type BenchResult = {
-  title: string
-  columns: string[]
-  rows: (string | number)[][]
-  /** The figures for programs. */
-  json: Record<string, unknown>
-  notes?: string[]
-}
+import type { BenchResult } from './support.ts'
 
 type Bench = { run: (options: Record<string, string | boolean>) => Promise<BenchResult> }
 

@@ -1,7 +1,6 @@
 import pg from 'pg'
-import type { BenchResult } from './index.ts'
 import { secondsByRole } from './processTimes.ts'
-import { median, outputOf, round, withCulm } from './support.ts'
+import { type BenchResult, median, outputOf, round, withCulm } from './support.ts'
 
 const mapSize = 1000
 const mapsAtOnce = 8

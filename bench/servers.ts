@@ -2,8 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import pg from 'pg'
-import type { BenchResult } from './index.ts'
-import { median, outputOf, round, withCulm } from './support.ts'
+import { type BenchResult, median, outputOf, round, withCulm } from './support.ts'
 
 /** Each server has a pilot and a driver of its own; what they share is the database, the queue and the machine. */
 const slots = 2

@@ -2,9 +2,8 @@ import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
-import type { BenchResult } from './index.ts'
 import { pidsByRole } from './processTimes.ts'
-import { outputOf, quantiles, round, withCulm } from './support.ts'
+import { type BenchResult, outputOf, quantiles, round, withCulm } from './support.ts'
 
 type Map1000 = { due: number; took: number }
 type Sample = { at: number; megabytes: Map<string, number> }

@@ -4,6 +4,16 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 
+/** What a bench gives to be printed and kept. */
+export type BenchResult = {
+  title: string
+  columns: string[]
+  rows: (string | number)[][]
+  /** The figures for programs. */
+  json: Record<string, unknown>
+  notes?: string[]
+}
+
 /** Quantiles by nearest rank. */
 export const quantiles = (values: readonly number[]): { p50: number; p95: number; p99: number } => {
   const sorted = [...values].sort((a, b) => a - b)

@@ -11,8 +11,7 @@ import type { Engine } from '../src/services/engine.ts'
 import { registerPilot } from '../src/services/pilots.ts'
 import { reportJobs } from '../src/services/reportJobs.ts'
 import { type Database, openDatabase, sql } from '../src/store/db.ts'
-import type { BenchResult } from './index.ts'
-import { median, round } from './support.ts'
+import { type BenchResult, median, round } from './support.ts'
 
 const batch = 100
 /** As many as the smallest fill has work for; the first, which plans the statements and fills caches, is not counted. */

@@ -7,7 +7,7 @@ import { backoffMs } from '../lib/backoff.ts'
 import { sleep } from '../lib/clock.ts'
 import { sha256 } from '../lib/digest.ts'
 import { isFault } from '../lib/fault.ts'
-import type { As } from './quarters.ts'
+import type { As } from './workFolder.ts'
 
 type WorkflowId = `w${number}`
 

@@ -19,7 +19,7 @@ import { Bundles } from './bundles.ts'
 import { Failure } from './failure.ts'
 import { type Guard, noGuard, userGuard, viewGuard } from './guard.ts'
 import { Values } from './values.ts'
-import { removeFolder } from './workFolder.ts'
+import { type As, removeFolder } from './workFolder.ts'
 
 /** What keeps the payloads of one owner from those of another, and from this pilot; `main` finds out what the machine allows. */
 export type Isolation = {
@@ -46,9 +46,6 @@ export type QuartersOptions = {
   isolation: Isolation
   bundlesInUse: () => Set<string>
 }
-
-/** The owner of folders and files that a payload may use. */
-export type As = { uid: number; gid: number } | null
 
 /** Where the payloads of one owner live, and how they are started: nothing in there is ever shared with another owner. */
 export type Quarters = {

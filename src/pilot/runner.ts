@@ -10,8 +10,8 @@ import type { Guard } from './guard.ts'
 import { makeLineReader } from './lines.ts'
 import type { LogOutbox } from './logOutbox.ts'
 import { OutputSplitter } from './outputSplitter.ts'
-import type { As } from './quarters.ts'
 import type { SecretFiles } from './taskSecrets.ts'
+import type { As } from './workFolder.ts'
 import { WorkFolder } from './workFolder.ts'
 
 /**

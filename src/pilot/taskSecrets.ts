@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import type { ClaimedTask } from '../contract/pilots.ts'
 import { sha256 } from '../lib/digest.ts'
 import { Failure, type Outcome } from './failure.ts'
-import type { As } from './quarters.ts'
 import { type Hidden, hiddenIn, redact } from './redaction.ts'
 import type { Skipped } from './runFunction.ts'
+import type { As } from './workFolder.ts'
 
 /** The secrets that the jobs of one task get. */
 export type TaskSecrets = {

@@ -8,8 +8,8 @@ import { sha256 } from '../lib/digest.ts'
 import { isFault } from '../lib/fault.ts'
 import { type BlobCache, persistently } from './blobCache.ts'
 import { Failure } from './failure.ts'
-import type { As } from './quarters.ts'
 import { type Hidden, redact } from './redaction.ts'
+import type { As } from './workFolder.ts'
 
 /** Whose result is stored: the server takes it as long as that attempt is held. */
 export type ResultOf = { workflowId: string; jobId: `j${number}`; attempt: number }

@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, mkdirSync, readdirSync } from 'node:fs'
 import { rm, rmdir } from 'node:fs/promises'
-import type { As } from './quarters.ts'
+
+/** The owner of folders and files that a payload may use; null: the user of this pilot. */
+export type As = { uid: number; gid: number } | null
 
 /**
  * The working directory of the jobs of one runner: empty when a job starts. One that a job has left empty serves the next too, since making and removing

@@ -5,7 +5,8 @@ import type { Workflow } from '../../contract/workflows.ts'
 import type { Cli } from '../cli.ts'
 import { UsageError } from '../errors.ts'
 import { naming } from '../ids.ts'
-import type { RunOptions } from './run.ts'
+
+export type RunOptions = { export?: string; python?: string; continue?: string | true; acceptCode?: boolean }
 
 /** The program that is run: a new one, or that of a workflow which is continued. */
 export type ProgramRun = { id: string; program: string; acceptCode: boolean }

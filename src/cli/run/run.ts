@@ -3,8 +3,7 @@ import { extname, resolve } from 'node:path'
 import { Command } from 'commander'
 import type { Cli } from '../cli.ts'
 import { UsageError } from '../errors.ts'
-
-export type RunOptions = { export?: string; python?: string; continue?: string | true; acceptCode?: boolean }
+import type { RunOptions } from './programRun.ts'
 
 export const runCommand = (cli: Cli): Command =>
   new Command('run')

@@ -12,8 +12,7 @@ import { showValue } from '../look/values.ts'
 import { openFollower } from '../progress/follower.ts'
 import { interpose } from '../progress/live.ts'
 import { entryOf } from './entry.ts'
-import { programRun } from './programRun.ts'
-import type { RunOptions } from './run.ts'
+import { programRun, type RunOptions } from './programRun.ts'
 
 type Ended = { state: 'done'; value: unknown } | { state: 'failed'; error: unknown } | { state: 'cancelled' }
 

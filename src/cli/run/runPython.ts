@@ -10,8 +10,7 @@ import { exitCodes, UsageError } from '../errors.ts'
 import { onInterrupt } from '../interrupts.ts'
 import { jsonOf } from '../look/values.ts'
 import { openFollower } from '../progress/follower.ts'
-import { programRun } from './programRun.ts'
-import type { RunOptions } from './run.ts'
+import { programRun, type RunOptions } from './programRun.ts'
 
 /** How often it is looked for a workflow of the script, ms. */
 const lookMs = 300

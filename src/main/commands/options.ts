@@ -1,5 +1,4 @@
-import { Option } from 'commander'
-import { whole } from './pilot.ts'
+import { InvalidArgumentError, Option } from 'commander'
 
 /** Options that several commands take. */
 
@@ -11,3 +10,8 @@ export const metricsPortOption = (): Option =>
 
 export const tracesOption = (): Option =>
   new Option('--traces <url>', 'send traces to this OpenTelemetry collector (OTEL_EXPORTER_OTLP_ENDPOINT)')
+
+export const whole = (text: string): number => {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('a whole number above 0')
+  return Number(text)
+}

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism, hostname, totalmem } from 'node:os'
 import { join } from 'node:path'
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
 import { fault } from '../../contract/faults.ts'
 import { crashPoints, passingClient } from '../crashPoints.ts'
 import { files, version } from '../files.ts'
@@ -10,7 +10,7 @@ import { resolveHome } from '../home.ts'
 import { readServer } from '../homeServer.ts'
 import { chooseIsolation, readOwner } from '../isolation.ts'
 import { pilotTokenFile } from '../tokens.ts'
-import { logLevelOption, metricsPortOption, tracesOption } from './options.ts'
+import { logLevelOption, metricsPortOption, tracesOption, whole } from './options.ts'
 
 type Options = {
   queue: string
@@ -110,9 +110,4 @@ const signals = (whileParentLives: boolean) => {
   process.on('SIGINT', signalled)
   if (whileParentLives) process.stdin.on('end', () => ending.abort()).resume()
   return { ending: ending.signal, killing: killing.signal }
-}
-
-export const whole = (text: string): number => {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('a whole number above 0')
-  return Number(text)
 }

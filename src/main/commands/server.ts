@@ -8,8 +8,7 @@ import { prepareHome, resolveHome } from '../home.ts'
 import { readServer, removeServer, writeServer } from '../homeServer.ts'
 import { openSecretKeys } from '../secretKeys.ts'
 import type { Parts } from '../serve.ts'
-import { logLevelOption, metricsPortOption, tracesOption } from './options.ts'
-import { whole } from './pilot.ts'
+import { logLevelOption, metricsPortOption, tracesOption, whole } from './options.ts'
 
 /** `culm server`: the API alone. Any number may run on one database. */
 export const serverCommand = (env: NodeJS.ProcessEnv): Command =>

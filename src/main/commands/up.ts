@@ -10,8 +10,7 @@ import type { LocalServer } from '../localServer.ts'
 import { startPilotProcess } from '../pilotProcess.ts'
 import { openSecretKeys } from '../secretKeys.ts'
 import { tokenFile } from '../tokens.ts'
-import { logLevelOption, tracesOption } from './options.ts'
-import { whole } from './pilot.ts'
+import { logLevelOption, tracesOption, whole } from './options.ts'
 
 type Options = {
   run?: string
