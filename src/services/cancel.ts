@@ -102,7 +102,7 @@ const cancelLocked = async (
   ids: number[],
   why: string,
 ): Promise<Cancelled> => {
-  const locked = await jobs.lockJobs(tx, ids)
+  const locked = await jobs.lockFamilies(tx, ids)
   const holds = await heldOf(tx, ids)
   const isHeld = new Set(holds.map((h) => h.jobId))
   const toAsk = locked.filter((job) => isHeld.has(job.id) && cancellable.includes(job.state) && !job.cancelAsked)

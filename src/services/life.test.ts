@@ -302,12 +302,14 @@ test('the stream tells each outcome as it is registered, and resumes without a g
     query: { kinds: 'outcome' },
     lastId: cursor,
   })
-  const outcomes: unknown[] = []
+  // What was pushed shortly before may come once more with the tail of the history: a listener knows it by its job.
+  const outcomes = new Map<unknown, unknown>()
   for await (const { kind, data } of resumed) {
-    if (kind === 'outcome') outcomes.push((data as { value: unknown }).value)
-    if (outcomes.length === 2) break
+    const { jobId, value } = data as { jobId: string; value: unknown }
+    if (kind === 'outcome') outcomes.set(jobId, value)
+    if (outcomes.size === 2) break
   }
-  expect(outcomes).toEqual([text('one'), text('two')])
+  expect([...outcomes.values()]).toEqual([text('one'), text('two')])
 })
 
 test('a task that no more can be added to says so, and parts of an open one are taken once', async () => {

@@ -2,10 +2,12 @@ import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { finished, type Held, startWorld } from '../../test/support/engines.ts'
 import { brokenInvariants } from '../../test/support/invariants.ts'
+import { eventually } from '../../test/support/server.ts'
 import type { Report } from '../contract/pilots.ts'
 import { newTask } from '../contract/tasks.ts'
 import { readId } from '../lib/ids.ts'
 import { sql } from '../store/db.ts'
+import { lockParents } from '../store/edges.ts'
 import type { Engine } from './engine.ts'
 import { addJobs, submitTask } from './submitTask.ts'
 
@@ -140,3 +142,29 @@ test('edges are released once: every job runs exactly once, after all that it ne
     { numRuns: 8, interruptAfterTimeLimit: 25_000 },
   )
 }, 60_000)
+
+test('a report and a submission that want the same jobs take their locks in the same order', async () => {
+  const place = await world.place()
+  const [parent] = await place.submit(1)
+  const [child] = await place.submit(1, { jobs: [{ args: { text: '{}' }, after: [`j${parent!}`] }] })
+  const [other] = await place.submit(1)
+  await place.submit(1, { jobs: [{ args: { text: '{}' }, after: [`j${other!}`] }] })
+  const pilot = await place.pilot()
+  const held = await pilot.take()
+  expect(held.map((job) => job.jobId)).toEqual([`j${parent}`, `j${other}`])
+  const { db } = world.first
+  let tries = 0
+  let reported: Promise<unknown> = Promise.resolve()
+  await db.begin(async (tx) => {
+    tries++
+    await lockParents(tx, [child!])
+    reported = pilot.report(held.map((job) => finished(job)))
+    const isWaiting = sql`select from pg_locks l join pg_database d on d.oid = l.database or l.database is null where not granted and d.datname = current_database() limit 1`
+    await eventually(async () => (await db.row(isWaiting)) !== undefined, 'the report waits for the child')
+    // A deadlock would be found after a second, and the report tried again: nobody may have to wait here at all.
+    await tx.run(sql`set local lock_timeout = '300ms'`)
+    await lockParents(tx, [other!])
+  })
+  expect([tries, await reported]).toEqual([1, ['moved', 'moved']])
+  expect(await pilot.report((await pilot.take()).map((job) => finished(job)))).toEqual(['moved', 'moved'])
+})

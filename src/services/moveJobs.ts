@@ -148,7 +148,7 @@ export const releaseChildren = async (engine: Engine, tx: Db, effects: Effects, 
 
 const cancelChildren = async (engine: Engine, tx: Db, effects: Effects, parentIds: number[]): Promise<void> => {
   const children = await childrenOf(tx, parentIds)
-  const locked = await store.lockJobs(
+  const locked = await store.lockFamilies(
     tx,
     children.map((c) => c.childId),
   )

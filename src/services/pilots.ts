@@ -3,7 +3,7 @@ import type { NewPilot, RegisteredPilot, RenewalReply } from '../contract/pilots
 import { sha256 } from '../lib/digest.ts'
 import { readId, showId } from '../lib/ids.ts'
 import type { Db } from '../store/db.ts'
-import { type LockedJob, lockJobs, removeReady } from '../store/jobs.ts'
+import { type LockedJob, lockFamilies, lockJobs, removeReady } from '../store/jobs.ts'
 import * as store from '../store/pilots.ts'
 import type { Principal } from './authenticate.ts'
 import { endAttempts } from './endAttempts.ts'
@@ -37,7 +37,7 @@ export const registerPilot = async (
     const left = (await store.heldBy(tx, row.id)).map((held) => held.jobId)
     if (left.length > 0)
       await endAttempts(engine, tx, effects, {
-        jobs: await lockJobs(tx, left),
+        jobs: await lockFamilies(tx, left),
         ending: 'lost',
         why: 'its pilot started anew',
       })
@@ -185,7 +185,7 @@ const giveBackForgotten = async (engine: Engine, pilotId: number, jobIds: number
   if (jobIds.length === 0) return
   const why = 'its pilot does not know it'
   await transact(engine, async (tx, effects) => {
-    const jobs = await lockJobs(tx, jobIds)
+    const jobs = await lockFamilies(tx, jobIds)
     await endAttempts(engine, tx, effects, { jobs, ending: 'returned', why, heldBy: pilotId })
   })
 }
@@ -242,7 +242,7 @@ export const leavePilot = async (
     if (pilot?.state === 'gone' && pilot.queueId === queueId && pilot.epoch === epoch + 1) return { returned: 0 }
     const { state } = newestOf(pilot, { queueId, id, epoch })
     const held = (await store.heldBy(tx, id)).map((h) => h.jobId)
-    const jobs = held.length > 0 ? await lockJobs(tx, held) : []
+    const jobs = held.length > 0 ? await lockFamilies(tx, held) : []
     await endAttempts(engine, tx, effects, { jobs, ending: 'returned', why: 'its pilot left', heldBy: id })
     const now = engine.clock()
     await store.movePilot(tx, { id, from: state, to: 'gone', trigger: 'left', why: 'it ended', now })

@@ -106,13 +106,17 @@ const reportRest = async (
   return answers.map((answer) => again.get(answer.jobId) ?? answer)
 }
 
+/** After these the job may have come to its end. */
+const ends = new Set<Report['what']>(['finished', 'failed', 'cancelled', 'returned'])
+
 type ByDoor = { answers: Answer[]; givenUp: { jobId: number; attempt: number }[] }
 
 /** Everything that is not the hot way, in one transaction, in the order of the reports. */
 const reportByDoor = (engine: Engine, pilotId: number, epoch: number, reports: readonly Report[]): Promise<ByDoor> =>
   transact(engine, async (tx, effects) => {
     const ids = [...new Set(reports.map((r) => readId('j', r.jobId)!))]
-    const jobs = new Map((await store.lockJobs(tx, ids)).map((job) => [job.id, job]))
+    const lock = reports.some(({ what }) => ends.has(what)) ? store.lockFamilies : store.lockJobs
+    const jobs = new Map((await lock(tx, ids)).map((job) => [job.id, job]))
     const holds = new Map((await heldOf(tx, ids)).map((h) => [h.jobId, h]))
     const had = await jobsTriedBy(
       tx,

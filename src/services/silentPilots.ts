@@ -1,6 +1,6 @@
 import { decideRescue } from '../policy/rescue/decide.ts'
 import type { Db } from '../store/db.ts'
-import { lockJobs } from '../store/jobs.ts'
+import { lockFamilies } from '../store/jobs.ts'
 import * as store from '../store/pilots.ts'
 import type { Effects } from './effects.ts'
 import { endAttempts } from './endAttempts.ts'
@@ -51,5 +51,5 @@ const giveUp = async (
   why: string,
 ): Promise<void> => {
   if (lost.length === 0) return
-  await endAttempts(engine, tx, effects, { jobs: await lockJobs(tx, lost), ending: 'lost', why, heldBy: pilotId })
+  await endAttempts(engine, tx, effects, { jobs: await lockFamilies(tx, lost), ending: 'lost', why, heldBy: pilotId })
 }

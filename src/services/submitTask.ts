@@ -11,7 +11,7 @@ import { hasBundle } from '../store/blobs.ts'
 import type { ClaimedRow } from '../store/claims.ts'
 import type { Db } from '../store/db.ts'
 import { insertEdges, insertTaskEdges, lockParents, pendingJobsOf, waitsForTasks } from '../store/edges.ts'
-import { jobIdsFrom, lockJobs } from '../store/jobs.ts'
+import { jobIdsFrom, lockFamilies } from '../store/jobs.ts'
 import {
   type InsertedTask,
   insertJobs,
@@ -273,7 +273,7 @@ const cancelOrphans = async (engine: Engine, tx: Db, effects: Effects, taskId: n
 }
 
 export const cancelForParent = async (engine: Engine, tx: Db, effects: Effects, ids: number[], why: string) => {
-  const jobs = await lockJobs(tx, ids)
+  const jobs = await lockFamilies(tx, ids)
   await moveJobs(
     engine,
     tx,

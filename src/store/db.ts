@@ -75,13 +75,15 @@ export const openDatabase = (
   })
 
   const over = (client: pg.ClientBase | pg.Pool): Db => {
-    const ask = async (query: Sql) => {
+    const askOnce = async (query: Sql) => {
       try {
         return await client.query(prepare ? query : { text: query.text, values: query.values })
       } catch (error) {
         throw translated(error)
       }
     }
+    // A statement by itself is a transaction of its own.
+    const ask = client === pool ? (query: Sql) => untilItPasses(() => askOnce(query)) : askOnce
     return {
       rows: async (query) => (await ask(query)).rows,
       row: async (query) => (await ask(query)).rows[0],
@@ -119,17 +121,7 @@ export const openDatabase = (
     }
   }
 
-  const begin: Database['begin'] = async (act) => {
-    for (let n = 1; ; n++) {
-      try {
-        return await turns(() => once(act))
-      } catch (error) {
-        const { code } = (error as { cause?: { code?: string } }).cause ?? (error as { code?: string })
-        if (n >= 5 || !collisions.has(code ?? '')) throw error
-        await sleep(backoffMs(n, { baseMs: 5, maxMs: 100 }))
-      }
-    }
-  }
+  const begin: Database['begin'] = (act) => untilItPasses(() => turns(() => once(act)))
 
   return {
     ...over(pool),
@@ -155,6 +147,21 @@ export const openDatabase = (
 
 /** deadlock_detected, serialization_failure, lock_not_available */
 const collisions = new Set(['40P01', '40001', '55P03'])
+
+/**
+ * Again after a collision, up to some seconds: who lost one waits longer each time, so that the other, whose locks come one by one, gets through.
+ */
+const untilItPasses = async <T>(act: () => Promise<T>): Promise<T> => {
+  for (let n = 1; ; n++) {
+    try {
+      return await act()
+    } catch (error) {
+      const { code } = (error as { cause?: { code?: string } }).cause ?? (error as { code?: string })
+      if (n >= 9 || !collisions.has(code ?? '')) throw error
+      await sleep(backoffMs(n, { baseMs: 10, maxMs: 1000 }))
+    }
+  }
+}
 
 /** What says that the database is away rather than that the statement is wrong: connection classes, shutdown, too many connections. */
 const isAway = (code: string, message: string): boolean =>

@@ -23,6 +23,20 @@ export const lockJobs = (db: Db, ids: number[]) =>
            held_by as "heldBy", lane_id as "laneId"
     from job where id = any(${ids}::bigint[]) order by id for no key update`)
 
+/**
+ * The same for jobs that may end: those that wait for them are locked with them, in the same order. Locked afterwards they would be out of it: who submits work that waits for both a child of the
+ * first and the last of these has the one and wants the other. (What is submitted meanwhile waits for their locks.)
+ */
+export const lockFamilies = (db: Db, ids: number[]) =>
+  db.rows<LockedJob>(sql`
+    with l as materialized (
+      select id, task_id, index, state, attempt, unmet, has_children, cancel_asked, held_by, lane_id from job
+      where id = any(array(select unnest(${ids}::bigint[]) union select child_id from edge where parent_id = any(${ids}::bigint[])))
+      order by id for no key update)
+    select id, task_id as "taskId", index, state, attempt, unmet, has_children as "hasChildren", cancel_asked as "cancelAsked",
+           held_by as "heldBy", lane_id as "laneId"
+    from l where id = any(${ids}::bigint[]) order by id`)
+
 export const jobsOfTask = (db: Db, taskId: number, states: JobState[], afterIndex: number, limit: number) =>
   db.rows<{ id: number; index: number }>(sql`
     select id, index from job where task_id = ${taskId} and index > ${afterIndex} and state = any(${states}::text[]) order by index limit ${limit}`)

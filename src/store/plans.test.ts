@@ -156,6 +156,7 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
   'finishJobs, one job': (db) =>
     jobs.finishJobs(db, { rows: finished.slice(0, 1), from: ['running'], pilotId: 1, epoch: 1, now }),
   lockJobs: (db) => jobs.lockJobs(db, ids),
+  lockFamilies: (db) => jobs.lockFamilies(db, ids),
   moveJobs: (db) =>
     jobs.moveJobs(
       db,

@@ -102,7 +102,7 @@ export const insertTasks = async (
             and (u.scope is distinct from 0 or w.driver_epoch = u.epoch)) as ok offset 0) w),
     c as (
       insert into call (workflow_id, scope, key, epoch, task_id, seen)
-      select workflow_id, scope, key, epoch, id, seen from i where ok and key is not null
+      select workflow_id, scope, key, epoch, id, seen from i where ok and key is not null order by workflow_id, scope, key
       on conflict (workflow_id, scope, key) do nothing returning task_id),
     f as materialized (select *, ok and (key is null or id in (select task_id from c)) as fresh from i),
     ids as materialized (select array_agg(case when fresh then id end order by ord) as task_ids from f),

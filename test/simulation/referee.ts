@@ -2,15 +2,20 @@ import type { Claim, ClaimReply } from '../../src/contract/pilots.ts'
 import type { Model, ModelJob } from './model.ts'
 import { argsOf } from './payload.ts'
 
-type Stretch = { from: number; to: number }
+/** Of virtual time, ms. */
+export type Stretch = { from: number; to: number }
 
 /** A pilot that has been in touch for so long has renewed its lease, ms (it does so every 15 s, and each second after a try that failed). */
 const settledMs = 20_000
+
+/** What is shorter than the pause between two notes of hearing is no outage, and is not taken off anybody's silence, ms. */
+const outageMs = 10_000
 
 /** What really happened at the pilots, and what they saw that may not be: the server's rows are judged by it. */
 export class Referee {
   readonly #model: Model
   readonly #now: () => number
+  readonly #deaf: readonly Stretch[]
   readonly broken: string[] = []
   /** When each pilot was alive and not cut off. */
   readonly #inTouch = new Map<number, Stretch[]>()
@@ -20,9 +25,10 @@ export class Referee {
   readonly #ends = new Map<string, Set<string>>()
   readonly #taken = new Set<string>()
 
-  constructor(model: Model, now: () => number) {
+  constructor(model: Model, now: () => number, deaf: readonly Stretch[]) {
     this.#model = model
     this.#now = now
+    this.#deaf = deaf
   }
 
   inTouch(pilotId: number): void {
@@ -38,12 +44,19 @@ export class Referee {
     if (last?.to === Number.POSITIVE_INFINITY) last.to = this.#now()
   }
 
-  /** Whether the server must have heard the pilot at that time, or less than `withinMs` before. */
+  /** Whether the servers must have heard the pilot at that time, or less than `withinMs` before. Outages do not count: nobody is in touch in them, and nobody silent. */
   wasHeard(pilotId: number, at: number, withinMs = 0): boolean {
+    const end = this.#hearable(at)
     return (this.#inTouch.get(pilotId) ?? []).some((s) => {
-      const last = Math.min(s.to, at)
-      return last >= at - withinMs && last - s.from >= settledMs
+      const last = this.#hearable(Math.min(s.to, at))
+      return last >= end - withinMs && last - this.#hearable(s.from) >= settledMs
     })
+  }
+
+  /** That time by a clock that stands still in outages. */
+  #hearable(at: number): number {
+    const outages = this.#deaf.filter((s) => s.from < at && s.to - s.from > outageMs)
+    return outages.reduce((left, s) => left - (Math.min(s.to, at) - s.from), at)
   }
 
   /** A pilot got this answer. */

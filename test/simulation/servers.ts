@@ -11,6 +11,7 @@ import type { Chance } from './chance.ts'
 import type { Chronicle } from './chronicle.ts'
 import { faultyDatabase } from './faultyDatabase.ts'
 import type { Faults } from './plan.ts'
+import type { Stretch } from './referee.ts'
 import type { Timeline } from './timeline.ts'
 
 /** A server process was killed: whatever it was doing ends here. */
@@ -42,7 +43,9 @@ export class Servers {
   readonly #slowness: number
   #alive: Server[] = []
   #starts = 0
-  databaseAway = false
+  #databaseAway = false
+  /** When no process could hear anybody. */
+  readonly deaf: Stretch[] = []
   /** Errors that a server has in its log and should not have. */
   readonly mishaps: string[] = []
 
@@ -64,6 +67,19 @@ export class Servers {
 
   get alive(): readonly Server[] {
     return this.#alive
+  }
+
+  set databaseAway(isAway: boolean) {
+    this.#databaseAway = isAway
+    this.#noteHearing()
+  }
+
+  #noteHearing(): void {
+    const now = this.#timeline.now
+    const open = this.deaf.at(-1)?.to === Number.POSITIVE_INFINITY
+    const isDeaf = this.#databaseAway || this.#alive.length === 0
+    if (isDeaf && !open) this.deaf.push({ from: now, to: Number.POSITIVE_INFINITY })
+    if (!isDeaf && open) this.deaf.at(-1)!.to = now
   }
 
   /** Starts a process; it tries again while the database is away, as its supervisor would. */
@@ -91,13 +107,14 @@ export class Servers {
       }
       if (ending.signal.aborted) return
       this.#alive = this.#alive.filter((server) => server.name !== name)
+      this.#noteHearing()
       this.#chronicle.note(name, 'is killed')
       ending.abort()
     }
     const meet = (p: number, count: boolean) => {
       if (count && --statementsLeft <= 0) kill()
       if (ending.signal.aborted) throw new ServerGone()
-      if (this.databaseAway || chance.happens(p)) throw new Fault('database_away', 'the database does not answer')
+      if (this.#databaseAway || chance.happens(p)) throw new Fault('database_away', 'the database does not answer')
     }
     const engine = await makeEngine({
       db: faultyDatabase(this.#db, {
@@ -127,6 +144,7 @@ export class Servers {
         (error) => error instanceof ServerGone,
       )
     this.#alive = [...this.#alive, server]
+    this.#noteHearing()
     this.#chronicle.note(name, 'serves')
     return server
   }

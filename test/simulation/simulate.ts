@@ -57,7 +57,7 @@ export const simulate = async (
     const servers = new Servers({ ...parts, chance: chance.of('servers'), db, slowness: plan.slowness })
     const network = new Network({ ...parts, chance: chance.of('network'), servers })
     const model = new Model()
-    const referee = new Referee(model, () => timeline.now)
+    const referee = new Referee(model, () => timeline.now, servers.deaf)
     const world: World = {
       plan,
       chance,
