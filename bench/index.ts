@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- NAME [--json] [options]`: runs one bench, prints its table, and keeps it in bench/results/NAME.md with versions and date. With --json the
+ * `npm run bench -- NAME [--json] [options]`: runs one bench, prints its table, and keeps it in bench/results/NAME[-VARIANT].md with versions and date. With --json the
  * last line is one JSON object.
  */
 import { execFileSync } from 'node:child_process'
@@ -53,6 +53,6 @@ const options = optionsOf(rest)
 const result = await (await load()).run(options)
 const page = `# ${result.title}\n\n${machine()}\n\n${table(result)}\n\n${(result.notes ?? []).map((note) => `${note}\n`).join('\n')}`
 await mkdir('bench/results', { recursive: true })
-await writeFile(`bench/results/${name}.md`, page)
+await writeFile(`bench/results/${[name, ...(result.variant ? [result.variant] : [])].join('-')}.md`, page)
 console.log(page)
 if (options.json) console.log(JSON.stringify(result.json))

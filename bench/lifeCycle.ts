@@ -62,6 +62,7 @@ const resultOf = (jobs: number, results: Round[], used: Map<string, number>): Be
   const perJob = [...used].map(([role, seconds]) => [role, round((seconds / jobs / results.length) * 1e6, 0)] as const)
   return {
     title: `Full life cycles, ${jobs.toLocaleString('en')} jobs`,
+    variant: jobs,
     columns: ['', 'per second, median', 'spread', 'Culm is times as fast'],
     rows: [
       line('Culm: maps of 1,000', 'culm'),

@@ -7,6 +7,8 @@ import path from 'node:path'
 /** What a bench gives to be printed and kept. */
 export type BenchResult = {
   title: string
+  /** Beside the bench's name in the name of its page, where one with other options is not to take its place. */
+  variant?: string | number
   columns: string[]
   rows: (string | number)[][]
   /** The figures for programs. */

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
-import { familyOf, type Process, parseStat, readProcesses, rssMbOf } from './processTable.ts'
+import { type Process, ProcessTable, parseStat, readProcesses, rssMbOf } from './processTable.ts'
 
 test('a process may be named like anything', () => {
   const text = '42 (a) b (c)) S 7 40 39 0 -1 4194304 1 2 3 4 150 50 30 20 20 0 1 0 1234 1000 10 0'
@@ -27,14 +27,14 @@ test('a family is its session, its group, and the descendants of those who left 
     process(20, 5, 20, 20), // another
     process(21, 1, 13, 99),
   ]
-  const pids = familyOf(processes, 10).map((p) => p.pid)
+  const pids = new ProcessTable(processes).familyOf(10).map((p) => p.pid)
   expect(pids.sort((a, b) => a - b)).toEqual([10, 11, 12, 13, 14])
 })
 
 test('a child is found with its memory, and its group is its own when detached', async () => {
   const child = spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' })
   await once(child, 'spawn')
-  const found = familyOf(readProcesses(), child.pid!)
+  const found = readProcesses().familyOf(child.pid!)
   expect(found).toMatchObject([{ pid: child.pid, group: child.pid, session: child.pid }])
   expect(rssMbOf(child.pid!)).toBeGreaterThan(0)
   child.kill('SIGKILL')

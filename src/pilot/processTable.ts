@@ -5,11 +5,25 @@ import { messageOf } from '../lib/fault.ts'
 export type Process = { pid: number; parent: number; group: number; session: number; cpuSeconds: number }
 
 /** Every process of this machine; empty where there is no /proc. Some 50 µs for each (measured), so not for a hot path. */
-export const readProcesses = (): Process[] =>
-  pidsHere().flatMap((pid) => {
-    const text = readProc(pid, 'stat')
-    return text === null ? [] : [parseStat(text)]
-  })
+export const readProcesses = (): ProcessTable => new ProcessTable(pidsHere().flatMap(readProcess))
+
+/** The same a few at a time, with what else the thread has to do in between. */
+export const readProcessesGently = async (): Promise<ProcessTable> => {
+  const processes: Process[] = []
+  for (const [n, pid] of pidsHere().entries()) {
+    processes.push(...readProcess(pid))
+    if (n % 50 === 49) await breath()
+  }
+  return new ProcessTable(processes)
+}
+
+/** Lets the thread do what has become due. */
+export const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+const readProcess = (pid: number): Process[] => {
+  const text = readProc(pid, 'stat')
+  return text === null ? [] : [parseStat(text)]
+}
 
 export const pidsHere = (): number[] => {
   try {
@@ -35,22 +49,28 @@ export const parseStat = (text: string): Process => {
   return { pid: Number.parseInt(text, 10), parent, group, session, cpuSeconds: ticks / ticksPerSecond }
 }
 
-/**
- * All that descends from `leader`, which leads a session and a group of its own: who stayed in them, even when orphaned, and the descendants of
- * those who left (a shell's job control makes groups, a daemon makes a session).
- */
-export const familyOf = (processes: readonly Process[], leader: number): Process[] => {
-  const family = new Set(processes.filter((p) => p.pid === leader || p.session === leader || p.group === leader))
-  const pids = new Set([...family].map((p) => p.pid))
-  for (let before = -1; before !== family.size; ) {
-    before = family.size
-    for (const p of processes) {
-      if (family.has(p) || !pids.has(p.parent)) continue
-      family.add(p)
-      pids.add(p.pid)
-    }
+/** The processes of one moment, by what holds families together: to find one costs what it has members, however many others there are. */
+export class ProcessTable {
+  readonly #byKin = new Map<string, Process[]>()
+
+  constructor(processes: Iterable<Process>) {
+    for (const p of processes)
+      for (const kin of new Set([`of ${p.pid}`, `of ${p.session}`, `of ${p.group}`, `from ${p.parent}`])) {
+        const others = this.#byKin.get(kin)
+        if (others) others.push(p)
+        else this.#byKin.set(kin, [p])
+      }
   }
-  return [...family]
+
+  /**
+   * All that descends from `leader`, which leads a session and a group of its own: who stayed in them, even when orphaned, and the descendants of
+   * those who left (a shell's job control makes groups, a daemon makes a session).
+   */
+  familyOf(leader: number): Process[] {
+    const family = new Set(this.#byKin.get(`of ${leader}`))
+    for (const member of family) for (const child of this.#byKin.get(`from ${member.pid}`) ?? []) family.add(child)
+    return [...family]
+  }
 }
 
 /** Resident memory in MB; 0 for who has just ended. */
@@ -82,8 +102,17 @@ export const signalGroup = (leader: number, signal: NodeJS.Signals): void => {
   }
 }
 
-/** Kills a whole family: its own group, and the groups of those who left it. */
+let doomed: number[] = []
+
+/** Kills a whole family: its own group, and the groups of those who left it. All that is to be killed in one turn is looked for once. */
 export const killFamily = (leader: number): void => {
-  const groups = new Set([leader, ...familyOf(readProcesses(), leader).map((p) => p.group)])
+  if (doomed.push(leader) === 1) setImmediate(killDoomed)
+}
+
+const killDoomed = (): void => {
+  const leaders = doomed
+  doomed = []
+  const processes = readProcesses()
+  const groups = new Set(leaders.flatMap((leader) => [leader, ...processes.familyOf(leader).map((p) => p.group)]))
   for (const group of groups) if (group > 1) signalGroup(group, 'SIGKILL')
 }

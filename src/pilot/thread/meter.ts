@@ -1,29 +1,35 @@
 import { sleep } from '../../lib/clock.ts'
-import { familyOf, type Process, pssMbOf, readProcesses, rssMbOf } from '../processTable.ts'
+import { breath, type Process, pssMbOf, readProcessesGently, rssMbOf } from '../processTable.ts'
 import type { FromSecond } from './messages.ts'
 
 type Watched = { pid: number; limitMb: number | null; baseCpuSeconds: number | null }
 
-/** How often processes are measured when some have a limit, and when none has, ms. */
-const limitedMs = 250
-const unlimitedMs = 2000
-
 /**
  * Measures the memory and CPU time of whole families of processes. Resident memory is cheap to read, but counts what processes share once for each;
- * so before a family is said to be over its limit, its fair parts are added up (workers forked from a large parent would seem to multiply it).
+ * so before a family is said to be over its limit, its fair parts are added up (workers forked from a large parent would seem to multiply it). The thread's
+ * other work goes on meanwhile: with thousands of processes on a busy machine a look takes seconds, and the lease is renewed in this thread too.
  */
 export class Meter {
   readonly #tell: (message: FromSecond) => void
   readonly #watched = new Map<string, Watched>()
   #measuring = false
+  /** Somebody has come since the last look. */
+  #hasNew = false
   #nap = new AbortController()
 
-  constructor(tell: (message: FromSecond) => void) {
+  readonly #limitedMs: number
+  readonly #unlimitedMs: number
+
+  /** How often processes are measured when some have a limit, and when none has, ms. */
+  constructor(tell: (message: FromSecond) => void, { limitedMs = 250, unlimitedMs = 2000 } = {}) {
     this.#tell = tell
+    this.#limitedMs = limitedMs
+    this.#unlimitedMs = unlimitedMs
   }
 
   watch(key: string, pid: number, limitMb: number | null): void {
     this.#watched.set(key, { pid, limitMb, baseCpuSeconds: null })
+    this.#hasNew = true
     this.#nap.abort()
     if (!this.#measuring) void this.#measureWhileWatched()
   }
@@ -36,20 +42,35 @@ export class Meter {
     this.#measuring = true
     while (this.#watched.size > 0) {
       const began = performance.now()
-      this.#measure()
-      const limited = [...this.#watched.values()].some(({ limitMb }) => limitMb !== null)
-      // On a machine with many thousand processes a look costs more; never more than a tenth of one core.
-      this.#nap = new AbortController()
-      await sleep(Math.max(limited ? limitedMs : unlimitedMs, 9 * (performance.now() - began)), this.#nap.signal)
+      this.#hasNew = false
+      await this.#measure()
+      await this.#rest(performance.now() - began)
     }
     this.#measuring = false
   }
 
-  #measure(): void {
-    const processes = readProcesses()
-    for (const [key, watched] of this.#watched) {
-      const family = familyOf(processes, watched.pid)
+  /** Until the next look: never more than a tenth of one core goes into looking, or half of one while many come. */
+  async #rest(tookMs: number): Promise<void> {
+    const began = performance.now()
+    for (;;) {
+      const left = (this.#hasNew ? tookMs : Math.max(9 * tookMs, this.#usualRestMs())) - (performance.now() - began)
+      if (left <= 0) return
+      this.#nap = new AbortController()
+      await sleep(left, this.#nap.signal)
+    }
+  }
+
+  #usualRestMs(): number {
+    return [...this.#watched.values()].some(({ limitMb }) => limitMb !== null) ? this.#limitedMs : this.#unlimitedMs
+  }
+
+  async #measure(): Promise<void> {
+    const processes = await readProcessesGently()
+    for (const [key, watched] of [...this.#watched]) {
+      if (this.#watched.get(key) !== watched) continue
+      const family = processes.familyOf(watched.pid)
       if (family.length > 0) this.#measureFamily(key, watched, family)
+      await breath()
     }
   }
 
