@@ -42,6 +42,6 @@ test('what else its thread has to do goes on while it looks', async () => {
     turns++
     await new Promise((resolve) => setImmediate(resolve))
   }
-  expect(turns).toBeGreaterThan(pids.length)
+  expect(turns).toBeGreaterThan(10)
   for (const n of pids.keys()) meter.unwatch(`w${n}`)
 })
