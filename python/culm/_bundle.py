@@ -6,15 +6,14 @@ module the file alone. What is installed (site-packages, the standard library) i
 a home folder among thousands of files ships itself and what it imports, and nothing else; data files beside it are
 named by `@work(files=['points.csv'])`.
 
-Left out of a package: hidden files, `__pycache__`, `node_modules`, virtual environments, and what `.culmignore` (a
-pattern a line, as for the shell, matched with a name or with a path from that file's folder) in the folder that holds
-the module or package says.
+Left out of a package: hidden files, `__pycache__`, `node_modules` and virtual environments. Whatever it is, what a file
+`.culmignore` says is left out: one in the folder that holds the module or package, or further down, in the syntax of
+`.gitignore`. A file that holds credentials is refused, by its name, before anything is sent.
 """
 
 from __future__ import annotations
 
 import ast
-import fnmatch
 import functools
 import glob
 import hashlib
@@ -28,13 +27,21 @@ from importlib.machinery import ModuleSpec
 from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ._client import Client
+from ._credentials import credential_in
 from ._errors import CulmError
+from ._ignore import IgnoreFiles
 from ._source import Source, wanted_files
 
 MAX_FILES = 2_000
 MAX_BYTES = 50_000_000
 
-_IGNORED_FOLDERS = frozenset({'__pycache__', 'node_modules', 'site-packages', 'venv'})
+#: What is never shipped of a package, and why.
+_IGNORED_FOLDERS = {
+    '__pycache__': 'made by Python',
+    'node_modules': 'packages of Node',
+    'site-packages': 'installed packages',
+    'venv': 'a virtual environment',
+}
 #: Folders that building makes; a package of this name is no such folder.
 _BUILT_FOLDERS = frozenset({'build', 'dist'})
 _IGNORED_SUFFIXES = ('.pyc', '.pyo')
@@ -81,12 +88,20 @@ def _upload(client: Client, bundle: Bundle) -> None:
 
 
 def make_bundle(files: Mapping[str, str]) -> Bundle:
-    """Reads and hashes the files, and refuses what is too much."""
+    """Reads and hashes the files, and refuses what is too much, or nobody else's business."""
     entries: List[Dict[str, Any]] = []
+    credentials: List[str] = []
     for path, place in files.items():
         with open(place, 'rb') as file:
             content = file.read()
         entries.append({'path': path, 'hash': hashlib.sha256(content).hexdigest(), 'bytes': len(content)})
+        says = credential_in(path, content)
+        if says:
+            credentials.append(f'{path} ({says})')
+    if credentials:
+        raise CulmError(
+            'bundle_has_credentials', f'these hold credentials, and nothing was sent: {", ".join(sorted(credentials))}'
+        )
     _refuse_too_much(entries)
     manifest = {'version': 1, 'language': 'python', 'files': entries}
     name = hashlib.sha256(manifest_text(manifest).encode('utf-8')).hexdigest()
@@ -104,9 +119,13 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
     return json.dumps(form, ensure_ascii=False, separators=(',', ':'))
 
 
-def gather(source: Source) -> Dict[str, str]:
-    """Paths inside the bundle, and the files here that they are. Empty when the module is installed."""
+def gather(source: Source, left_out: Optional[Dict[str, str]] = None) -> Dict[str, str]:
+    """Paths inside the bundle, and the files here that they are. Empty when the module is installed.
+
+    `left_out` is given what is not shipped, and why: paths inside the bundle, those of folders with a slash at the end.
+    """
     files: Dict[str, str] = {}
+    ignored = {} if left_out is None else left_out
     if source.is_script:
         if source.file is None or not os.path.isfile(source.file):
             raise CulmError('bundle_failed', f'the script {source.module} is in no file that could be shipped')
@@ -121,10 +140,19 @@ def gather(source: Source) -> Dict[str, str]:
         name = names.pop()
         if name not in seen:
             seen.add(name)
-            found = _local_files(name)
+            found = _local_files(name, ignored)
             files.update(found)
             names += [inner for path, place in found.items() if path.endswith('.py') for inner in _imported(place)]
-    return {**files, **_extra_files(files)}
+    _refuse_without_module(source, ignored)
+    return {**files, **_extra_files(files, ignored)}
+
+
+def _refuse_without_module(source: Source, left_out: Mapping[str, str]) -> None:
+    """A work whose own module is left out could not be found by any job."""
+    stem = source.module.replace('.', '/')
+    for path, why in left_out.items():
+        if f'{stem}.py' == path or f'{stem}/__init__.py' == path or (path.endswith('/') and f'{stem}/'.startswith(path)):
+            raise CulmError('bundle_failed', f'the module {source.module} has works, and {path} is left out: {why}')
 
 
 def _imported(file: str) -> List[str]:
@@ -158,56 +186,69 @@ def _spec(name: str) -> Optional[ModuleSpec]:
         return None
 
 
-def _local_files(name: str) -> Dict[str, str]:
+def _local_files(name: str, left_out: Dict[str, str]) -> Dict[str, str]:
     """The files of a top-level module or package, when it is the user's own."""
     spec = _spec(name)
     if spec is None:
         return {}
     if spec.submodule_search_locations is not None:
         folders = [f for f in spec.submodule_search_locations if os.path.isdir(f) and not _is_installed(f)]
-        return {path: place for folder in reversed(folders) for path, place in _package_files(name, folder)}
+        return {path: place for folder in reversed(folders) for path, place in _package_files(name, folder, left_out)}
     if spec.origin is None or not os.path.isfile(spec.origin) or _is_installed(spec.origin):
         return {}
-    return {os.path.basename(spec.origin): os.path.abspath(spec.origin)}
+    folder, path = os.path.split(os.path.abspath(spec.origin))
+    line = IgnoreFiles(folder).line_for(path)
+    if line:
+        left_out[path] = line
+        return {}
+    return {path: os.path.join(folder, path)}
 
 
-def _package_files(name: str, folder: str) -> Iterator[Tuple[str, str]]:
-    ignored = _ignore_patterns(os.path.dirname(folder))
+def _package_files(name: str, folder: str, left_out: Dict[str, str]) -> Iterator[Tuple[str, str]]:
+    ignored = IgnoreFiles(os.path.dirname(folder))
+    # What the package is called, and what its folder is called, may be two things: a folder of the path may be a link.
+    called = os.path.basename(folder)
     for here, folders, names in os.walk(folder):
-        inside = os.path.join(name, os.path.relpath(here, folder)) if here != folder else name
-        folders[:] = sorted(
-            f for f in folders if not _is_ignored_folder(here, f) and not _matches(ignored, os.path.join(inside, f))
-        )
+        inside = os.path.relpath(here, folder).replace(os.sep, '/')
+        below = '' if inside == '.' else f'{inside}/'
+        kept: List[str] = []
+        for each in sorted(folders):
+            why = _why_no_folder(here, each) or ignored.line_for(f'{called}/{below}{each}', is_folder=True)
+            if why:
+                left_out[f'{name}/{below}{each}/'] = why
+            else:
+                kept.append(each)
+        folders[:] = kept
         for file in sorted(names):
-            path = os.path.join(inside, file)
-            if file.startswith('.') or file.endswith(_IGNORED_SUFFIXES) or _matches(ignored, path):
-                continue
-            if os.path.isfile(os.path.join(here, file)):
-                yield path.replace(os.sep, '/'), os.path.join(here, file)
+            why = _why_no_file(here, file) or ignored.line_for(f'{called}/{below}{file}')
+            if why:
+                left_out[f'{name}/{below}{file}'] = why
+            else:
+                yield f'{name}/{below}{file}', os.path.join(here, file)
 
 
-def _is_ignored_folder(here: str, name: str) -> bool:
+def _why_no_folder(here: str, name: str) -> Optional[str]:
     folder = os.path.join(here, name)
-    if name.startswith('.') or name in _IGNORED_FOLDERS or os.path.exists(os.path.join(folder, 'pyvenv.cfg')):
-        return True
-    return name in _BUILT_FOLDERS and not os.path.exists(os.path.join(folder, '__init__.py'))
+    if name in _IGNORED_FOLDERS:
+        return _IGNORED_FOLDERS[name]
+    if name.startswith('.'):
+        return 'hidden'
+    if os.path.exists(os.path.join(folder, 'pyvenv.cfg')):
+        return 'a virtual environment'
+    if name in _BUILT_FOLDERS and not os.path.exists(os.path.join(folder, '__init__.py')):
+        return 'made by a build'
+    return 'a link to a folder' if os.path.islink(folder) else None
 
 
-def _ignore_patterns(folder: str) -> List[str]:
-    try:
-        with open(os.path.join(folder, '.culmignore'), encoding='utf-8') as file:
-            lines = [line.strip() for line in file]
-    except OSError:
-        return []
-    return [line.strip('/') for line in lines if line and not line.startswith('#')]
+def _why_no_file(here: str, name: str) -> Optional[str]:
+    if name.startswith('.'):
+        return 'hidden'
+    if name.endswith(_IGNORED_SUFFIXES):
+        return 'made by Python'
+    return None if os.path.isfile(os.path.join(here, name)) else 'not a file'
 
 
-def _matches(patterns: Sequence[str], path: str) -> bool:
-    path = path.replace(os.sep, '/')
-    return any(fnmatch.fnmatch(path, p) or fnmatch.fnmatch(path.rpartition('/')[2], p) for p in patterns)
-
-
-def _extra_files(files: Mapping[str, str]) -> Dict[str, str]:
+def _extra_files(files: Mapping[str, str], left_out: Dict[str, str]) -> Dict[str, str]:
     """What works in these files asked for, at the same place relative to their module."""
     inside = {os.path.abspath(place): path for path, place in files.items()}
     found: Dict[str, str] = {}
@@ -215,6 +256,7 @@ def _extra_files(files: Mapping[str, str]) -> Dict[str, str]:
         if module_file not in inside:
             continue
         folder, prefix = os.path.dirname(module_file), os.path.dirname(inside[module_file])
+        ignored = IgnoreFiles(folder[: len(folder) - len(prefix)])
         places = [p for p in sorted(glob.glob(os.path.join(folder, pattern), recursive=True)) if os.path.isfile(p)]
         if not places:
             raise CulmError(
@@ -226,7 +268,12 @@ def _extra_files(files: Mapping[str, str]) -> Dict[str, str]:
             path = os.path.normpath(os.path.join(prefix, os.path.relpath(place, folder)))
             if path.startswith('..') or os.path.isabs(path):
                 raise CulmError('bundle_failed', f'files={pattern!r}: {place} lies outside the folder of the sources')
-            found[path.replace(os.sep, '/')] = place
+            path = path.replace(os.sep, '/')
+            line = ignored.line_for(path)
+            if line:
+                left_out[path] = line
+            else:
+                found[path] = place
     return found
 
 
@@ -255,8 +302,7 @@ def _refuse_too_much(entries: Sequence[Mapping[str, Any]]) -> None:
         folder = entry['path'].rpartition('/')[0] or '.'
         folders[folder] = folders.get(folder, 0) + 1
     fullest = sorted(folders.items(), key=lambda item: -item[1])[:5]
-    help = 'Name what is not needed in a file .culmignore in the folder that holds the package.'
-    raise CulmError('bundle_failed', _too_much(len(entries), total, largest, fullest), help)
+    raise CulmError('bundle_too_large', _too_much(len(entries), total, largest, fullest))
 
 
 def _too_much(count: int, total: int, largest: Sequence[Mapping[str, Any]], fullest: Sequence[Tuple[str, int]]) -> str:

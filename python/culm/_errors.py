@@ -17,6 +17,10 @@ _LOCAL_HELP: Dict[str, str] = {
     'unauthenticated': 'Set CULM_TOKEN; on the machine of the server the token is in CULM_HOME/token.',
     'work_not_exported': 'Define it with `def` at the top level of a .py file, under the name it is called by.',
     'work_during_import': 'Call it inside a function; in a script, below `if __name__ == "__main__":`.',
+    'bundle_has_credentials': 'Name it in .culmignore; what jobs need of it they get as a secret: '
+    '`culm secret set NAME < FILE`, and `@work(secrets=…)`.',
+    'bundle_too_large': 'Name what is not needed in a file .culmignore in the folder that holds the package '
+    '(`culm bundle FILE --list` shows all), and keep data where jobs can read it.',
     'value_unsupported': 'Send plain data: numbers, text, lists, dicts, dates, bytes, NumPy arrays.',
     'workflow_ended': 'Start a new one; an ended workflow takes no more calls.',
     'code_changed': 'Continue it with the code that it was started with, or say that the change does not matter to '

@@ -90,6 +90,79 @@ class Gathering(FolderTest):
         self.write('.culmignore', '# comment\n\npack/big\nnotes.*\n')
         self.assertEqual(sorted(gather(self.module('pack'))), ['pack/__init__.py', 'pack/keep.txt'])
 
+    def test_ignore_files_have_the_syntax_of_git_and_may_lie_further_down(self):
+        for path in ('__init__.py', 'big/points.dat', 'big/small.dat', 'notes/a.txt', 'sub/x.csv', 'sub/y.csv'):
+            self.write(f'pack/{path}')
+        self.write('.culmignore', '/pack/big/*\n!small.dat\nnotes/\n')
+        self.write('pack/sub/.culmignore', '/x.csv\n')
+        left_out = {}
+        files = gather(self.module('pack'), left_out)
+        self.assertEqual(sorted(files), ['pack/__init__.py', 'pack/big/small.dat', 'pack/sub/y.csv'])
+        self.assertEqual(left_out['pack/notes/'], '.culmignore, line 3')
+        self.assertEqual(left_out['pack/sub/x.csv'], 'pack/sub/.culmignore, line 1')
+
+    def test_what_is_left_out_is_told_with_the_reason(self):
+        for path in ('__init__.py', '.hidden', '__pycache__/a.pyc', 'env/pyvenv.cfg', 'build/x', 'node_modules/y'):
+            self.write(f'pack/{path}')
+        os.symlink('/nothing/there', os.path.join(self.folder, 'pack/broken'))
+        os.symlink(self.folder, os.path.join(self.folder, 'pack/linked'))
+        left_out = {}
+        gather(self.module('pack'), left_out)
+        wanted = {
+            'pack/.hidden': 'hidden',
+            'pack/__pycache__/': 'made by Python',
+            'pack/env/': 'a virtual environment',
+            'pack/build/': 'made by a build',
+            'pack/node_modules/': 'packages of Node',
+            'pack/linked/': 'a link to a folder',
+            'pack/broken': 'not a file',
+        }
+        self.assertEqual(left_out, wanted)
+
+    def test_a_link_to_a_file_is_shipped_as_the_file_that_it_leads_to(self):
+        self.write('pack/__init__.py')
+        place = self.write('elsewhere/points.csv', '1,2')
+        os.symlink(place, os.path.join(self.folder, 'pack/points.csv'))
+        [entry] = [f for f in make_bundle(gather(self.module('pack'))).manifest['files'] if f['path'].endswith('csv')]
+        self.assertEqual(entry['hash'], hashlib.sha256(b'1,2').hexdigest())
+
+    def test_a_module_and_a_named_file_are_left_out_too_and_the_module_of_the_work_cannot_be(self):
+        self.write('flow.py', 'import keys\nfrom culm import work\n@work(files=["*.txt"])\ndef f(): pass\n')
+        for name in ('keys.py', 'a.txt', 'b.txt'):
+            self.write(name)
+        self.write('.culmignore', 'keys.py\nb.txt\n')
+        left_out = {}
+        self.load('flow')
+        self.assertEqual(sorted(gather(self.module('flow'), left_out)), ['a.txt', 'flow.py'])
+        self.assertEqual(left_out, {'keys.py': '.culmignore, line 1', 'b.txt': '.culmignore, line 2'})
+        for line in ('flow.py', '*.py'):
+            self.write('.culmignore', line)
+            with self.assertRaises(CulmError) as caught:
+                gather(self.module('flow'))
+            self.assertIn('flow.py is left out: .culmignore, line 1', str(caught.exception))
+        self.write('pack/sub/steps.py')
+        self.write('pack/__init__.py')
+        self.write('pack/sub/__init__.py')
+        self.write('.culmignore', 'sub/')
+        with self.assertRaises(CulmError) as caught:
+            gather(Source('pack.sub.steps', 'f', os.path.join(self.folder, 'pack/sub/steps.py'), False))
+        self.assertIn('pack/sub/ is left out', str(caught.exception))
+
+    def test_credentials_are_refused_by_the_names_of_their_files(self):
+        self.write('pack/__init__.py')
+        self.write('pack/keys/id_rsa', 'whatever')
+        self.write('pack/settings.py', f'TOKEN = "{"ghp" + "_" + "a1B2" * 9}"\n')
+        self.write('pack/clean.py', 'TOKEN = os.environ["TOKEN"]\n')
+        with self.assertRaises(CulmError) as caught:
+            make_bundle(gather(self.module('pack')))
+        said = str(caught.exception)
+        self.assertEqual(caught.exception.code, 'bundle_has_credentials')
+        self.assertIn('pack/keys/id_rsa (a private key of SSH), pack/settings.py (a token of GitHub)', said)
+        self.assertNotIn('clean.py', said)
+        self.assertRegex(said, r'\.culmignore.*culm secret set')
+        self.write('.culmignore', 'id_rsa\nsettings.py\n')
+        make_bundle(gather(self.module('pack')))
+
     def test_installed_modules_and_culm_itself_are_not_shipped(self):
         self.write('flow.py', 'import json, unittest.mock, pip, culm\nfrom culm import work')
         self.assertEqual(sorted(gather(self.script())), ['flow.py'])

@@ -14,7 +14,7 @@ import time
 from support import DEADLINE_SECONDS, PYTHON_FOLDER, USER_TOKEN, Drop, Problem, ServerTest, break_streams, eventually
 
 import culm
-from culm import CulmError, _scope, work
+from culm import CulmError, _bundle, _scope, work
 
 STEPS = """
     from culm import work
@@ -166,6 +166,19 @@ class Submitting(WorkTest):
             self.square.submit(n)
         self.assertEqual(len(self.server.requests_of('POST', '/v1/bundles')), 2)  # announced, and again when complete
         self.assertEqual(len(self.server.requests_of('PUT', '/v1/content')), 1)
+
+    def test_of_changed_sources_only_what_changed_is_sent(self):
+        self.write('pack/__init__.py')
+        self.write('pack/table.csv', '1,2')
+        self.write('pack/steps.py', 'from culm import work\n@work\ndef f(): pass\n')
+        f = self.load('pack.steps').f
+        f.submit()
+        self.assertEqual(len(self.server.requests_of('PUT', '/v1/content')), 3)
+        self.write('pack/table.csv', '3,4')
+        _bundle._known.clear()  # As in another program: what this one has loaded is what it ships.
+        f.submit()
+        sent = self.server.requests_of('PUT', '/v1/content')[3:]
+        self.assertEqual([body for _, _, body, _ in sent], [b'3,4'])
 
     def test_equal_calls_are_told_apart_by_number_and_the_same_program_makes_the_same_keys(self):
         program = (

@@ -33,6 +33,9 @@ export const bundlePath = z
   .regex(new RegExp(`^${segment}(?:/${segment})*$`, 'u'))
   .meta({ format: wellFormed })
 
+/** Sources, not data: more than this was bundled by mistake, and every pilot would have to keep it. */
+export const maxBundleBytes = 50_000_000
+
 export const manifest = z.strictObject({
   version: z.literal(1),
   language: z.enum(['node', 'python']),

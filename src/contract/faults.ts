@@ -259,6 +259,16 @@ export const faults = {
     title: 'The source could not be bundled',
     help: 'The detail is what the compiler said.',
   },
+  bundle_has_credentials: {
+    status: 422,
+    title: 'A file that would be shipped holds credentials',
+    help: 'Name it in .culmignore; what jobs need of it they get as a secret: `culm secret set NAME < FILE`, and `secrets` of the work.',
+  },
+  bundle_too_large: {
+    status: 422,
+    title: 'The sources are more than a bundle may hold',
+    help: 'Name what is not needed in .culmignore (`culm bundle FILE --list` shows all), and keep data where jobs can read it.',
+  },
   value_unsupported: {
     status: 422,
     title: 'A value of this type cannot be sent',

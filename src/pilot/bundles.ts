@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, constants, copyFile, mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
 import { dirname, join, resolve, sep } from 'node:path'
-import { type Manifest, manifest } from '../contract/blobs.ts'
+import { type Manifest, manifest, maxBundleBytes } from '../contract/blobs.ts'
 import { messageOf } from '../lib/fault.ts'
 import type { BlobCache } from './blobCache.ts'
 import { Failure } from './failure.ts'
@@ -75,7 +75,7 @@ export class Bundles {
     try {
       await mkdir(half, { recursive: true, mode: 0o700 })
       await eachAtMost(downloadsAtOnce, files, async (file) =>
-        this.#place(await this.#blobs.fetch(file.hash, workflowId), half, file.path),
+        this.#place(await this.#blobs.fetch(file.hash, workflowId), half, file),
       )
       for (const made of foldersOf(files.map((file) => file.path))) await chmod(join(half, made), 0o755)
       await rename(half, folder)
@@ -85,13 +85,19 @@ export class Bundles {
   }
 
   /** A copy, never a link: what a payload does to its bundle must not reach the cache. */
-  async #place(blob: string, folder: string, path: string): Promise<void> {
+  async #place(blob: string, folder: string, { path, bytes }: Manifest['files'][number]): Promise<void> {
     const target = resolve(folder, path)
     // `bundlePath` admits no way out; this would catch a hole in it.
     if (!target.startsWith(folder + sep))
       throw new Failure('bundle', 'BundleUnsafe', `the bundle wants to write outside its folder: ${path}`)
-    await mkdir(dirname(target), { recursive: true })
-    await copyFile(blob, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+    if ((await stat(blob)).size !== bytes)
+      throw new Failure('bundle', 'BundleInvalid', `${path} is not of the size that the manifest says`)
+    try {
+      await mkdir(dirname(target), { recursive: true })
+      await copyFile(blob, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE)
+    } catch (error) {
+      throw isTaken(error) ? clash(path) : error
+    }
     await chmod(target, 0o444)
   }
 
@@ -119,10 +125,25 @@ const foldersOf = (paths: readonly string[]): Set<string> => {
   return folders
 }
 
+/** There is something already, or a file where a folder should be. */
+const isTaken = (error: unknown): boolean =>
+  ['EEXIST', 'EISDIR', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')
+
+/** Names that differ in case alone are one name on some machines. */
+const clash = (path: string): Failure =>
+  new Failure(
+    'bundle',
+    'BundleClash',
+    `${path} and another file of the bundle are one file on this machine: give one of them a name that differs in more than case`,
+  )
+
 /** The manifest comes from a user by way of the server: its paths are checked here too, where they become files. */
 const readManifest = (bytes: Buffer): Manifest => {
   try {
-    return manifest.parse(JSON.parse(bytes.toString()))
+    const read = manifest.parse(JSON.parse(bytes.toString()))
+    const size = read.files.reduce((sum, file) => sum + file.bytes, 0)
+    if (size > maxBundleBytes) throw new Error(`${size} bytes; the limit is ${maxBundleBytes}`)
+    return read
   } catch (error) {
     throw new Failure(
       'bundle',

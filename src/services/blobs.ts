@@ -1,5 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import { type Manifest, manifestText } from '../contract/blobs.ts'
+import { type Manifest, manifestText, maxBundleBytes } from '../contract/blobs.ts'
 import { fault } from '../contract/faults.ts'
 import { sha256 } from '../lib/digest.ts'
 import { readId, showId } from '../lib/ids.ts'
@@ -152,7 +152,10 @@ export const createBundle = async (engine: Engine, principal: Principal, manifes
   if (await store.hasBundle(engine.db, experimentId, bundle)) return { bundle, missing: [] }
   checkManifest(manifest)
   const wanted = new Map(manifest.files.map((file) => [file.hash, file.bytes]))
-  const present = new Set((await store.knownBlobs(engine.db, experimentId, [...wanted.keys()])).map((row) => row.hash))
+  const known = await store.knownBlobs(engine.db, experimentId, [...wanted.keys()])
+  const present = new Set(known.map((row) => row.hash))
+  const lie = known.find(({ hash, bytes }) => wanted.get(hash) !== bytes)
+  if (lie) throw fault('bundle_invalid', `what is stored under ${lie.hash} has ${lie.bytes} bytes`)
   const missing = [...wanted]
     .filter(([hash]) => !present.has(hash))
     .map(([hash, bytes]) => ({ hash, url: signedUrl(engine, 'PUT', experimentId, hash, bytes, writer) }))
@@ -171,6 +174,12 @@ export const createBundle = async (engine: Engine, principal: Principal, manifes
 }
 
 const checkManifest = ({ files }: Manifest) => {
+  const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
+  if (bytes > maxBundleBytes) {
+    const largest = files.toSorted((a, b) => b.bytes - a.bytes).slice(0, 5)
+    const named = largest.map((file) => `${file.path} (${file.bytes})`).join(', ')
+    throw fault('bundle_too_large', `${bytes} bytes; the limit is ${maxBundleBytes}; largest: ${named}`)
+  }
   const paths = new Set(files.map((file) => file.path))
   if (paths.size < files.length) throw fault('bundle_invalid', 'a path stands twice in the manifest')
   for (const path of paths)

@@ -8,8 +8,8 @@ export const blobBytes = async (db: Db, experimentId: number, hash: string): Pro
   )?.bytes
 
 export const knownBlobs = (db: Db, experimentId: number, hashes: string[]) =>
-  db.rows<{ hash: string }>(
-    sql`select hash from blob where experiment_id = ${experimentId} and hash = any(${hashes}::text[])`,
+  db.rows<{ hash: string; bytes: number }>(
+    sql`select hash, bytes from blob where experiment_id = ${experimentId} and hash = any(${hashes}::text[])`,
   )
 
 export const insertBlob = (db: Db, b: { experimentId: number; hash: string; bytes: number; now: Date }) =>

@@ -171,3 +171,36 @@ test('a native addon is refused by the name of its package', async () => {
     message: expect.stringMatching(/@deep\/addon has a native addon/),
   })
 })
+
+test('a source that .culmignore leaves out cannot be imported, and who imports it is told', async () => {
+  const root = await write('ignoring', {
+    'package.json': '{}',
+    '.culmignore': 'config/*\n!config/open.json\n',
+    'src/main.ts': `import open from '../config/open.json'\nimport shut from '../config/shut.json'\nexport const f = () => [open, shut]\n`,
+    'config/open.json': '{}',
+    'config/shut.json': '{}',
+  })
+  await expect(buildBundle(join(root, 'src/main.ts'))).rejects.toMatchObject({
+    code: 'bundle_failed',
+    message: expect.stringMatching(/src\/main\.ts imports .*shut\.json, which is left out by \.culmignore, line 1/),
+  })
+  await write('ignoring', { '.culmignore': '' })
+  await expect(buildBundle(join(root, 'src/main.ts'))).resolves.toMatchObject({ hash: expect.any(String) })
+})
+
+test('sources that hold credentials are refused by name; what packages have is theirs', async () => {
+  const key = ['-----BEGIN ', 'PRIVATE KEY-----\n', 'MIIEvQIBADANBgkqhkiG9w0BAQEFAASC\n'].join('')
+  const root = await write('leaking', {
+    'package.json': '{}',
+    'main.ts': `import key from './key.json'\nimport test from 'pad'\nexport const f = () => [key, test]\n`,
+    'key.json': JSON.stringify({ key }),
+    'node_modules/pad/package.json': '{"name":"pad","main":"index.js"}',
+    'node_modules/pad/index.js': `module.exports = ${JSON.stringify(key)}`,
+  })
+  await expect(buildBundle(join(root, 'main.ts'))).rejects.toMatchObject({
+    code: 'bundle_has_credentials',
+    message: expect.stringMatching(/: key\.json \(a private key\)$/),
+  })
+  await write('leaking', { 'key.json': '{}' })
+  await expect(buildBundle(join(root, 'main.ts'))).resolves.toMatchObject({ hash: expect.any(String) })
+})

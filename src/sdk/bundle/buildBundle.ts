@@ -4,6 +4,7 @@ import { type Manifest, manifestText } from '../../contract/blobs.ts'
 import { fault } from '../../contract/faults.ts'
 import { sha256 } from '../../lib/digest.ts'
 import { type BundleIndex, bundleIndexFile } from './bundleIndex.ts'
+import { checkSize, checkSources, type UsedSource } from './checks.ts'
 import { sdkFiles } from './sdkFiles.ts'
 
 export type Files = Map<string, Uint8Array>
@@ -23,7 +24,7 @@ export type Bundle = {
  * Compiles a module, with all that it imports, into a folder that runs at any site without an installation. Each module
  * that may have works is an entry of its own, so that they can be found by module and export while each module exists
  * once. The same sources give the same bytes, wherever they lie.
- * @throws `bundle_failed` with what the compiler said.
+ * @throws `bundle_failed` with what the compiler said, `bundle_has_credentials`, `bundle_too_large`.
  */
 export const buildBundle = async (file: string): Promise<Bundle> => {
   const sources = await modulesWithWorks(file)
@@ -44,6 +45,7 @@ export const buildBundle = async (file: string): Promise<Bundle> => {
     banner: { js: commonJsNames },
     define: { __filename: '$culmFile', __dirname: '$culmFolder' },
   })
+  await checkSources(usedSources(metafile, root))
   const index: BundleIndex = {
     version: 1,
     modules: Object.fromEntries([...modules].map(([source, out]) => [slashed(relative(root, source)), out])),
@@ -64,6 +66,7 @@ export const buildBundle = async (file: string): Promise<Bundle> => {
     ['package.json', Buffer.from('{"type":"module"}')],
   ])
   const manifest = manifestOf(files)
+  checkSize(manifest)
   return { hash: sha256(manifestText(manifest)), manifest, files, modules, root }
 }
 
@@ -103,8 +106,20 @@ const modulesWithWorks = async (file: string): Promise<string[]> => {
   return [...new Set([file, ...found.map(([input]) => resolve(folder, input))])].sort()
 }
 
-/** A file of JavaScript or TypeScript; names with a colon are the compiler's own. */
-const isScript = (input: string): boolean => /\.[cm]?[jt]sx?$/.test(input) && !/^[\w-]+:/.test(input)
+/** What went into a bundle of the user's own, with a file that imports it: code, and whatever else was imported. */
+const usedSources = ({ inputs }: Metafile, root: string): UsedSource[] => {
+  const importers = new Map(
+    Object.entries(inputs).flatMap(([input, { imports }]) => imports.map(({ path }) => [path, resolve(root, input)])),
+  )
+  return Object.keys(inputs)
+    .filter((input) => !isInPackage(input) && !isMade(input))
+    .map((input) => ({ file: resolve(root, input), importedBy: importers.get(input) }))
+}
+
+/** Names with a colon are the compiler's own. */
+const isMade = (input: string): boolean => /^[\w-]+:/.test(input)
+
+const isScript = (input: string): boolean => /\.[cm]?[jt]sx?$/.test(input) && !isMade(input)
 
 const isInPackage = (input: string): boolean => /(^|\/)node_modules\//.test(input)
 
