@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { experimentCommand, queueCommand, tokenCommand, userCommand } from './accounts.ts'
+import { bundleCommand } from './bundle.ts'
 import { cancelCommand } from './cancel.ts'
 import { Cli, type GlobalOptions } from './cli.ts'
 import { completionCommand } from './completion.ts'
@@ -65,6 +66,7 @@ const assemble = (world: World, extra: Command[]): { program: Command; cli: Cli 
     explainCommand,
     cancelCommand,
     openCommand,
+    bundleCommand,
     secretCommand,
     queueCommand,
     userCommand,

@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import type { Client } from '../../contract/client.ts'
 import { sleep } from '../../lib/clock.ts'
 import { cancelAll } from '../cancel.ts'
@@ -10,6 +8,7 @@ import { exitCodes, UsageError } from '../errors.ts'
 import { onInterrupt } from '../interrupts.ts'
 import { jsonOf } from '../look/values.ts'
 import { openFollower } from '../progress/follower.ts'
+import { interpreterOf, pythonEnvironment } from '../python.ts'
 import { programRun, type RunOptions } from './programRun.ts'
 
 /** How often it is looked for a workflow of the script, ms. */
@@ -20,10 +19,10 @@ export const runPython = async (cli: Cli, path: string, args: string[], options:
   const client = await cli.client()
   const run = await programRun(cli, client, path, options)
   const follower = openFollower(cli, client)
-  const child = spawn(options.python ?? interpreterOf(cli.world.env), [path, ...args], {
+  const child = spawn(options.python ?? interpreterOf(cli), [path, ...args], {
     cwd: cli.world.cwd,
     stdio: ['inherit', 'pipe', 'pipe'],
-    env: { ...environmentOf(cli), CULM_RUN: run.id, ...(run.acceptCode ? { CULM_ACCEPT_CODE: '1' } : {}) },
+    env: { ...pythonEnvironment(cli), CULM_RUN: run.id, ...(run.acceptCode ? { CULM_ACCEPT_CODE: '1' } : {}) },
   })
   const { stdout, stderr } = cli.world
   // Standard output is one document with --json: what the script prints goes beside it.
@@ -57,20 +56,6 @@ export const runPython = async (cli: Cli, path: string, args: string[], options:
     await follower.end()
   }
 }
-
-const interpreterOf = ({ VIRTUAL_ENV }: NodeJS.ProcessEnv): string => {
-  const own = VIRTUAL_ENV && join(VIRTUAL_ENV, 'bin', 'python')
-  return own && existsSync(own) ? own : 'python3'
-}
-
-/** The script finds our client without an installation, and the server that was named here; what it prints comes at once. */
-const environmentOf = ({ world: { env, pythonPath }, options: { server, token } }: Cli): NodeJS.ProcessEnv => ({
-  ...env,
-  PYTHONPATH: [pythonPath, env.PYTHONPATH].filter(Boolean).join(delimiter),
-  PYTHONUNBUFFERED: '1',
-  ...(server ? { CULM_SERVER: server } : {}),
-  ...(token ? { CULM_TOKEN: token } : {}),
-})
 
 const ended = async (
   child: ReturnType<typeof spawn>,
