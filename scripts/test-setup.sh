@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Installs what the tests need beyond npm's packages, from Debian and PyPI: a browser, bubblewrap, and the packages of the Python examples and of the fuzzing in an
-# environment of their own. Needs root for Debian's part; safe to repeat.
+# Installs what the tests need beyond npm's packages, from Debian and PyPI: a browser, bubblewrap, podman (with the low-level runc, since crun
+# wants control groups that few test machines have), and the packages of the Python examples and of the fuzzing in an environment of their own. Needs root for Debian's part; safe to repeat.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if ! command -v chromium >/dev/null || ! command -v bwrap >/dev/null; then
+if ! command -v chromium >/dev/null || ! command -v bwrap >/dev/null || ! command -v podman >/dev/null; then
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core bubblewrap >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core bubblewrap podman runc >/dev/null
 fi
 
 venv=.cache/venv
