@@ -182,8 +182,8 @@ class Runner:
             'cpuSeconds': round(_cpu_seconds() - cpu, 6),
             'maxRssMb': round(self._memory.peak_mb(), 1),
         }
-        if _holds_files(word['folder']):
-            # They would be found by the next job that runs there.
+        if _holds_files(word['folder']) or done.get('cause') == 'bundle':
+            # Files would be found by the next job that runs there; what cannot be loaded, the next one cannot load either.
             self._channel.give_back()
         self._channel.say(done)
 

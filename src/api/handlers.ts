@@ -73,6 +73,7 @@ export const handlers: Handlers = {
   submitTask: (ask) => submitTraced(ask),
   listTasks: ({ engine, principal, query }) => tasks.listTasks(engine, principal, query),
   getTask: ({ engine, principal, params }) => tasks.getTask(engine, principal, num('t', params)),
+  taskSettings: ({ engine, principal, params }) => tasks.taskSettings(engine, principal, num('t', params)),
   addJobs: async ({ engine, principal, params, body }) => {
     const made = await addJobs(engine, principal, num('t', params), body)
     if (!made.known) engine.metrics.jobsSubmitted.add(made.jobs)
@@ -123,6 +124,8 @@ export const handlers: Handlers = {
   listPilots: ({ engine, query }) => places.listPilots(engine, query),
   listQueues: ({ engine }) => places.listQueues(engine),
   createQueue: ({ engine, principal, body }) => people.createQueue(engine, principal, body),
+  setQueueEnvironment: ({ engine, principal, params, body }) =>
+    people.setEnvironment(engine, principal, params.name, body),
 
   listExperiments: ({ engine, principal }) => people.listExperiments(engine, principal),
   createExperiment: ({ engine, principal, body }) => people.createExperiment(engine, principal, body.name),

@@ -190,6 +190,11 @@ export const faults = {
     title: 'The manifest contradicts itself',
     help: 'A path stands in it once, and is a file or a folder.',
   },
+  environment_invalid: {
+    status: 422,
+    title: 'No environment can be made of this',
+    help: 'The detail says which setting and line; docs/guide/environments.md shows how lock files are written.',
+  },
   parent_unknown: {
     status: 422,
     title: 'What it should run after does not exist, or is not yours',

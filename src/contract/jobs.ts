@@ -3,6 +3,8 @@ import { attemptCauseNames, attemptEnds } from '../domain/job/causes.ts'
 import { jobStates } from '../domain/job/states.ts'
 import { at, attempt, jobId, pageQuery, pilotId, taskId, value, workflowId } from './base.ts'
 
+export { stopsTask } from '../domain/job/causes.ts'
+
 /** What went wrong, as the place where it went wrong tells it. */
 export const remoteError = z.object({
   type: z.string().max(200).meta({ description: 'Class of the error: TypeError, ValueError …' }),

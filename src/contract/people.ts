@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { at, name, prose, tokenId } from './base.ts'
+import { environment } from './environments.ts'
 
 /** A name that also stands in addresses, files and command lines. */
 export const word = z
@@ -29,7 +30,14 @@ export const user = z.object({
 })
 export type User = z.infer<typeof user>
 
-export const newQueue = z.strictObject({ name: word, site: word.default('local') })
+export const newQueue = z.strictObject({
+  name: word,
+  site: word.default('local'),
+  environment: environment
+    .optional()
+    .meta({ description: 'Where tasks run in it, in what they do not say themselves' }),
+})
+export type NewQueue = z.output<typeof newQueue>
 
 export const newToken = z.strictObject({
   queue: name.optional().meta({ description: 'For the pilots of this queue; for a user when left out' }),

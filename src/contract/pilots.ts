@@ -3,6 +3,7 @@ import { attemptCauseNames } from '../domain/job/causes.ts'
 import { jobStates } from '../domain/job/states.ts'
 import { pilotStates, queueStates } from '../domain/queue/states.ts'
 import { at, attempt, epoch, hash, jobId, maxInteger, name, pilotId, taskId, value, wellFormed } from './base.ts'
+import { environment } from './environments.ts'
 import { remoteError, usage } from './jobs.ts'
 import { givenSecret } from './secrets.ts'
 import { payload } from './tasks.ts'
@@ -58,6 +59,9 @@ export const claimedTask = z.object({
   cores: z.int(),
   memoryMb: z.int().nullable(),
   wallSeconds: z.int().nullable(),
+  environment: environment
+    .optional()
+    .meta({ description: 'Where it runs, with what workflow and queue say; left out when nobody says anything' }),
   secrets: z.array(givenSecret).optional().meta({ description: 'Left out for tasks that name none' }),
   trace: z.string().optional().meta({ description: 'The trace that it was submitted in: a W3C traceparent' }),
 })
@@ -173,5 +177,8 @@ export const queue = z.object({
   slots: z.int(),
   running: z.int(),
   waiting: z.int(),
+  environment: environment
+    .nullable()
+    .meta({ description: 'Where tasks run in it, in what they do not say themselves' }),
 })
 export type Queue = z.infer<typeof queue>

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import * as base from './base.ts'
 import * as blobs from './blobs.ts'
+import { environment } from './environments.ts'
 import * as jobs from './jobs.ts'
 import { notices } from './notices.ts'
 import * as accounts from './people.ts'
@@ -200,6 +201,14 @@ export const routes = {
     reply: base.pageOf(tasks.task),
   },
   getTask: { method: 'GET', path: '/v1/tasks/:id', who: people, summary: 'One task', params: t, reply: tasks.task },
+  taskSettings: {
+    method: 'GET',
+    path: '/v1/tasks/:id/settings',
+    who: people,
+    summary: 'What holds for a task, setting by setting, and who said it',
+    params: t,
+    reply: z.object({ items: z.array(tasks.setting) }),
+  },
   addJobs: {
     method: 'POST',
     path: '/v1/tasks/:id/jobs',
@@ -418,6 +427,15 @@ export const routes = {
     body: accounts.newQueue,
     reply: z.object({ name: z.string(), site: z.string() }),
     status: 201,
+  },
+  setQueueEnvironment: {
+    method: 'POST',
+    path: '/v1/queues/:name/environment',
+    who: ['user'],
+    summary: 'Say where tasks run in a queue, in what they do not say themselves (operators)',
+    params: z.object({ name: base.name }),
+    body: environment,
+    reply: z.object({ name: z.string(), environment: environment.nullable() }),
   },
 
   listExperiments: {

@@ -2,7 +2,12 @@ import { z } from 'zod'
 import { jobStates } from '../domain/job/states.ts'
 import { taskStates } from '../domain/task/states.ts'
 import { at, epoch, hash, jobId, labels, name, pageQuery, taskId, value, wellFormed, workflowId } from './base.ts'
+import { environment } from './environments.ts'
 import { wantedSecrets } from './secrets.ts'
+
+const where = environment
+  .optional()
+  .meta({ description: 'Where it runs: packages, image, what is run before and after' })
 
 /** What a job of a task runs. */
 export const payload = z.discriminatedUnion('kind', [
@@ -17,12 +22,11 @@ export const payload = z.discriminatedUnion('kind', [
         .meta({ description: 'The module inside the bundle: a path for Node, a dotted name or a path for Python' }),
       export: z.string().min(1).max(200).meta({ description: 'Name of the function in that module' }),
       language: z.enum(['node', 'python']),
-      interpreter: z
-        .string()
-        .min(1)
-        .max(1000)
-        .optional()
-        .meta({ description: 'Path of the interpreter; only the local queue can promise that it is there' }),
+      interpreter: z.string().min(1).max(1000).optional().meta({
+        description:
+          'Path of the interpreter; only the local queue can promise that it is there. With packages it is what they are installed for',
+      }),
+      environment: where,
     })
     .meta({ description: 'A function of the user' }),
   z
@@ -34,6 +38,7 @@ export const payload = z.discriminatedUnion('kind', [
         .max(1000)
         .meta({ description: 'Program and arguments; no shell is involved' }),
       folder: z.string().max(4000).optional().meta({ description: 'Folder to run in; a fresh one when left out' }),
+      environment: where,
     })
     .meta({ description: 'A command' }),
 ])
@@ -160,6 +165,17 @@ export const task = z.object({
   labels,
 })
 export type Task = z.infer<typeof task>
+
+/** Who said it: the work, or what submitted a command; the workflow; a queue that it may run in; nobody. */
+export const settingOrigins = ['work', 'submission', 'workflow', 'queue', 'default'] as const
+
+export const setting = z.object({
+  name: z.string(),
+  value: z.union([z.string(), z.number()]).nullable().meta({ description: 'null: no limit, or not fixed' }),
+  from: z.enum(settingOrigins).meta({ description: 'What was said and is the default all the same, is `default`' }),
+  queue: z.string().optional().meta({ description: 'The queue where it holds, when one says it' }),
+})
+export type Setting = z.infer<typeof setting>
 
 export const taskQuery = z.object({
   ...pageQuery,

@@ -14,6 +14,7 @@ import {
   wellFormed,
   workflowId,
 } from './base.ts'
+import { environment } from './environments.ts'
 import { outcome, remoteError } from './jobs.ts'
 import { jobCounts, journalKey, seen } from './tasks.ts'
 
@@ -41,6 +42,7 @@ export const newWorkflow = z.strictObject({
   kind: z.enum(workflowKinds),
   labels: labels.default({}),
   run: run.optional(),
+  environment: environment.optional().meta({ description: 'Where its tasks run, in what they do not say themselves' }),
 })
 export type NewWorkflow = z.infer<typeof newWorkflow>
 

@@ -16,6 +16,9 @@ export type Stop =
   | { why: 'cancelled' | 'returned' | 'dropped'; graceMs: number }
   | { why: 'memory' | 'walltime'; graceMs: number; message: string }
 
+/** The process that leads those of a payload; `apart`: a file with the number of another one, which is no descendant of it. */
+export type Leader = { pid: number | undefined; apart?: string | undefined }
+
 /** What an attempt tells its pilot. */
 export type Desk = {
   clock: Clock
@@ -23,7 +26,7 @@ export type Desk = {
   /** Its phase changed, and with it perhaps the cores and memory it takes. */
   moved(attempt: Attempt, from: Phase): void
   /** Its processes are to be measured, from now on or no longer. */
-  watch(attempt: Attempt, pid: number): void
+  watch(attempt: Attempt, leader: Leader): void
   unwatch(attempt: Attempt): void
 }
 
@@ -59,7 +62,7 @@ export class Attempt {
   #resolveStopping = () => {}
   #startedAt: Date | null = null
   #startedMs = 0
-  #pid: number | undefined
+  #leader: Leader = { pid: undefined }
   #reins: Reins | undefined
   /** When it came into its phase, and whether the server was told, by `performance.now`. */
   #phaseMs = performance.now()
@@ -136,11 +139,11 @@ export class Attempt {
     this.#askedBack = false
   }
 
-  /** Its payload runs now, in the group of `pid`. */
-  started(pid: number | undefined): void {
+  /** Its payload runs now. */
+  started(leader: Leader): void {
     this.#startedAt = this.#desk.clock()
     this.#startedMs = performance.now()
-    this.#pid = pid
+    this.#leader = leader
     this.#enter('running')
     this.trace?.runs()
     this.#inSlot.go()
@@ -249,9 +252,9 @@ export class Attempt {
 
   #watch(): void {
     this.#measured = true
-    if (this.#pid === undefined) return
+    if (this.#leader.pid === undefined) return
     this.#watched = true
-    this.#desk.watch(this, this.#pid)
+    this.#desk.watch(this, this.#leader)
   }
 
   #report({ what }: Pick<Report, 'what'>): void {

@@ -30,7 +30,7 @@ const bench = (slots: number, answer: (report: Report) => Partial<Answer> = () =
         (attempt) =>
           new Promise((end) => {
             running.set(attempt.job.jobId, { attempt, end })
-            attempt.started(undefined)
+            attempt.started({ pid: undefined })
             attempt.goesTo({
               stop: () => end({ what: 'returned' }),
               resume: () => resumed.push(attempt.job.jobId),
@@ -191,4 +191,20 @@ test('the first reason to end counts, and a later one only hastens it', async ()
   running.get('j1')!.end({ what: 'returned' })
   await attempts.quiet()
   expect(reports.map(({ what }) => what)).toEqual(['cancelled'])
+})
+
+test('when a job fails as all others of its task would, what waits of it is given back, after that is told', async () => {
+  const { attempts, running, told } = bench(1)
+  attempts.take(reply([1, 2, 3]))
+  const other = reply([4])
+  attempts.take({
+    ...other,
+    jobs: [{ ...other.jobs[0]!, taskId: 't2' }],
+    tasks: [{ ...other.tasks[0]!, taskId: 't2' }],
+  })
+  running.get('j1')!.end({ what: 'failed', cause: 'environment', error: { type: 'E', message: 'm' } })
+  await vi.waitFor(() => expect(running.has('j4')).toBe(true))
+  expect(told()).toEqual(['j1 failed', 'j2 returned', 'j3 returned'])
+  expect([...running.keys()]).toEqual(['j1', 'j4'])
+  attempts.close()
 })

@@ -1,8 +1,9 @@
+import { stopsTask } from '../contract/jobs.ts'
 import type { ClaimReply, Report, ReportsReply } from '../contract/pilots.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { noTracer, type Tracer } from '../lib/trace.ts'
-import { Attempt, type Desk, type Phase, type Stop, takesSlot } from './attempt.ts'
+import { Attempt, type Desk, type Leader, type Phase, type Stop, takesSlot } from './attempt.ts'
 import { AttemptTrace } from './attemptTrace.ts'
 import { failedBy, type Outcome } from './failure.ts'
 import { attemptKey, JobOutput } from './jobOutput.ts'
@@ -30,7 +31,7 @@ export type AttemptsOptions = {
   canFollow(attempt: Attempt): boolean
   /** Resolves when the server has answered; null when it never will. */
   report(report: Report): Promise<Answer | null>
-  watch(key: string, pid: number, limitMb: number | null): void
+  watch(key: string, leader: Leader, limitMb: number | null): void
   unwatch(key: string): void
   /** Cores are free that were not. */
   onFree(): void
@@ -68,7 +69,7 @@ export class Attempts {
       report: (report) => void this.#reportMove(report),
       moved: (attempt, from) => this.#account(attempt, from),
       unwatch: (attempt) => options.unwatch(attempt.key),
-      watch: (attempt, pid) => options.watch(attempt.key, pid, attempt.task.memoryMb),
+      watch: (attempt, leader) => options.watch(attempt.key, leader, attempt.task.memoryMb),
     }
     this.#lookTimer = setInterval(() => {
       for (const attempt of this.#held.values()) attempt.look()
@@ -258,12 +259,21 @@ export class Attempts {
     if (report?.usage?.wallSeconds !== undefined) this.#pace.ended(report.usage.wallSeconds * 1000)
     this.#note(attempt, report)
     const answered = report === null ? null : this.#options.report(report)
+    if (report?.cause !== undefined && stopsTask(report.cause)) this.#returnRest(attempt.task.taskId)
     this.#startWhatFits()
     this.#tellFree()
     if (--this.#live === 0) for (const resolve of this.#whenQuiet.splice(0)) resolve()
     await answered
     attempt.trace?.reported(report?.error?.type)
     this.#held.delete(attempt.key)
+  }
+
+  /** What waits of a task of which one job failed as all others would. */
+  #returnRest(taskId: string): void {
+    const rest = this.#queue.filter(({ phase, task }) => phase === 'waiting' && task.taskId === taskId)
+    // None of them begins while the others are given back.
+    this.#queue = this.#queue.filter((one) => !rest.includes(one))
+    for (const waiting of rest) this.#stopHeld(waiting, { why: 'returned', graceMs: cancelGraceMs })
   }
 
   /** For those who watch. */

@@ -1,9 +1,10 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { rmSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { sleep } from '../lib/clock.ts'
 import type { Guard, Launch } from './guard.ts'
 import type { LogOutbox } from './logOutbox.ts'
-import { killFamily, signalGroup } from './processTable.ts'
+import { killFamily, pidIn, signalGroup } from './processTable.ts'
 
 export type Exit =
   | { started: true; code: number | null; signal: NodeJS.Signals | null }
@@ -20,6 +21,8 @@ export class Child {
   readonly process: ChildProcess | null
   /** Resolves when it has ended and its output was read. Never rejects. */
   readonly exited: Promise<Exit>
+  /** A file with the number of its first process, when that is no child of the one that was started. */
+  readonly apart: string | undefined
   #running = true
   #ending: NodeJS.Timeout | undefined
 
@@ -30,7 +33,9 @@ export class Child {
   ) {
     const stdio: ('ignore' | 'pipe')[] = ['ignore', 'pipe', 'pipe', ...(channel ? ['pipe' as const] : [])]
     try {
-      this.process = started(guard.launch(program, args, cwd, env), { env, stdio, detached: true })
+      const launch = guard.launch(program, args, cwd, env)
+      this.apart = launch.apart
+      this.process = started(launch, { env: launch.env ?? env, stdio, detached: true })
       this.exited = this.#watch(this.process, guard)
     } catch (error) {
       // An argument with a NUL, a list of arguments longer than the system takes, or no such program.
@@ -54,10 +59,16 @@ export class Child {
     clearTimeout(this.#ending)
     if (graceMs === 0) {
       killFamily(this.pid)
+      this.#killApart()
       return
     }
     signalGroup(this.pid, 'SIGTERM')
     this.#ending = setTimeout(() => this.end(0), graceMs)
+  }
+
+  #killApart(): void {
+    const first = this.apart === undefined ? undefined : pidIn(this.apart)
+    if (first !== undefined) killFamily(first)
   }
 
   async #watch(child: ChildProcess, guard: Guard): Promise<Exit> {
@@ -70,6 +81,8 @@ export class Child {
     clearTimeout(this.#ending)
     if (!exit.started) return exit
     signalGroup(child.pid!, 'SIGKILL')
+    if (exit.signal) this.#killApart()
+    if (this.apart !== undefined) rmSync(this.apart, { force: true })
     child.stdout?.resume()
     child.stderr?.resume()
     const enough = new AbortController()

@@ -32,8 +32,12 @@ export class Failure extends Error {
   }
 }
 
+/** Thrown by who did nothing wrong and cannot go on here: its job is given back, and the attempt does not count. */
+export class GivenBack extends Error {}
+
 /** What nobody foresaw is blamed on the place: its disk, its limits, or this program. */
-export const failedBy = (error: unknown): Failed => {
+export const failedBy = (error: unknown): Failed | { what: 'returned' } => {
+  if (error instanceof GivenBack) return { what: 'returned' }
   if (error instanceof Failure) return failed(error.blamed, error.type, error.message)
   if (isFault(error)) return failed('storage', error.code, error.message)
   return failed('site', (error as NodeJS.ErrnoException)?.code ?? 'Error', messageOf(error))

@@ -1,6 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { constants as system } from 'node:os'
 import { delimiter, isAbsolute, join } from 'node:path'
+import type { Inside, Runtime } from '../ports/runtime.ts'
 
 /** How a program is started so that it reaches nothing that is not its owner's. */
 export type Launch = {
@@ -9,6 +10,10 @@ export type Launch = {
   cwd: string
   /** Another user than this process's. */
   user?: { uid: number; gid: number }
+  /** Of the program that is started, when that is not the one that was asked for. */
+  env?: Record<string, string>
+  /** A file that gets the number of the first process, when that is no child of the one that is started. */
+  apart?: string
 }
 
 export type Ending = { code: number | null; signal: NodeJS.Signals | null }
@@ -69,6 +74,44 @@ export const viewGuard = ({ bubblewrap, hidden, read, write }: View): Guard => {
     ending: signalled,
   }
 }
+
+/** What a payload in an image is given of this machine: `pids` is a folder where none can write. */
+export type Share = Pick<Inside, 'read' | 'write' | 'hidden' | 'ownEnv'> & {
+  pids: string
+  user: Launch['user'] | null
+}
+
+/** In an image, which takes the place of a view: nothing of the machine is there but what was given. `channel`: whether programs have file descriptor 3. */
+export const imageGuard = (
+  { runtime, image, channel }: { runtime: Runtime; image: string; channel: boolean },
+  { pids, user, ...share }: Share,
+): Guard => {
+  let count = 0
+  return {
+    launch: (program, args, cwd, env) => {
+      const pidFile = join(pids, `${process.pid}.${++count}`)
+      const started = runtime.start({ image, program, args, cwd, env, channel, pidFile, ...share })
+      return {
+        ...{ program: started.program, args: started.args, env: started.env, cwd: '/' },
+        ...(user ? { user } : {}),
+        ...(started.pidFile === undefined ? {} : { apart: started.pidFile }),
+      }
+    },
+    ending: signalled,
+  }
+}
+
+/** With a shell around the programs that it starts, which stands for them. */
+export const behindShell = (guard: Guard): Guard => ({ ...guard, ending: (of) => signalled(guard.ending(of)) })
+
+/** Alone with a lock: who comes later waits until the program has ended. */
+export const lockedGuard = (guard: Guard, lock: string): Guard => ({
+  ...guard,
+  launch: (program, args, cwd, env) => {
+    const launch = guard.launch(program, args, cwd, env)
+    return { ...launch, program: 'flock', args: [lock, launch.program, ...launch.args] }
+  },
+})
 
 /** Who stands for a program that was killed by signal n ends with the code 128 + n. */
 const signalled = (of: Ending): Ending => {

@@ -53,3 +53,12 @@ test('a mark that the payload made up is nobody’s end', () => {
   splitter.finish()
   expect(got).toEqual(['before after'])
 })
+
+test('what is run after the one job of a process is heard as a part of it, without its mark', () => {
+  const got: string[] = ['']
+  const splitter = new OutputSplitter('stdout', { ofOneJob: true })
+  splitter.expect({ key: 'j1:1', write: (_, bytes) => (got[0] += bytes.toString()), end: () => got.push('end') })
+  splitter.write(Buffer.from(`ran${endMark('j1', 1)}after it`))
+  splitter.finish()
+  expect(got).toEqual(['ranafter it', 'end'])
+})

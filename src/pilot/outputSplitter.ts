@@ -16,11 +16,14 @@ const longestMark = endMark(`j${'9'.repeat(15)}`, 1_000_000).length
  */
 export class OutputSplitter {
   readonly #stream: Stream
+  readonly #ofOneJob: boolean
   #sinks: Sinks[] = []
   #rest: Buffer = Buffer.alloc(0)
 
-  constructor(stream: Stream) {
+  /** `ofOneJob`: all that comes until the end of the stream is that job's, its mark notwithstanding: something is run after it. */
+  constructor(stream: Stream, { ofOneJob = false }: { ofOneJob?: boolean } = {}) {
     this.#stream = stream
+    this.#ofOneJob = ofOneJob
   }
 
   expect(sink: Sinks): void {
@@ -61,6 +64,7 @@ export class OutputSplitter {
 
   /** A mark that no expected job bears was printed by the payload itself, and means nothing. */
   #end(key: string): void {
+    if (this.#ofOneJob) return
     const place = this.#sinks.findIndex((sink) => sink.key === key)
     if (place >= 0) for (const sink of this.#sinks.splice(0, place + 1)) sink.end(this.#stream)
   }

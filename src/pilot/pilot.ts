@@ -6,6 +6,7 @@ import { type Clock, sleep, systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/fault.ts'
 import { type Log, silentLog } from '../lib/log.ts'
 import type { Tracer } from '../lib/trace.ts'
+import type { Runtime } from '../ports/runtime.ts'
 import type { Attempt } from './attempt.ts'
 import { Attempts, cancelGraceMs } from './attempts.ts'
 import { Claims } from './claims.ts'
@@ -50,6 +51,10 @@ export type PilotOptions = {
   secondThread: string
   /** What keeps payloads of different owners apart; nothing does when left out. */
   isolation?: Isolation
+  /** What runs images here, those first that are preferred; none when left out. */
+  runtimes?: readonly Runtime[]
+  /** Where packages of environments are installed; in `folder` when left out. Pilots of one machine may share it. */
+  environments?: string
   log?: Log
   metrics?: PilotMetrics
   tracer?: Tracer
@@ -123,6 +128,8 @@ const assemble = (options: PilotOptions) => {
     pythonPath,
     nodeRunner,
     isolation = noIsolation,
+    runtimes = [],
+    environments,
     clock = systemClock,
     log = silentLog,
     metrics = noPilotMetrics,
@@ -165,8 +172,8 @@ const assemble = (options: PilotOptions) => {
 
   const env = payloadEnvironment(environment, folder)
   const maxIdle = 2 * slots + 2
-  const runners = new RunnerPool({ serverUrl: client.url, idleSeconds, maxIdle, logs, log })
-  const machine = { client, folder, env, nodeRunner, pythonPath, isolation }
+  const runners = new RunnerPool({ serverUrl: client.url, version, idleSeconds, maxIdle, logs, log })
+  const machine = { client, folder, env, nodeRunner, pythonPath, isolation, runtimes, environments, logs }
   const quarters = new AllQuarters({ ...machine, bundlesInUse: () => runners.bundlesInUse() })
   const attempts: Attempts = new Attempts({
     slots,
@@ -185,7 +192,7 @@ const assemble = (options: PilotOptions) => {
     },
     canFollow,
     report: (report) => reports.report(report),
-    watch: (key, pid, limitMb) => second.tell({ t: 'watch', key, pid, limitMb }),
+    watch: (key, { pid, apart }, limitMb) => second.tell({ t: 'watch', key, pid: pid!, limitMb, apart }),
     unwatch: (key) => second.tell({ t: 'unwatch', key }),
     onFree: () => claims.coresFreed(),
   })

@@ -92,6 +92,16 @@ export const readProc = (pid: number, file: string): string | null => {
   }
 }
 
+/** The number of a process that was written to a file; undefined as long as there is none. */
+export const pidIn = (file: string): number | undefined => {
+  try {
+    const pid = Number.parseInt(readFileSync(file, 'utf8'), 10)
+    return pid > 1 ? pid : undefined
+  } catch {
+    return undefined
+  }
+}
+
 /** Signals one process group. Who has gone already is no error. */
 export const signalGroup = (leader: number, signal: NodeJS.Signals): void => {
   try {

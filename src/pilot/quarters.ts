@@ -14,10 +14,13 @@ import {
 import { readdir, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { Client } from '../contract/client.ts'
+import type { Runtime } from '../ports/runtime.ts'
 import { BlobCache } from './blobCache.ts'
 import { Bundles } from './bundles.ts'
+import { Environments } from './environments/environments.ts'
 import { Failure } from './failure.ts'
-import { type Guard, noGuard, userGuard, viewGuard } from './guard.ts'
+import { type Guard, noGuard, type Share, userGuard, viewGuard } from './guard.ts'
+import type { LogOutbox } from './logOutbox.ts'
 import { Values } from './values.ts'
 import { type As, removeFolder } from './workFolder.ts'
 
@@ -45,6 +48,11 @@ export type QuartersOptions = {
   pythonPath: string
   isolation: Isolation
   bundlesInUse: () => Set<string>
+  /** What runs images here, those first that are preferred. */
+  runtimes: readonly Runtime[]
+  /** Where packages are installed; in `folder` when left out. Pilots of one machine may share it. */
+  environments: string | undefined
+  logs: LogOutbox
 }
 
 /** Where the payloads of one owner live, and how they are started: nothing in there is ever shared with another owner. */
@@ -58,10 +66,20 @@ export type Quarters = {
   secrets: string
   bundles: Bundles
   values: Values
+  environments: Environments
   nodeRunner: string
   /** Of Node, for payloads that name no interpreter. */
   node: string
   pythonPath: string
+}
+
+type Places = Record<'jobs' | 'blobs' | 'bundles' | 'secrets' | 'environments', string>
+
+/** `builder` may write where packages are made; `hostEnv` is that of the programs that start others in images. */
+type Live = Pick<Quarters, 'as' | 'guard' | 'env' | 'nodeRunner' | 'pythonPath' | 'node'> & {
+  builder: Guard
+  home: string
+  hostEnv: Record<string, string>
 }
 
 /** Where Linux keeps the state of programs of the system; only root gets here. */
@@ -88,7 +106,9 @@ export class AllQuarters {
     const { folder, isolation } = this.#options
     for (const base of isolation.users ? [folder, farBase(folder)] : [folder]) await clearJobs(join(base, 'jobs'))
     rmSync(this.#memory, { recursive: true, force: true })
+    rmSync(join(folder, 'pids'), { recursive: true, force: true })
     this.#madeMemory = null
+    for (const { environments } of this.#known.values()) environments.close()
     this.#known.clear()
   }
 
@@ -111,19 +131,22 @@ export class AllQuarters {
     const hidden = [folder, this.#memory, ...isolation.hidden, ...(isOwn ? [] : isolation.private)]
     const home = join(folder, 'homes', ownerId)
     if (bubblewrap && !isOwn) makeFolder(home, null)
-    const guard = bubblewrap
-      ? viewGuard({
-          bubblewrap,
-          hidden: outermost(hidden),
-          read: [...[places.blobs, places.bundles, nodeRunner, pythonPath], dirname(dirname(process.execPath))].filter(
-            (path) => hidden.some((folder) => path.startsWith(`${folder}/`)),
-          ),
-          write: [places.jobs, places.secrets, ...(isOwn ? [] : [home])],
-        })
-      : noGuard
+    const shown = [places.blobs, places.bundles, places.environments, nodeRunner, pythonPath]
+    const view = (writable: readonly string[]) =>
+      viewGuard({
+        bubblewrap: bubblewrap!,
+        hidden: outermost(hidden),
+        read: [...shown, dirname(dirname(process.execPath))].filter((path) =>
+          hidden.some((folder) => path.startsWith(`${folder}/`)),
+        ),
+        write: [places.jobs, places.secrets, ...(isOwn ? [] : [home]), ...writable],
+      })
+    const guard = bubblewrap ? view([]) : noGuard
+    const builder = bubblewrap ? view([places.environments]) : noGuard
     const own: Record<string, string> = bubblewrap && !isOwn ? { HOME: home, TMPDIR: '/tmp' } : {}
     const files = { nodeRunner, pythonPath, node: process.execPath }
-    return { as: null, guard, env: { ...env, ...own }, ...files, ...this.#parts(places, null) }
+    const quarters = { as: null, guard, env: { ...env, ...own }, ...files }
+    return { ...quarters, ...this.#parts(places, { ...quarters, builder, home, hostEnv: env }) }
   }
 
   /** As a user who has no other file on this machine. What he needs lies where he can go. */
@@ -144,7 +167,8 @@ export class AllQuarters {
     const name = `culm-${ownerId}`
     const own = { HOME: home, TMPDIR: scratch, USER: name, LOGNAME: name }
     const guard = userGuard(as, places.jobs)
-    return { as, guard, env: { ...env, ...own }, ...files, ...this.#parts(places, as) }
+    const quarters = { as, guard, env: { ...env, ...own }, ...files }
+    return { ...quarters, ...this.#parts(places, { ...quarters, builder: guard, home, hostEnv: quarters.env }) }
   }
 
   /** Passable for their owner and closed to others; what lies in them is made by the pilot, so that no payload can put anything in its place. */
@@ -163,14 +187,37 @@ export class AllQuarters {
     }
     if (as !== null) chmodSync(this.#memory, 0o711)
     const secrets = at(dirname(this.#memory), basename(this.#memory))
-    return { jobs: at(base, 'jobs'), blobs: at(base, 'blobs'), bundles: at(base, 'bundles'), secrets }
+    const { environments = join(base, 'environments') } = this.#options
+    return {
+      ...{ jobs: at(base, 'jobs'), blobs: at(base, 'blobs'), bundles: at(base, 'bundles'), secrets },
+      environments: at(dirname(environments), basename(environments)),
+    }
   }
 
-  #parts(places: { jobs: string; blobs: string; bundles: string; secrets: string }, as: As) {
+  #parts(places: Places, live: Live) {
     const { client, bundlesInUse } = this.#options
+    const { as } = live
     const blobs = new BlobCache({ folder: places.blobs, client, as })
     const bundles = new Bundles({ folder: places.bundles, blobs, inUse: bundlesInUse })
-    return { jobs: places.jobs, secrets: places.secrets, bundles, values: new Values({ client, blobs, as }) }
+    const values = new Values({ client, blobs, as })
+    const { jobs, secrets } = places
+    return { jobs, secrets, bundles, values, environments: this.#environmentsOf(places, live) }
+  }
+
+  #environmentsOf(places: Places, { as, guard, builder, env, home, hostEnv, nodeRunner, pythonPath, node }: Live) {
+    const { folder, isolation, runtimes, logs } = this.#options
+    makeFolder(home, as)
+    const share: Share = {
+      read: [places.bundles, places.blobs, places.environments, nodeRunner, pythonPath, node],
+      write: [places.jobs, places.secrets, home],
+      hidden: outermost([folder, this.#memory, ...isolation.hidden, ...isolation.private]),
+      ownEnv: Object.fromEntries(Object.entries(hostEnv).filter(([name]) => name === 'PATH' || name === 'HOME')),
+      pids: join(folder, 'pids'),
+      user: as,
+    }
+    mkdirSync(share.pids, { recursive: true, mode: 0o700 })
+    const own = { as, guard, builder, env, node, home, runtimes, logs, share }
+    return new Environments({ folder: places.environments, ...own })
   }
 }
 

@@ -7,6 +7,7 @@ import type { Payload } from '../contract/tasks.ts'
 import { decodeValue, encodeValue } from '../contract/values.ts'
 import type { Attempt } from './attempt.ts'
 import { Child, type Exit, readInto } from './child.ts'
+import { setUpFailed } from './environments/shell.ts'
 import { Failure, failed, type Outcome } from './failure.ts'
 import { lastWords } from './jobOutput.ts'
 import type { LogOutbox } from './logOutbox.ts'
@@ -30,11 +31,15 @@ export const runCommand = async (
   { quarters, logs, host }: CommandTools,
 ): Promise<Outcome> => {
   const { workflowId, common } = attempt.task
-  const { values, guard, as } = quarters
+  const { values, environments, as } = quarters
   const wanted = secretsOf(attempt.task)
   const given = [common, attempt.job.args].filter((value) => value !== null)
   const added = await unlessStopped(attempt, Promise.all(given.map((value) => argumentsIn(value, workflowId, values))))
-  const [program, ...args] = [...payload.command, ...added.flat()]
+  const surroundings = attempt.task.environment
+    ? (environments.ready(attempt.task) ?? (await environments.prepare(attempt)))
+    : null
+  const command = [...payload.command, ...added.flat()]
+  const [program, ...args] = surroundings ? surroundings.around(command) : command
 
   const name = `${attempt.job.jobId}.${attempt.job.attempt}`
   const fresh = join(quarters.jobs, name)
@@ -43,9 +48,10 @@ export const runCommand = async (
   if (!isFolder(cwd)) throw new Failure('user', 'FolderMissing', `there is no folder ${cwd} on ${host}`)
   const secrets = wanted && new SecretFiles(join(quarters.secrets, name), wanted, as)
   secrets?.place()
-  const env = { ...quarters.env, ...jobEnvironment(attempt), ...secrets?.env }
+  const { guard, env: ownEnv } = surroundings ?? quarters
+  const env = { ...ownEnv, ...jobEnvironment(attempt), ...secrets?.env }
   const child = new Child(program!, args, { cwd, env, guard })
-  attempt.started(child.pid)
+  attempt.started(child)
   attempt.goesTo({ stop: ({ graceMs }) => child.end(graceMs), resume: () => {}, giveBack: () => {} })
   if (child.process) {
     readInto(child.process.stdout!, (chunk) => attempt.output.write('stdout', chunk), logs)
@@ -56,7 +62,7 @@ export const runCommand = async (
   attempt.output.end('stderr')
   secrets?.remove()
   if (!payload.folder) void removeFolder(fresh, as)
-  return outcomeOf(attempt, program!, host, exit)
+  return outcomeOf(attempt, command[0]!, host, exit)
 }
 
 const jobEnvironment = ({ job, task, trace }: Attempt): Record<string, string> => ({
@@ -72,6 +78,8 @@ const outcomeOf = (attempt: Attempt, program: string, host: string, exit: Exit):
   if (!exit.started) return notStarted(program, host, exit.error)
   if (attempt.stop) return { what: 'returned' } // why it was stopped is what is told
   if (exit.code === 0) return { what: 'finished', value: { text: 'null' } }
+  if (attempt.task.environment && setUpFailed(exit.code, attempt.output.lastLines()))
+    return failed('environment', 'InitEnvFailed', `init_env failed on ${host}`, attempt.output.lastLines())
   if (exit.signal)
     return {
       ...failed('runner', 'Signal', `${program} was killed by ${exit.signal}${lastWords(attempt.output)}`),

@@ -2,6 +2,7 @@ import type { Value } from '../contract/base.ts'
 import type { Done, Run, Task, Text } from '../contract/runner.ts'
 import type { Payload } from '../contract/tasks.ts'
 import type { Attempt } from './attempt.ts'
+import type { Surroundings } from './environments/surroundings.ts'
 import { type Failed, failed, type Outcome } from './failure.ts'
 import { lastWords } from './jobOutput.ts'
 import type { Quarters } from './quarters.ts'
@@ -40,9 +41,17 @@ export const runFunctions = (
 }
 
 /** Whether a job can follow another of its task in one go: what it needs is here then. */
-export const canFollow = ({ job, task }: Attempt): boolean => task.payload.kind === 'function' && 'text' in job.args
+export const canFollow = ({ job, task }: Attempt): boolean =>
+  task.payload.kind === 'function' && 'text' in job.args && !task.environment?.postScript && !task.environment?.cleanEnv
 
-type Begun = { kind: RunnerKind; runner: Runner; folder: string; ends: Promise<RunEnd>[]; fit: boolean }
+type Begun = {
+  kind: RunnerKind
+  runner: Runner
+  surroundings: Surroundings | null
+  folder: string
+  ends: Promise<RunEnd>[]
+  fit: boolean
+}
 
 const begin = async (
   attempts: readonly Attempt[],
@@ -50,19 +59,23 @@ const begin = async (
   { quarters, runners }: FunctionTools,
 ): Promise<Begun> => {
   const first = attempts[0]!
-  const { bundles, values } = quarters
+  const { bundles, values, environments } = quarters
   const secrets = secretsOf(first.task)
   const { workflowId, taskId, ownerId } = first.task
   const bundleFolder =
     bundles.ready(payload.bundle) ?? (await unlessStopped(first, bundles.fetch(payload.bundle, workflowId)))
+  const surroundings = first.task.environment
+    ? (environments.ready(first.task) ?? (await environments.prepare(first)))
+    : null
   const textOf = async (value: Value): Promise<Text> => unlessStopped(first, values.bring(value, workflowId))
   const { common: shared } = first.task
   const common = shared === null || 'text' in shared ? shared : await textOf(shared)
   const firstArgs = 'text' in first.job.args ? first.job.args : await textOf(first.job.args)
 
   const { bundle, language, interpreter, module, export: name } = payload
-  const kind: RunnerKind = { ownerId, bundle, language, interpreter, secrets }
-  const runner = runners.take(kind, quarters, bundleFolder)
+  const environment = surroundings?.digest ?? null
+  const kind: RunnerKind = { ownerId, bundle, language, interpreter, secrets, environment }
+  const runner = runners.take(kind, quarters, bundleFolder, surroundings)
   const folder = runner.folder()
   const task: Task = { t: 'task', taskId, workflowId, bundle, module, export: name, common }
   const ends = attempts.map((attempt, i) => {
@@ -77,7 +90,7 @@ const begin = async (
       args: i === 0 ? firstArgs : (args as Text),
       ...(attempt.trace ? { trace: attempt.trace.traceparent } : {}),
     }
-    const end = runner.run(task, run, attempt, () => attempt.started(runner.pid))
+    const end = runner.run(task, run, attempt, () => attempt.started(runner))
     attempt.goesTo({
       stop: ({ graceMs }) => runner.end(graceMs),
       resume: () => runner.resume(),
@@ -85,7 +98,7 @@ const begin = async (
     })
     return end
   })
-  return { kind, runner, folder, ends, fit: true }
+  return { kind, runner, surroundings, folder, ends, fit: surroundings?.endsWithJob !== true }
 }
 
 const outcomeOf = async (
@@ -97,11 +110,25 @@ const outcomeOf = async (
 ): Promise<Outcome | Skipped> => {
   const end = await begun.ends[i]!
   if (end.kind === 'skipped') return attempt.phase === 'waiting' ? { what: 'skipped' } : { what: 'returned' }
+  if (begun.surroundings?.endsWithJob && end.kind === 'done') return outcomeOfLast(attempt, end.done, begun, values)
   attempt.computed()
   begun.fit &&= end.kind === 'done' && isFitForMore(attempt, end.done)
   return end.kind === 'exit'
-    ? outcomeOfExit(attempt, payload, end)
+    ? outcomeOfExit(attempt, payload, end, begun.surroundings)
     : outcomeOfDone(attempt, end.done, begun.folder, values)
+}
+
+/** What is run after a job is under its limits, and finds its folder as it was left. */
+const outcomeOfLast = async (
+  attempt: Attempt,
+  done: Done,
+  { runner, folder }: Begun,
+  values: Quarters['values'],
+): Promise<Outcome> => {
+  const outcome = await outcomeOfDone(attempt, done, folder, values)
+  await runner.leave()
+  attempt.computed()
+  return outcome
 }
 
 const giveBackAfter = async (begun: Promise<Begun>, ends: Promise<unknown>[], runners: RunnerPool): Promise<void> => {
@@ -138,12 +165,16 @@ const outcomeOfExit = (
   attempt: Attempt,
   payload: FunctionPayload,
   { exit, ready, why }: Extract<RunEnd, { kind: 'exit' }>,
+  surroundings: Surroundings | null,
 ): Failed => {
-  const program = payload.interpreter ?? (payload.language === 'node' ? process.execPath : 'python3')
-  if (!exit.started) return failed('site', 'RunnerMissing', `${program} cannot be started here: ${exit.error.message}`)
+  const program =
+    surroundings?.python ?? payload.interpreter ?? (payload.language === 'node' ? process.execPath : 'python3')
+  // What is amiss in an environment is so for every job of the task.
+  const cause = surroundings ? 'environment' : 'site'
+  if (!exit.started) return failed(cause, 'RunnerMissing', `${program} cannot be started here: ${exit.error.message}`)
   const ended = exit.signal ? `it was killed by ${exit.signal}` : `it left with exit code ${exit.code}`
   const words = lastWords(attempt.output)
-  if (!ready) return failed('site', 'RunnerFailed', `the runner (${program}) did not come up: ${why ?? ended}${words}`)
+  if (!ready) return failed(cause, 'RunnerFailed', `the runner (${program}) did not come up: ${why ?? ended}${words}`)
   const told = failed(
     'runner',
     'RunnerEnded',

@@ -38,6 +38,8 @@ export type RunnerStart = {
   guard: Guard
   /** Whose its folders are. */
   as: As
+  /** It has one job, and starts where that works: what is run after it finds what it left. */
+  startsInFolder?: boolean
   /** Files that are there while it has jobs. */
   secrets: SecretFiles | null
   hello: Omit<Hello, 't'>
@@ -69,8 +71,8 @@ export class Runner {
   #unsent = ''
   readonly #work: WorkFolder
   readonly #secrets: SecretFiles | null
-  readonly #stdout = new OutputSplitter('stdout')
-  readonly #stderr = new OutputSplitter('stderr')
+  readonly #stdout: OutputSplitter
+  readonly #stderr: OutputSplitter
   readonly #unready: NodeJS.Timeout
   /** The first of them runs. */
   #queue: Queued[] = []
@@ -81,13 +83,17 @@ export class Runner {
   readonly #givenUp = new Set<string>()
   #ready = false
   #broken: string | null = null
+  #leaving = false
   #exit: Exit | null = null
 
   /** `work`: where its jobs' working directories lie, and how their names begin. */
-  constructor({ program, args, work, env, guard, as, secrets, hello, logs }: RunnerStart) {
+  constructor({ program, args, work, env, guard, as, startsInFolder, secrets, hello, logs }: RunnerStart) {
     this.#work = new WorkFolder(work, as)
     this.#secrets = secrets
-    this.#child = new Child(program, args, { cwd: dirname(work), env, guard, channel: true })
+    this.#stdout = new OutputSplitter('stdout', { ofOneJob: startsInFolder })
+    this.#stderr = new OutputSplitter('stderr', { ofOneJob: startsInFolder })
+    const cwd = startsInFolder ? this.#work.open() : dirname(work)
+    this.#child = new Child(program, args, { cwd, env, guard, channel: true })
     this.#channel = this.#child.process?.stdio[3] as Duplex | undefined
     this.#unready = setTimeout(() => this.#breakOff(`it was not ready after ${readyMs / 1000} s`), readyMs)
     void this.#child.exited.then((exit) => this.#exited(exit))
@@ -100,6 +106,10 @@ export class Runner {
 
   get pid(): number | undefined {
     return this.#child.pid
+  }
+
+  get apart(): string | undefined {
+    return this.#child.apart
   }
 
   /** Whether it can take another job. */
@@ -162,11 +172,17 @@ export class Runner {
 
   /** Lets an idle runner go: it ends when its descriptor closes, and is made to if it does not. */
   async dismiss(): Promise<void> {
+    const timer = setTimeout(() => this.#child.end(0), farewellMs)
+    await this.leave()
+    clearTimeout(timer)
+  }
+
+  /** The same, in its own time: something is run after the job. */
+  async leave(): Promise<void> {
+    this.#leaving = true
     this.#flush()
     this.#channel?.end()
-    const timer = setTimeout(() => this.#child.end(0), farewellMs)
     await this.#child.exited
-    clearTimeout(timer)
   }
 
   /** What is said in one turn goes in one piece: a write for each of many short jobs would take longer than they do. */
@@ -183,7 +199,9 @@ export class Runner {
   #listen(channel: Duplex): void {
     channel.on('error', () => {}) // it has gone: `exited` tells
     // A process closes it by ending. One that lives on without it would never say how its job ended.
-    channel.on('end', () => setTimeout(() => this.#breakOff('it closed its channel'), farewellMs).unref())
+    channel.on('end', () => {
+      if (!this.#leaving) setTimeout(() => this.#breakOff('it closed its channel'), farewellMs).unref()
+    })
     const read = makeLineReader((line) => this.#heard(JSON.parse(line) as FromRunner))
     channel.on('data', (chunk: Buffer) => {
       try {

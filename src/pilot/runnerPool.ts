@@ -1,5 +1,7 @@
 import { join } from 'node:path'
 import type { Log } from '../lib/log.ts'
+import { pythonBoot } from './environments/pythonBoot.ts'
+import type { Surroundings } from './environments/surroundings.ts'
 import type { LogOutbox } from './logOutbox.ts'
 import type { Quarters } from './quarters.ts'
 import { Runner } from './runner.ts'
@@ -12,10 +14,14 @@ export type RunnerKind = {
   language: 'node' | 'python'
   interpreter: string | undefined
   secrets: TaskSecrets | null
+  /** Digest of its environment; null when it has none. */
+  environment: string | null
 }
 
 export type RunnerPoolOptions = {
   serverUrl: string
+  /** Of this pilot. */
+  version: string
   idleSeconds: number
   /** So many idle runners at most. */
   maxIdle: number
@@ -41,10 +47,10 @@ export class RunnerPool {
   }
 
   /** A runner of this kind: a warm one, or a new one that takes its first job as soon as it is up. */
-  take(kind: RunnerKind, quarters: Quarters, bundleFolder: string): Runner {
+  take(kind: RunnerKind, quarters: Quarters, bundleFolder: string, surroundings: Surroundings | null): Runner {
     const text = textOf(kind)
     const warm = this.#idle.findLast((idle) => idle.kind === text && idle.runner.usable)
-    if (!warm) return this.#start(kind, quarters, bundleFolder)
+    if (!warm) return this.#start(kind, quarters, bundleFolder, surroundings)
     this.#forget(warm.runner)
     return warm.runner
   }
@@ -76,15 +82,20 @@ export class RunnerPool {
     await Promise.all([...this.#bundles.keys()].map((runner) => runner.dismiss()))
   }
 
-  #start(kind: RunnerKind, quarters: Quarters, bundleFolder: string): Runner {
-    const { serverUrl, logs, log } = this.#options
-    const { guard, as } = quarters
-    const { program, args, added } = commandOf(kind, quarters)
+  #start(kind: RunnerKind, quarters: Quarters, bundleFolder: string, surroundings: Surroundings | null): Runner {
+    const { serverUrl, version, logs, log } = this.#options
+    const { as } = quarters
+    const { guard, env: ownEnv } = surroundings ?? quarters
+    const { program, args, added } = surroundings
+      ? commandIn(surroundings, kind, quarters, version)
+      : commandOf(kind, quarters)
     const name = `r${++this.#count}`
     const secrets = kind.secrets && new SecretFiles(join(quarters.secrets, name), kind.secrets, as)
-    const env = { ...quarters.env, ...added, ...secrets?.env }
+    const env = { ...ownEnv, ...added, ...secrets?.env }
     const hello = { bundleFolder, serverUrl }
-    const runner = new Runner({ program, args, work: join(quarters.jobs, name), env, guard, as, secrets, hello, logs })
+    const startsInFolder = surroundings?.endsWithJob === true
+    const own = { program, args, work: join(quarters.jobs, name), env, guard, as, startsInFolder }
+    const runner = new Runner({ ...own, secrets, hello, logs })
     log.debug({ pid: runner.pid, program, bundle: kind.bundle, ownerId: kind.ownerId }, 'a runner starts')
     this.#bundles.set(runner, kind.bundle)
     void runner.exited().then(() => {
@@ -113,5 +124,21 @@ const commandOf = (
     ? { program: interpreter ?? node, args: [nodeRunner], added: {} }
     : { program: interpreter ?? 'python3', args: ['-m', 'culm._runner'], added: { PYTHONPATH: pythonPath } }
 
-const textOf = ({ ownerId, bundle, language, interpreter, secrets }: RunnerKind): string =>
-  JSON.stringify([ownerId, bundle, language, interpreter ?? null, secrets?.digest ?? null])
+/** In an image the node is its own, if it has one; this machine's may lack there what it needs. */
+const commandIn = (
+  { around, python, node }: Surroundings,
+  { language }: RunnerKind,
+  { nodeRunner, pythonPath, node: ours }: Quarters,
+  version: string,
+): { program: string; args: string[]; added: Record<string, string> } => {
+  const found = ['sh', '-c', 'exec "$(command -v node || echo "$0")" "$@"', ours]
+  const command =
+    language === 'node'
+      ? [...(node === '' ? found : [node]), nodeRunner]
+      : [python, '-c', pythonBoot, pythonPath, version]
+  const [program, ...args] = around(command)
+  return { program: program!, args, added: language === 'node' ? {} : { PYTHONPATH: pythonPath } }
+}
+
+const textOf = ({ ownerId, bundle, language, interpreter, secrets, environment }: RunnerKind): string =>
+  JSON.stringify([ownerId, bundle, language, interpreter ?? null, secrets?.digest ?? null, environment])

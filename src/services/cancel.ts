@@ -1,5 +1,5 @@
 import { fault } from '../contract/faults.ts'
-import { jobTable } from '../domain/job/states.ts'
+import { type JobState, jobTable } from '../domain/job/states.ts'
 import { taskHasEnded } from '../domain/task/states.ts'
 import { showId } from '../lib/ids.ts'
 import { statesLeftBy } from '../lib/machine.ts'
@@ -72,10 +72,23 @@ const abortTask = (engine: Engine, id: number, why: string): Promise<boolean> =>
     return true
   })
 
-const cancelJobsOf = async (engine: Engine, taskId: number, why: string): Promise<Cancelled> => {
+/** What nobody has begun of a task that was stopped. `pages`: so many at most, for who cannot wait for the end of a million. */
+export const cancelWaitingOf = (
+  engine: Engine,
+  taskId: number,
+  why: string,
+  pages = Number.POSITIVE_INFINITY,
+): Promise<Cancelled> => cancelJobsOf(engine, taskId, why, { states: ['pending', 'activated'], pages })
+
+const cancelJobsOf = async (
+  engine: Engine,
+  taskId: number,
+  why: string,
+  { states = cancellable, pages = Number.POSITIVE_INFINITY }: { states?: JobState[]; pages?: number } = {},
+): Promise<Cancelled> => {
   const sum = { cancelled: 0, asked: 0 }
-  for (let after = -1; ; ) {
-    const some = await jobs.jobsOfTask(engine.db, taskId, cancellable, after, page)
+  for (let after = -1, n = 1; ; n++) {
+    const some = await jobs.jobsOfTask(engine.db, taskId, states, after, page)
     if (some.length > 0) {
       const { cancelled, asked } = await transact(engine, (tx, effects) =>
         cancelLocked(
@@ -89,7 +102,7 @@ const cancelJobsOf = async (engine: Engine, taskId: number, why: string): Promis
       sum.cancelled += cancelled
       sum.asked += asked
     }
-    if (some.length < page) return sum
+    if (some.length < page || n >= pages) return sum
     after = some[some.length - 1]!.index
   }
 }

@@ -1,5 +1,7 @@
 import type { Value } from '../contract/base.ts'
+import type { Environment } from '../contract/environments.ts'
 import type { Claim, ClaimedTask, ClaimReply } from '../contract/pilots.ts'
+import type { Payload } from '../contract/tasks.ts'
 import { jobTable } from '../domain/job/states.ts'
 import { showId } from '../lib/ids.ts'
 import { statesLeftBy } from '../lib/machine.ts'
@@ -9,6 +11,7 @@ import { cancelsFor } from '../store/pilots.ts'
 import type { TaskFacts } from '../store/tasks.ts'
 import { jobToken, type Principal } from './authenticate.ts'
 import type { BellKey, Engine } from './engine.ts'
+import { environmentIn } from './environments.ts'
 import { claimingPilot, hearClaimant } from './pilots.ts'
 import { givenSecrets } from './secrets.ts'
 
@@ -49,7 +52,7 @@ export const claimJobs = async (
       const { handed, next } = await waitForWork(engine, pilot, claim, rung, Math.min(left, lookEveryMs), signal)
       // Should the pilot have hung up meanwhile, it asks again with its number.
       if (handed.length > 0)
-        return answered(engine, pilot, claim, await replyOf(engine, claim.claimSeq, handed, [], []))
+        return answered(engine, pilot, claim, await replyOf(engine, pilot, claim.claimSeq, handed, [], []))
       look = next
     } finally {
       cancel()
@@ -67,7 +70,7 @@ const answered = async (
 ): Promise<ClaimReply> => {
   const known = engine.pilots.get(pilot.id)
   if (known) known.answered = claimSeq
-  return reply ?? replyOf(engine, claimSeq, [], [], [])
+  return reply ?? replyOf(engine, pilot, claimSeq, [], [], [])
 }
 
 /** Until somebody rings or hands work over, at most `ms`. */
@@ -114,7 +117,7 @@ const claimOnce = async (
   const mayCancel = engine.rungPilots.delete(pilot.id)
   const cancel = mayCancel ? untold(engine, pilot.id, await cancelsFor(engine.db, pilot.id, claim.epoch)) : []
   if (cancel.length + resumed.length + rows.length === 0) return undefined
-  return replyOf(engine, claim.claimSeq, rows, resumed, cancel)
+  return replyOf(engine, pilot, claim.claimSeq, rows, resumed, cancel)
 }
 
 /** A word to cancel is said once by a claim (its renewals repeat it): said each time, no claim would be held open while a job takes its time to end. */
@@ -205,6 +208,7 @@ const noteClaimed = async (
 
 const replyOf = async (
   engine: Engine,
+  { queueId }: ClaimingPilot,
   claimSeq: number,
   rows: store.ClaimedRow[],
   resumed: { jobId: number; attempt: number }[],
@@ -234,31 +238,37 @@ const replyOf = async (
       }
     }),
     resumed: resumed.map(named),
-    tasks: await claimedTasks(engine, [...facts.values()]),
+    tasks: await claimedTasks(engine, [...facts.values()], queueId),
     cancel: cancel.map(named),
   }
 }
 
 /** Secrets are opened for those tasks alone that name some. */
-const claimedTasks = async (engine: Engine, tasks: TaskFacts[]): Promise<ClaimedTask[]> => {
-  const claimed = tasks.map(claimedTask)
+const claimedTasks = async (engine: Engine, tasks: TaskFacts[], queueId: number): Promise<ClaimedTask[]> => {
+  const ofQueue = engine.lanes.environmentOf(queueId)
+  const claimed = tasks.map((task) => claimedTask(task, ofQueue))
   for (const [i, task] of tasks.entries())
     if (task.secrets !== null) claimed[i]!.secrets = await givenSecrets(engine, task)
   return claimed
 }
 
-const claimedTask = (task: TaskFacts): ClaimedTask => ({
-  taskId: showId('t', task.id),
-  name: task.name,
-  ownerId: showId('u', task.ownerId),
-  workflowId: showId('w', task.workflowId),
-  payload: JSON.parse(task.payload),
-  common: sentValue(task.common, task.commonBlob, task.commonBytes),
-  cores: task.cores,
-  memoryMb: task.memoryMb,
-  wallSeconds: task.wallSeconds,
-  ...(task.trace === null ? {} : { trace: task.trace }),
-})
+const claimedTask = (task: TaskFacts, ofQueue: Environment | undefined): ClaimedTask => {
+  const payload: Payload = JSON.parse(task.payload)
+  const environment = environmentIn(payload, ofQueue)
+  return {
+    taskId: showId('t', task.id),
+    name: task.name,
+    ownerId: showId('u', task.ownerId),
+    workflowId: showId('w', task.workflowId),
+    payload,
+    common: sentValue(task.common, task.commonBlob, task.commonBytes),
+    cores: task.cores,
+    memoryMb: task.memoryMb,
+    wallSeconds: task.wallSeconds,
+    ...(environment ? { environment } : {}),
+    ...(task.trace === null ? {} : { trace: task.trace }),
+  }
+}
 
 export const sentValue = (text: string | null, blob: string | null, bytes: number | null): Value | null => {
   if (text !== null) return { text }

@@ -203,6 +203,11 @@ export class WorkflowCache {
     this.#db = db
   }
 
+  /** One that was asked for before. */
+  known(id: number): WorkflowOwner | undefined {
+    return this.#known.get(id)
+  }
+
   async get(id: number): Promise<WorkflowOwner | undefined> {
     const known = this.#known.get(id)
     if (known) return known

@@ -8,7 +8,7 @@ import { decrementUnmet, pendingJobsOf, releaseTaskEdge, taskChildren } from '..
 import { lockJobs } from '../store/jobs.ts'
 import * as store from '../store/tasks.ts'
 import { addWorkflowCounts, workflowStates } from '../store/workflows.ts'
-import { cancelTasksOf } from './cancel.ts'
+import { cancelTasksOf, cancelWaitingOf } from './cancel.ts'
 import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { moveJobs } from './moveJobs.ts'
@@ -23,20 +23,26 @@ const page = 2000
  * without a driver end. True when the page was full, so that there is probably more.
  */
 export const foldCounters = async (engine: Engine): Promise<boolean> => {
-  const { wasFull, orphaned } = await transact(engine, async (tx, effects) => {
-    if (!(await takeFoldLock(tx))) return { wasFull: false, orphaned: [] }
+  const { wasFull, orphaned, stopped } = await transact(engine, async (tx, effects) => {
+    if (!(await takeFoldLock(tx))) return { wasFull: false, orphaned: [], stopped: [] }
     const { deltas, folded } = await foldTaskDeltas(tx, page)
-    if (folded.length === 0) return { wasFull: false, orphaned: [] }
+    if (folded.length === 0) return { wasFull: false, orphaned: [], stopped: [] }
     const ended = await moveFolded(engine, tx, effects, folded)
     await countTasks(tx, folded, ended)
     await tellTaskChildren(engine, tx, effects, ended)
     for (const workflowId of new Set(ended.map((t) => t.workflowId))) await endIfOver(engine, tx, effects, workflowId)
     for (const { workflowId, taskId } of folded) effects.progress(workflowId, taskId)
-    return { wasFull: deltas === page, orphaned: await inEndedWorkflows(tx, folded) }
+    return { wasFull: deltas === page, orphaned: await inEndedWorkflows(tx, folded), stopped: leftOfStopped(folded) }
   })
   for (const workflowId of orphaned) await cancelTasksOf(engine, workflowId, 'its workflow has ended')
+  for (const taskId of stopped)
+    await cancelWaitingOf(engine, taskId, `${showId('t', taskId)} was stopped: culm explain ${showId('t', taskId)}`)
   return wasFull
 }
+
+/** Tasks that begin no more jobs, and have some that wait: who stopped them cancelled the first page of those. */
+const leftOfStopped = (folded: FoldedTask[]): number[] =>
+  folded.filter((task) => task.state === 'finishing' && task.activated + task.pending > 0).map((task) => task.taskId)
 
 type EndedTask = { id: number; workflowId: number; trigger: TaskTrigger }
 

@@ -1,3 +1,4 @@
+import type { Environment } from '../contract/environments.ts'
 import type { QueueState } from '../domain/queue/states.ts'
 import type { Bell } from '../lib/wake.ts'
 import type { QueueFacts } from '../policy/broker/decide.ts'
@@ -18,6 +19,7 @@ export class Lanes {
   #lanes = new Map<number, Lane>()
   #byQueue = new Map<number, Lane[]>()
   #queues: QueueFacts[] = []
+  #environments = new Map<number, Environment>()
   #tick = 0
 
   constructor(db: Db, bell: Bell<BellKey>) {
@@ -29,15 +31,19 @@ export class Lanes {
     return this.#queues
   }
 
+  /** Where tasks run in this queue, in what they do not say themselves. */
+  environmentOf(queueId: number): Environment | undefined {
+    return this.#environments.get(queueId)
+  }
+
   /** Reads lanes and queues again and rings for those with work. */
   async refresh(): Promise<void> {
     for (const row of await allLanes(this.#db)) this.#add(row)
-    this.#queues = (await allQueues(this.#db)).map(({ id, name, state }) => ({
-      id,
-      name,
-      state: state as QueueState,
-      maxSlots: null,
-    }))
+    const queues = await allQueues(this.#db)
+    this.#queues = queues.map(({ id, name, state }) => ({ id, name, state: state as QueueState, maxSlots: null }))
+    this.#environments = new Map(
+      queues.flatMap(({ id, environment }) => (environment ? [[id, JSON.parse(environment)]] : [])),
+    )
     const ids = [...this.#lanes.keys()]
     for (const { id } of ids.length > 0 ? await lanesWithWork(this.#db, ids) : []) this.enqueued(id, 0)
   }

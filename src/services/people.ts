@@ -1,9 +1,11 @@
+import type { Environment } from '../contract/environments.ts'
 import { fault } from '../contract/faults.ts'
-import type { NewUser, User as UserView } from '../contract/people.ts'
+import type { NewQueue, NewUser, User as UserView } from '../contract/people.ts'
 import * as store from '../store/people.ts'
-import { insertQueue } from '../store/queues.ts'
+import { insertQueue, setQueueEnvironment } from '../store/queues.ts'
 import type { Principal } from './authenticate.ts'
 import { type Engine, transact } from './engine.ts'
+import { storedEnvironment } from './environments.ts'
 import { demandAdmin, demandOperator, userOnly } from './rights.ts'
 
 export const listExperiments = async (engine: Engine, principal: Principal) => {
@@ -42,15 +44,26 @@ export const addUser = async (engine: Engine, principal: Principal, wanted: NewU
 }
 
 /** A queue is nobody's: pilots of it serve all experiments. */
-export const createQueue = async (
-  engine: Engine,
-  principal: Principal,
-  { name, site }: { name: string; site: string },
-) => {
+export const createQueue = async (engine: Engine, principal: Principal, { name, site, environment }: NewQueue) => {
   demandOperator(principal)
-  if (!(await insertQueue(engine.db, name, site))) throw fault('name_taken', `there is a queue ${name}`)
+  if (!(await insertQueue(engine.db, { name, site, environment: storedEnvironment(environment) })))
+    throw fault('name_taken', `there is a queue ${name}`)
   await engine.lanes.refresh()
   return { name, site }
+}
+
+/** Where tasks run in a queue, in what they do not say themselves; an empty one says nothing. It holds for what is claimed from now on. */
+export const setEnvironment = async (
+  engine: Engine,
+  principal: Principal,
+  name: string,
+  environment: Environment,
+): Promise<{ name: string; environment: Environment | null }> => {
+  demandOperator(principal)
+  const stored = storedEnvironment(environment)
+  if (!(await setQueueEnvironment(engine.db, name, stored))) throw fault('queue_unknown', `no queue is called ${name}`)
+  await engine.lanes.refresh()
+  return { name, environment: stored && JSON.parse(stored) }
 }
 
 const showUser = ({ name, experiment, groups, admin, operator }: store.PersonView): UserView => ({

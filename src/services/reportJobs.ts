@@ -1,5 +1,6 @@
 import { fault } from '../contract/faults.ts'
 import type { Report, ReportsReply } from '../contract/pilots.ts'
+import { stopsTask } from '../domain/job/causes.ts'
 import { type JobState, jobTable } from '../domain/job/states.ts'
 import { readId, showId } from '../lib/ids.ts'
 import { statesLeftBy } from '../lib/machine.ts'
@@ -7,12 +8,15 @@ import type { Db } from '../store/db.ts'
 import type { FinishedRow, LockedJob } from '../store/jobs.ts'
 import * as store from '../store/jobs.ts'
 import { dropHeld, heldOf, jobsTriedBy, setStarted } from '../store/pilots.ts'
+import { tasksIn } from '../store/tasks.ts'
 import type { Principal } from './authenticate.ts'
+import { cancelWaitingOf } from './cancel.ts'
 import { Effects } from './effects.ts'
 import { type BadEnd, endAttempts } from './endAttempts.ts'
 import { type Engine, transact } from './engine.ts'
 import { moveJobs, outcomeOf } from './moveJobs.ts'
 import { mayGoOn, ownPilot, recoverLost } from './pilots.ts'
+import { stopTask, whyStopped } from './stopTask.ts'
 
 const finishable = statesLeftBy(jobTable, 'succeeded')
 
@@ -98,7 +102,8 @@ const reportRest = async (
   epoch: number,
   reports: readonly Report[],
 ): Promise<Answer[]> => {
-  const { answers, givenUp } = await reportByDoor(engine, pilotId, epoch, reports)
+  const { answers, givenUp, stopped } = await reportByDoor(engine, pilotId, epoch, reports)
+  for (const [taskId, why] of stopped) await cancelWaitingOf(engine, taskId, why, 1)
   const back = await recoverLost(engine, pilotId, epoch, givenUp)
   if (back.size === 0) return answers
   const late = reports.filter((r) => back.has(readId('j', r.jobId)!))
@@ -109,7 +114,8 @@ const reportRest = async (
 /** After these the job may have come to its end. */
 const ends = new Set<Report['what']>(['finished', 'failed', 'cancelled', 'returned'])
 
-type ByDoor = { answers: Answer[]; givenUp: { jobId: number; attempt: number }[] }
+/** `stopped`: tasks whose other jobs would fail alike, and why. */
+type ByDoor = { answers: Answer[]; givenUp: { jobId: number; attempt: number }[]; stopped: Map<number, string> }
 
 /** Everything that is not the hot way, in one transaction, in the order of the reports. */
 const reportByDoor = (engine: Engine, pilotId: number, epoch: number, reports: readonly Report[]): Promise<ByDoor> =>
@@ -125,12 +131,19 @@ const reportByDoor = (engine: Engine, pilotId: number, epoch: number, reports: r
     )
     const answers: Answer[] = []
     const givenUp: ByDoor['givenUp'] = []
+    const stopped: ByDoor['stopped'] = new Map()
+    const stopping = await stoppedBefore(tx, jobs, reports)
     for (const report of reports) {
       const job = jobs.get(readId('j', report.jobId)!)
       const hold = holds.get(readId('j', report.jobId)!)
       const isOurs = hold?.pilotId === pilotId && hold.epoch === epoch && hold.attempt === report.attempt
-      const to = job && isOurs ? await apply(engine, tx, effects, pilotId, job, report) : undefined
+      // What comes back of a task that was just stopped is not begun again.
+      const over = job && (stopped.get(job.taskId) ?? stopping.get(job.taskId))
+      const known = over === undefined ? job : { ...job!, cancelAsked: true }
+      const to = known && isOurs ? await apply(engine, tx, effects, pilotId, known, report, over) : undefined
       if (job && to) jobs.set(job.id, { ...job, state: to })
+      if (job && to === 'failed' && report.cause && stopsTask(report.cause) && over === undefined)
+        stopped.set(job.taskId, whyStopped(job.taskId, job.id, report.error))
       if (job && !hold && had.has(job.id) && mayGoOn(job) && job.attempt === report.attempt)
         givenUp.push({ jobId: job.id, attempt: job.attempt })
       // Of a job that it never had a pilot learns nothing, not even that there is one.
@@ -141,10 +154,27 @@ const reportByDoor = (engine: Engine, pilotId: number, epoch: number, reports: r
         state: to ?? (isKnown ? job.state : null),
       })
     }
-    return { answers, givenUp }
+    for (const [taskId, why] of [...stopped].sort(([a], [b]) => a - b))
+      if (!(await stopTask(engine, tx, effects, taskId, why))) stopped.delete(taskId)
+    return { answers, givenUp, stopped }
   })
 
-/** The state after the report; undefined when it was stale. */
+/** Tasks that were stopped earlier, of those of which jobs come back, and what to say of that. */
+const stoppedBefore = async (
+  tx: Db,
+  jobs: ReadonlyMap<number, LockedJob>,
+  reports: readonly Report[],
+): Promise<Map<number, string>> => {
+  const back = reports.flatMap(({ what, jobId }) => {
+    const job = what === 'returned' ? jobs.get(readId('j', jobId)!) : undefined
+    return job ? [job.taskId] : []
+  })
+  if (back.length === 0) return new Map()
+  const rows = await tasksIn(tx, [...new Set(back)], 'finishing')
+  return new Map(rows.map(({ id }) => [id, `${showId('t', id)} was stopped: culm explain ${showId('t', id)}`]))
+}
+
+/** The state after the report; undefined when it was stale. `over`: why its task was stopped. */
 const apply = async (
   engine: Engine,
   tx: Db,
@@ -152,6 +182,7 @@ const apply = async (
   pilotId: number,
   job: LockedJob,
   report: Report,
+  over?: string,
 ): Promise<JobState | undefined> => {
   switch (report.what) {
     case 'starting':
@@ -170,7 +201,7 @@ const apply = async (
     case 'cancelled':
     case 'returned': {
       effects.ring(`log:${job.id}`)
-      const why = report.error?.message ?? (report.what === 'returned' ? 'its pilot gave it back' : report.what)
+      const why = report.error?.message ?? over ?? (report.what === 'returned' ? 'its pilot gave it back' : report.what)
       const ended = await endAttempts(engine, tx, effects, {
         jobs: [job],
         ending: report.what,

@@ -24,9 +24,11 @@ import {
   type NewTaskRow,
   type TaskToInsert,
 } from '../store/tasks.ts'
+import type { WorkflowOwner } from '../store/workflows.ts'
 import type { Principal } from './authenticate.ts'
 import { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
+import { checkEnvironment, storedPayload } from './environments.ts'
 import { driverReplaced, refuseDriver, scopeOf } from './journal.ts'
 import { batchWatch } from './metrics.ts'
 import { errorText, moveJobs } from './moveJobs.ts'
@@ -45,13 +47,14 @@ export const submitTask = async (
   trace: string | null = null,
 ): Promise<SubmittedTask> => {
   const workflowId = readId('w', task.workflowId)!
-  await mayAddTo(engine, principal, workflowId)
+  const workflow = await mayAddTo(engine, principal, workflowId)
   await checkBundle(engine, principal, task)
+  if (task.payload.environment) checkEnvironment(task.payload.environment)
   if (task.secrets) await checkSecrets(engine, principal, task.secrets)
   checkTexts(task)
   if (task.call?.seen?.includes('\u0000')) throw fault('invalid_text', 'call.seen holds a raw NUL')
   const laneId = await laneFor(engine, task)
-  const row = rowOf(principal, task, workflowId, laneId, trace)
+  const row = rowOf(principal, task, workflow, laneId, trace)
   const call = task.call
     ? { scope: scopeOf(principal), key: task.call.key, epoch: task.call.epoch, seen: task.call.seen ?? null }
     : null
@@ -313,7 +316,7 @@ export const addJobs = async (
       known: repeated,
     }
     if (repeated) return reply
-    if (closed || taskHasEnded(state) || state === 'aborting')
+    if (closed || taskHasEnded(state) || state === 'aborting' || state === 'finishing')
       throw fault('task_closed', `${showId('t', taskId)} is ${closed ? 'closed' : state}`)
     if (body.firstIndex !== have)
       throw fault(
@@ -345,11 +348,11 @@ const ownerOf = (principal: Principal): number => {
   return principal.personId
 }
 
-/** A payload's token says all of its workflow; a user's needs a look, which is remembered for those who call often. */
-const mayAddTo = async (engine: Engine, principal: Principal, workflowId: number): Promise<void> => {
-  if (principal.kind === 'job' && principal.workflowId === workflowId) return
-  const owner = await engine.workflows.get(workflowId)
-  demand(principal, 'write', owner, 'workflow_unknown')
+/** A look at its workflow, which is remembered for those who call often. A payload's token says that this is its own. */
+const mayAddTo = async (engine: Engine, principal: Principal, workflowId: number): Promise<WorkflowOwner> => {
+  const workflow = engine.workflows.known(workflowId) ?? (await engine.workflows.get(workflowId))
+  if (principal.kind === 'job' && principal.workflowId === workflowId) return workflow!
+  return demand(principal, 'write', workflow, 'workflow_unknown')
 }
 
 const knownBundles = new WeakMap<Engine, Set<string>>()
@@ -402,7 +405,7 @@ const laneFor = async (engine: Engine, task: NewTask): Promise<number> => {
 const rowOf = (
   principal: Principal,
   task: NewTask,
-  workflowId: number,
+  { workflowId, environment }: WorkflowOwner,
   laneId: number,
   trace: string | null,
 ): NewTaskRow => ({
@@ -414,7 +417,7 @@ const rowOf = (
   state: 'ready',
   closed: !task.open,
   unmet: 0,
-  payload: JSON.stringify(task.payload),
+  payload: storedPayload(task.payload, environment),
   common: task.common && 'text' in task.common ? task.common.text : null,
   commonBlob: task.common && 'blob' in task.common ? task.common.blob : null,
   commonBytes: task.common && 'blob' in task.common ? task.common.bytes : null,

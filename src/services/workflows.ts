@@ -14,6 +14,7 @@ import { cancelTasksOf } from './cancel.ts'
 import { sentValue } from './claimJobs.ts'
 import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
+import { storedEnvironment } from './environments.ts'
 import { driverReplaced } from './journal.ts'
 import { demand } from './rights.ts'
 import { workflowView } from './views/workflows.ts'
@@ -25,13 +26,14 @@ import { workflowView } from './views/workflows.ts'
 export const createWorkflow = async (
   engine: Engine,
   principal: Principal,
-  { name, kind, labels, run }: NewWorkflow,
+  { name, kind, labels, run, environment }: NewWorkflow,
 ): Promise<StartedDriver> => {
   if (principal.kind !== 'user') throw fault('forbidden', 'only a user starts a workflow')
   const { experimentId, personId: ownerId, teams } = principal
   if (!teams[0]) throw fault('forbidden', 'you are in no group')
   const teamId = teams[0].id
   const driverEpoch = kind === 'tasks' ? 0 : 1
+  const stored = storedEnvironment(environment)
   return transact(engine, async (tx, effects) => {
     const made = await store.insertWorkflow(tx, {
       experimentId,
@@ -42,6 +44,7 @@ export const createWorkflow = async (
       labels,
       driverEpoch,
       run: run ? runRow(run) : null,
+      environment: stored,
       now: engine.clock(),
     })
     if (!made) return continueWorkflow(engine, tx, effects, ownerId, run!)

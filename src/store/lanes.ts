@@ -45,6 +45,15 @@ export const lanesWithWork = (db: Db, laneIds: number[]) =>
     select l.id from unnest(${laneIds}::int[]) l(id)
     where exists (select from ready r where r.lane_id = l.id)`)
 
-export type QueueRow = { id: number; name: string; state: string }
+/** `environment`: JSON text. */
+export type QueueRow = {
+  id: number
+  name: string
+  state: string
+  environment: string | null
+  lostAfterSeconds: number | null
+}
 
-export const allQueues = (db: Db) => db.rows<QueueRow>(sql`select id, name, state from queue order by id`)
+export const allQueues = (db: Db) =>
+  db.rows<QueueRow>(sql`
+    select id, name, state, environment, lost_after_seconds as "lostAfterSeconds" from queue order by id`)

@@ -256,6 +256,13 @@ export const lockTasks = (db: Db, ids: number[]) =>
     select id, workflow_id as "workflowId", owner_id as "ownerId", state, closed, unmet, jobs, lane_id as "laneId", priority
     from task where id = any(${ids}::bigint[]) order by id for no key update`)
 
+/** Those of these tasks that are in this state. */
+export const tasksIn = (db: Db, ids: number[], state: TaskState) =>
+  db.rows<{ id: number }>(sql`select id from task where id = any(${ids}::bigint[]) and state = ${state}`)
+
+/** No more jobs will come. */
+export const closeTask = (db: Db, id: number) => db.run(sql`update task set closed = true where id = ${id}`)
+
 /** The task that jobs are to be added to, locked, with the newest driver of its workflow. */
 export const lockOpenTask = (db: Db, id: number) =>
   db.row<TaskRow & { driverEpoch: number }>(sql`

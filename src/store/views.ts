@@ -234,8 +234,16 @@ export const pilotViews = (db: Db, below: number, limit: number) =>
 
 /** `waiting` looks at no more than 1,000 rows of each lane: what people need to know is whether there are many. */
 export const queueViews = (db: Db) =>
-  db.rows<{ name: string; state: string; pilots: number; slots: number; running: number; waiting: number }>(sql`
-    select q.name, q.state,
+  db.rows<{
+    name: string
+    state: string
+    pilots: number
+    slots: number
+    running: number
+    waiting: number
+    environment: string | null
+  }>(sql`
+    select q.name, q.state, q.environment,
       (select count(*)::int from pilot p where p.queue_id = q.id and p.state = 'online') as pilots,
       (select coalesce(sum(p.slots), 0)::int from pilot p where p.queue_id = q.id and p.state = 'online') as slots,
       (select count(*)::int from held h join pilot p on p.id = h.pilot_id where p.queue_id = q.id) as running,

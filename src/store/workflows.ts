@@ -27,15 +27,18 @@ export const insertWorkflow = (
     labels: object
     driverEpoch: number
     run: RunRow | null
+    /** JSON text. */
+    environment: string | null
     now: Date
   },
 ) =>
   db.row<{ id: number }>(sql`
     with w as (
-      insert into workflow (experiment_id, owner_id, team_id, name, kind, state, driver_epoch, driver_seen_at, created_at, labels, run, run_key, program, code, arguments)
+      insert into workflow (experiment_id, owner_id, team_id, name, kind, state, driver_epoch, driver_seen_at, created_at, labels, run, run_key, program, code, arguments, environment)
       values (${w.experimentId}, ${w.ownerId}, ${w.teamId}, ${w.name}, ${w.kind}, 'running', ${w.driverEpoch},
               case when ${w.driverEpoch}::int > 0 then ${w.now}::timestamptz end, ${w.now}, ${JSON.stringify(w.labels)},
-              ${w.run?.id ?? null}, ${w.run?.key ?? null}, ${w.run?.program ?? null}, ${w.run?.code ?? null}, ${w.run?.arguments ?? null})
+              ${w.run?.id ?? null}, ${w.run?.key ?? null}, ${w.run?.program ?? null}, ${w.run?.code ?? null}, ${w.run?.arguments ?? null},
+              ${w.environment})
       on conflict (run, owner_id, run_key) where run is not null do nothing
       returning id),
     c as (insert into workflow_count (workflow_id) select id from w),
@@ -50,11 +53,13 @@ export type WorkflowOwner = {
   ownerId: number
   teamId: number
   kind: WorkflowRow['kind']
+  /** JSON text. */
+  environment: string | null
 }
 
 export const workflowOwner = (db: Db, id: number) =>
   db.row<WorkflowOwner>(sql`
-    select id as "workflowId", experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind from workflow where id = ${id}`)
+    select id as "workflowId", experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind, environment from workflow where id = ${id}`)
 
 export const workflowById = (db: Db, id: number) =>
   db.row<WorkflowRow>(sql`

@@ -1,4 +1,4 @@
-import type { AttemptCause, AttemptEnd } from '../../src/domain/job/causes.ts'
+import { type AttemptCause, type AttemptEnd, stopsTask } from '../../src/domain/job/causes.ts'
 import { type JobState, type JobTrigger, jobTable } from '../../src/domain/job/states.ts'
 import { type TaskState, taskHasEnded } from '../../src/domain/task/states.ts'
 import { type WorkflowState, workflowHasEnded } from '../../src/domain/workflow/states.ts'
@@ -192,7 +192,16 @@ class Judge {
   }
 
   #wasCancelled({ cancelAsked, task }: ModelJob): boolean {
-    return Boolean(cancelAsked || task.cancel || task.workflow.cancel || task.workflow.end)
+    return Boolean(cancelAsked || task.cancel || task.workflow.cancel || task.workflow.end || this.#wasStopped(task))
+  }
+
+  /** Whether a job of it failed as all others would. */
+  #wasStopped(task: ModelTask): boolean {
+    return task.jobs.some((job) => {
+      const row = this.#rowOf.get(job)
+      const cause = row?.state === 'failed' ? this.#results.get(row.id)?.cause : undefined
+      return cause ? stopsTask(cause) : false
+    })
   }
 
   /** Whether each attempt ended as its pilot knows it, or was taken from it with right. */

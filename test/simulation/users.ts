@@ -1,5 +1,6 @@
 import type { Outcome } from '../../src/contract/jobs.ts'
 import type { NewJob, NewTask, SubmittedTask } from '../../src/contract/tasks.ts'
+import { stopsTask } from '../../src/domain/job/causes.ts'
 import { type Fault, isFault } from '../../src/lib/fault.ts'
 import { Bell } from '../../src/lib/wake.ts'
 import type { Principal } from '../../src/services/authenticate.ts'
@@ -243,7 +244,10 @@ export class SimulatedUser {
     }
     const lot = chance.next()
     if (lot < 0.03)
-      nature.fails = { until: always, cause: chance.pick(['user', 'bundle', 'walltime', 'runner'] as const) }
+      nature.fails = {
+        until: always,
+        cause: chance.pick(['user', 'bundle', 'environment', 'walltime', 'runner'] as const),
+      }
     else if (lot < 0.07) nature.fails = { until: chance.whole(1, 4), cause: chance.pick(['site', 'storage'] as const) }
     else if (lot < 0.09) nature.fails = { until: chance.whole(1, 2), cause: 'memory' }
     if (depth < 3 && chance.happens(depth === 0 ? 0.04 : 0.15))
@@ -343,7 +347,9 @@ export class SimulatedUser {
   }
 
   #refused(task: ModelTask, refusal: Fault): boolean {
-    const expected = task.workflow.cancel || task.cancel ? ['workflow_ended', 'task_closed'] : []
+    const mayStop = task.jobs.some(({ nature }) => nature.fails && stopsTask(nature.fails.cause))
+    const expected =
+      task.workflow.cancel || task.cancel ? ['workflow_ended', 'task_closed'] : mayStop ? ['task_closed'] : []
     if (!expected.includes(refusal.code))
       this.#world.referee.broken.push(`${task.name} was refused: ${refusal.code} ${refusal.message}`)
     if (!task.id) {

@@ -3,13 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
-import { makeRootfs } from './rootfs.ts'
+import { makeRootfs, type RootfsOptions } from './rootfs.ts'
 
 /**
  * A podman with settings and storage of its own, and a small image in it. What machines for tests lack is made up for: limits are low ones (its default may be more
  * than we have), and the older of its two low-level programs is taken where both are there, since the newer wants control groups as no test machine has them.
  */
-export const testPodman = (programs?: readonly string[]) => {
+export const testPodman = (options?: RootfsOptions) => {
   const scratch = mkdtempSync(join(tmpdir(), 'culm-podman-'))
   afterAll(() => {
     spawnSync('podman', ['system', 'reset', '--force'], { env: { PATH: process.env.PATH, ...env } })
@@ -38,7 +38,7 @@ export const testPodman = (programs?: readonly string[]) => {
     env,
     /** Its name. */
     makeImage: (): string => {
-      const root = makeRootfs(join(scratch, 'root'), programs)
+      const root = makeRootfs(join(scratch, 'root'), options)
       execFileSync('tar', ['-C', root, '-cf', join(scratch, 'root.tar'), '.'])
       execFileSync('podman', ['import', '--quiet', join(scratch, 'root.tar'), 'localhost/culm-test'], {
         env: { PATH: process.env.PATH, ...env },

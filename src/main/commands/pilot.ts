@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism, hostname, totalmem } from 'node:os'
 import { join } from 'node:path'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { fault } from '../../contract/faults.ts'
 import { crashPoints, passingClient } from '../crashPoints.ts'
 import { files, version } from '../files.ts'
 import { resolveHome } from '../home.ts'
 import { readServer } from '../homeServer.ts'
 import { chooseIsolation, readOwner } from '../isolation.ts'
+import { chooseRuntimes, runtimeNames } from '../runtimes.ts'
 import { pilotTokenFile } from '../tokens.ts'
 import { logLevelOption, metricsPortOption, tracesOption, whole } from './options.ts'
 
@@ -21,6 +22,8 @@ type Options = {
   grace: number
   own?: string
   isolation: boolean
+  runtime?: (typeof runtimeNames)[number][]
+  environments?: string
   server?: string
   metricsPort?: number
   traces?: string
@@ -37,6 +40,12 @@ export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
     .option('--grace <seconds>', 'how long running jobs may go on after SIGTERM', whole, 30)
     .option('--own <owner>', 'u3: the owner whose payloads may reach the files of this user; others have none of them')
     .option('--no-isolation', 'payloads share the user of the pilot and all his files')
+    .addOption(
+      new Option('--runtime <name...>', 'what runs images, in this order; all that is installed when left out').choices(
+        runtimeNames,
+      ),
+    )
+    .option('--environments <folder>', 'where packages are installed; pilots of one machine may share it')
     .option('--while-parent-lives', 'end when standard input ends')
     .addOption(metricsPortOption())
     .addOption(tracesOption())
@@ -74,6 +83,8 @@ export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
         version,
         environment: env,
         isolation,
+        runtimes: chooseRuntimes(env, options.runtime),
+        environments: options.environments,
         pythonPath: files.pythonPath,
         nodeRunner: files.nodeRunner,
         secondThread: files.secondThread,

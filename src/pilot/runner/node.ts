@@ -228,7 +228,8 @@ const runJob = async ({ run, task }: Queued) => {
   current = null
   const ms = performance.now() - beganMs
   const usage = { wallSeconds: ms / 1000, cpuSeconds: cpuMeter.seconds(ms), maxRssMb: peakMemory.recentMb(ms) }
-  const fit = !last && !holdsFiles(run.folder)
+  // What cannot be loaded, the next job cannot load either.
+  const fit = !last && !holdsFiles(run.folder) && (end.ok || end.cause !== 'bundle')
   if (!fit) giveBack('all')
   send({ t: 'done', jobId: run.jobId, attempt: run.attempt, usage, last, ...end })
   marks.ended(endMark(run.jobId, run.attempt), ms >= shortMs || queue.length === 0)

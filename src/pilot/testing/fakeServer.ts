@@ -16,7 +16,8 @@ export type Submission = Partial<Omit<ClaimedTask, 'taskId' | 'payload' | 'commo
   args?: unknown[] | Value
 }
 
-const deadlineMs = 15_000
+/** How long tests wait for what the pilot does, ms. */
+const usualPatienceMs = 15_000
 
 /**
  * The pilot's side of the API, kept in memory: what a pilot sees of a server, with the contract's own schemas at the door. It can be away, lose an answer
@@ -34,6 +35,7 @@ export class FakeServer {
   left = 0
   epoch = 0
   renewSeconds = 15
+  patienceMs = usualPatienceMs
   /** The next answers to claims with jobs in them are lost on the way, so many times. */
   loseAnswers = 0
   /** Answers the next renewal with this. */
@@ -114,7 +116,7 @@ export class FakeServer {
 
   /** Waits until `find` finds something; fails after a deadline, saying what was awaited. */
   async until<T>(what: string, find: () => T | undefined | null | false): Promise<T> {
-    const deadline = AbortSignal.timeout(deadlineMs)
+    const deadline = AbortSignal.timeout(this.patienceMs)
     for (;;) {
       const found = find()
       if (found) return found
@@ -251,7 +253,7 @@ export class FakeServer {
     return {
       claimSeq,
       jobs: jobs.map(({ job }) => job),
-      tasks: jobs.map(({ task }) => task),
+      tasks: [...new Set(jobs.map(({ task }) => task))],
       resumed: resumed.map(({ job: { jobId, attempt } }) => ({ jobId, attempt })),
       cancel: cancel.map(({ job: { jobId, attempt } }) => ({ jobId, attempt })),
     }

@@ -6,8 +6,8 @@ export type ToSecond =
   | { t: 'serve'; pilotId: string; epoch: number; renewSeconds: number }
   /** The answer to `whatIsHeld`. */
   | { t: 'held'; list: Held[] }
-  /** Measure the family of process `pid` for this attempt. */
-  | { t: 'watch'; key: string; pid: number; limitMb: number | null }
+  /** Measure the family of process `pid` for this attempt, and that of the process whose number is in the file `apart`. */
+  | { t: 'watch'; key: string; pid: number; limitMb: number | null; apart?: string }
   | { t: 'unwatch'; key: string }
 
 export type FromSecond =

@@ -1,8 +1,8 @@
 import { sleep } from '../../lib/clock.ts'
-import { breath, type Process, pssMbOf, readProcessesGently, rssMbOf } from '../processTable.ts'
+import { breath, type Process, pidIn, pssMbOf, readProcessesGently, rssMbOf } from '../processTable.ts'
 import type { FromSecond } from './messages.ts'
 
-type Watched = { pid: number; limitMb: number | null; baseCpuSeconds: number | null }
+type Watched = { pid: number; apart: string | undefined; limitMb: number | null; baseCpuSeconds: number | null }
 
 /**
  * Measures the memory and CPU time of whole families of processes. Resident memory is cheap to read, but counts what processes share once for each;
@@ -27,8 +27,9 @@ export class Meter {
     this.#unlimitedMs = unlimitedMs
   }
 
-  watch(key: string, pid: number, limitMb: number | null): void {
-    this.#watched.set(key, { pid, limitMb, baseCpuSeconds: null })
+  /** `apart`: a file with the number of a process that is measured too, with its family. */
+  watch(key: string, pid: number, limitMb: number | null, apart?: string): void {
+    this.#watched.set(key, { pid, apart, limitMb, baseCpuSeconds: null })
     this.#hasNew = true
     this.#nap.abort()
     if (!this.#measuring) void this.#measureWhileWatched()
@@ -68,7 +69,8 @@ export class Meter {
     const processes = await readProcessesGently()
     for (const [key, watched] of [...this.#watched]) {
       if (this.#watched.get(key) !== watched) continue
-      const family = processes.familyOf(watched.pid)
+      const first = watched.apart === undefined ? undefined : pidIn(watched.apart)
+      const family = [watched.pid, ...(first === undefined ? [] : [first])].flatMap((pid) => processes.familyOf(pid))
       if (family.length > 0) this.#measureFamily(key, watched, family)
       await breath()
     }

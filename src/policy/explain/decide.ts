@@ -157,6 +157,11 @@ const sentences: Record<AttemptCause, [cause: string, sentence: string, remedy: 
     'its code could not be loaded where it ran',
     () => 'see the message: a module is missing from the bundle or from the environment',
   ],
+  environment: [
+    'environment_error',
+    'its environment could not be made where it ran',
+    (job) => `see the message; culm logs ${job.id} has all that was said`,
+  ],
   site: ['site_error', 'the place could not run it', () => 'try another queue, or tell its operator'],
   storage: ['storage_error', 'its inputs or outputs could not be moved', () => 'culm doctor'],
   lost: [

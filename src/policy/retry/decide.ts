@@ -17,6 +17,7 @@ export const budgetOf: Record<AttemptCause, keyof AttemptLimits | null> = {
   user: 'user',
   memory: 'user',
   walltime: 'user',
+  environment: 'user',
   bundle: 'user',
   runner: 'user',
   site: 'site',

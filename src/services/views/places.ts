@@ -20,5 +20,7 @@ export const listPilots = async (engine: Engine, q: { after?: string; limit: num
 }
 
 export const listQueues = async (engine: Engine): Promise<{ items: Queue[] }> => ({
-  items: (await queueViews(engine.db)) as Queue[],
+  items: (await queueViews(engine.db)).map(
+    ({ environment, ...row }) => ({ ...row, environment: environment && JSON.parse(environment) }) as Queue,
+  ),
 })
