@@ -3,6 +3,7 @@ import { brokenInvariants } from '../../test/support/invariants.ts'
 import { eventually, startTestServer, type TestServer } from '../../test/support/server.ts'
 import type { Client } from '../contract/client.ts'
 import type { ClaimReply, Report } from '../contract/pilots.ts'
+import { sql } from '../store/db.ts'
 import { timerOf } from '../store/timers.ts'
 
 let server: TestServer
@@ -274,6 +275,30 @@ test('a pilot that starts anew loses what its earlier self held; one that leaves
   const { attempts } = await user.call('getJob', { params: { id: held.jobId } })
   expect(attempts.map((a) => a.end)).toEqual(['lost', 'returned', 'finished'])
   expect((await user.call('listOutcomes', { params: { id: taskId } })).items).toHaveLength(1)
+})
+
+test('who leaves before his stream was opened leaves nothing behind', async () => {
+  const { engine, url, userToken } = server
+  const workflowId = await newWorkflow()
+  const open = (signal: AbortSignal) =>
+    fetch(`${url}/v1/workflows/${workflowId}/stream?kinds=outcome`, {
+      headers: { authorization: `Bearer ${userToken}` },
+      signal,
+    })
+  const impatient = new AbortController()
+  await engine.db.begin(async (tx) => {
+    await tx.run(sql`lock table workflow in access exclusive mode`)
+    const opening = open(impatient.signal).catch(() => {})
+    const waits = sql`select from pg_locks l join pg_class c on c.oid = l.relation where c.relname = 'workflow' and not l.granted`
+    await eventually(async () => (await engine.db.row(waits)) !== undefined, 'the request waits for the table')
+    impatient.abort()
+    await opening
+  })
+  // One that comes later is served later.
+  const patient = new AbortController()
+  await open(patient.signal)
+  patient.abort()
+  await eventually(async () => engine.hub.size === 0, 'nobody is spoken to')
 })
 
 test('the stream tells each outcome as it is registered, and resumes without a gap', async () => {
