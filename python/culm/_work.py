@@ -46,7 +46,7 @@ R = TypeVar('R')
 
 #: Options by the name that the server gives them (`needs` in `src/contract/tasks.ts`), where it differs.
 _OPTION_NAMES = {'memory_mb': 'memoryMb', 'wall_seconds': 'wallSeconds', 'lost_after_seconds': 'lostAfterSeconds'}
-_OPTIONS = frozenset({'queue', 'cores', 'priority', 'attempts', 'labels', 'secrets', *_OPTION_NAMES})
+_OPTIONS = frozenset({'queue', 'cores', 'priority', 'attempts', 'labels', 'secrets', 'cache', *_OPTION_NAMES})
 
 #: The queue of `culm up`: only there is the caller's own interpreter sure to exist.
 _LOCAL_QUEUE = 'local'
@@ -360,6 +360,7 @@ def work(
     lost_after_seconds: Optional[int] = None,
     labels: Optional[Mapping[str, str]] = None,
     secrets: Optional[Sequence[Mapping[str, str]]] = None,
+    cache: Optional[bool] = None,
     files: Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], Work[P, R]]: ...
 
@@ -377,6 +378,8 @@ def work(
     labels: to filter and report by. files: data files to ship with its module, as patterns relative to that.
     secrets: those of yours (`culm secret set NAME`) that its jobs get, each as variable `env`, as `file` in the folder
     `$CULM_SECRETS`, or both (the variable is its path then): `[{'name': 'db-password', 'env': 'DB_PASSWORD'}]`.
+    cache: calls take stored results of yours of the same code, arguments and environment instead of running, and store
+    theirs; for works whose result depends on nothing else. `culm explain` says which part was other.
 
     The function must be at the top level of a file; it is found there by its name on the worker. Its arguments and its
     value are plain data (see `docs/reference/values.md`).

@@ -66,6 +66,10 @@ export const needs = {
       'How long a pilot may be silent before its jobs are given to others, s; not before it is suspect (45 s). When left out, what its queue says, or else 60, or a tenth of the elapsed time (at most 2 h)',
   }),
   secrets: wantedSecrets.optional(),
+  cache: z.boolean().default(false).meta({
+    description:
+      'Take stored results of your own of the same code, arguments and environment, and store those that are computed',
+  }),
 }
 
 export const newJob = z.strictObject({

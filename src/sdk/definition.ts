@@ -35,6 +35,11 @@ export type WorkOptions = {
    * `$CULM_SECRETS`, or both (the variable is its path then): `[{ name: 'db-password', env: 'DB_PASSWORD' }]`.
    */
   secrets?: Need<'secrets'>
+  /**
+   * Calls take stored results of yours of the same code, arguments and environment instead of running, and store theirs. For works whose result depends on
+   * nothing else. `culm explain` says which part was other.
+   */
+  cache?: boolean
   /** Labels to filter and report by. */
   labels?: Record<string, string>
 }

@@ -10,6 +10,7 @@ import { timerOf } from '../store/timers.ts'
 import { attemptsOf, jobLineById, resultOf } from '../store/views.ts'
 import type { Principal } from './authenticate.ts'
 import type { Engine } from './engine.ts'
+import { whyNotReused } from './reuse.ts'
 import { seeJob } from './views/jobs.ts'
 import { getTask, seeTask } from './views/tasks.ts'
 import { getWorkflow } from './views/workflows.ts'
@@ -88,12 +89,14 @@ const shellWord = (word: string): string =>
 const factsOf = async (engine: Engine, id: number): Promise<JobFacts> => {
   const line = (await jobLineById(engine.db, id))!
   const task = (await engine.tasks.get([line.taskId])).get(line.taskId)!
-  const [result, attempts, parents, timer, queues] = await Promise.all([
+  const [result, attempts, parents, timer, queues, reusedFrom, notReused] = await Promise.all([
     resultOf(engine.db, id),
     attemptsOf(engine.db, id),
     store.unfinishedParents(engine.db, id, 20),
     timerOf(engine.db, 'backOff', id),
     store.queuesOfLane(engine.db, task.laneId, id),
+    task.cache ? store.reusedFrom(engine.db, id) : null,
+    task.cache ? whyNotReused(engine, id) : null,
   ])
   const last = attempts.at(-1)
   const holder = last && last.ending === null ? await pilotById(engine.db, last.pilotId) : undefined
@@ -121,5 +124,7 @@ const factsOf = async (engine: Engine, id: number): Promise<JobFacts> => {
       : null,
     earlierCauses: attempts.slice(0, -1).flatMap((a) => (a.cause ? [a.cause] : [])),
     queues,
+    reusedFrom: reusedFrom ?? null,
+    notReused,
   }
 }

@@ -1,6 +1,6 @@
 import type { Value } from '../contract/base.ts'
 import { fault } from '../contract/faults.ts'
-import type { NewJob, NewTask, SubmittedTask } from '../contract/tasks.ts'
+import type { NewJob, NewTask, Payload, SubmittedTask } from '../contract/tasks.ts'
 import { type JobState, jobEnds } from '../domain/job/states.ts'
 import { taskHasEnded } from '../domain/task/states.ts'
 import { type Batcher, makeBatcher } from '../lib/batcher.ts'
@@ -22,15 +22,18 @@ import {
   type NewCallRow,
   type NewJobRows,
   type NewTaskRow,
+  type TaskFacts,
   type TaskToInsert,
 } from '../store/tasks.ts'
 import type { Principal } from './authenticate.ts'
+import { sentValue } from './claimJobs.ts'
 import { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { driverReplaced, refuseDriver, scopeOf } from './journal.ts'
 import { batchWatch } from './metrics.ts'
 import { errorText, moveJobs } from './moveJobs.ts'
 import type { OpenClaim } from './openClaims.ts'
+import { reuseResults } from './reuse.ts'
 import { demand, experimentOf } from './rights.ts'
 import { checkSecrets } from './secrets.ts'
 
@@ -56,9 +59,10 @@ export const submitTask = async (
     ? { scope: scopeOf(principal), key: task.call.key, epoch: task.call.epoch, seen: task.call.seen ?? null }
     : null
   const hasEdges = (task.after?.length ?? 0) > 0 || task.jobs.some((j) => j.after && j.after.length > 0)
-  const made = hasEdges
-    ? await insertWithEdges(engine, principal, task, row, call)
-    : await insertPlain(engine, { row, call, jobs: jobRows(task.jobs) })
+  const made =
+    hasEdges || task.cache
+      ? await insertByTheDoor(engine, principal, task, row, call)
+      : await insertPlain(engine, { row, call, jobs: jobRows(task.jobs) })
   if (made)
     return {
       taskId: showId('t', made.taskId),
@@ -167,8 +171,8 @@ const effectsOf = (engine: Engine, tasks: TaskToInsert[], made: (InsertedTask | 
 /** As `store/tasks.ts` computes it. */
 const rankOf = (priority: number, jobId: number): number => (8000 - priority) * 2 ** 40 + jobId
 
-/** The parents are locked first, so that none can finish unseen between the look at it and the edge. */
-const insertWithEdges = (
+/** With edges or stored results. The parents are locked first, so that none can finish unseen between the look at it and the edge. */
+const insertByTheDoor = (
   engine: Engine,
   principal: Principal,
   task: NewTask,
@@ -204,6 +208,16 @@ const insertWithEdges = (
         effects,
         made.taskId,
         waitingTasks.map((t) => t.id),
+      )
+    const { ownerId } = row
+    if (task.cache)
+      await reuseResults(
+        engine,
+        tx,
+        effects,
+        { ...task, taskId: made.taskId, ownerId, common: task.common ?? null },
+        0,
+        task.jobs,
       )
     effects.afterwards(() => engine.lanes.enqueued(row.laneId, 0), `lane:${row.laneId}`)
     effects.ring('agent:fold')
@@ -334,11 +348,19 @@ export const addJobs = async (
     await addJobEdges(engine, tx, effects, taskId, have, body.jobs, parents)
     const lost = parentTasks.filter((t) => taskHasEnded(t.state) && t.state !== 'done').map((t) => t.id)
     if (lost.length > 0) await cancelOrphans(engine, tx, effects, taskId, lost)
+    if (owned.cache) await reuseResults(engine, tx, effects, reusable(owned), have, body.jobs)
     effects.afterwards(() => engine.lanes.enqueued(owned.laneId, 0), `lane:${owned.laneId}`)
     effects.ring('agent:fold')
     return { ...reply, firstJobId: showJob(made!.firstJobId), lastJobId: showJob(made!.lastJobId) }
   })
 }
+
+const reusable = ({ id, ownerId, payload, common, commonBlob, commonBytes }: TaskFacts) => ({
+  taskId: id,
+  ownerId,
+  payload: JSON.parse(payload) as Payload,
+  common: sentValue(common, commonBlob, commonBytes),
+})
 
 const ownerOf = (principal: Principal): number => {
   if (principal.kind === 'pilot') throw fault('forbidden', 'a pilot submits nothing')
@@ -430,6 +452,7 @@ const rowOf = (
   secrets: task.secrets?.length ? JSON.stringify(task.secrets) : null,
   trace,
   labels: JSON.stringify(task.labels),
+  cache: task.cache,
 })
 
 const jobRows = (jobs: readonly NewJob[]): NewJobRows => ({

@@ -98,7 +98,7 @@ const task: NewTaskRow = {
   },
   ...{ payload: '{}', common: null, commonBlob: null, commonBytes: null, laneId: 1, cores: 1, memoryMb: null },
   ...{ wallSeconds: null, priority: 1000, attemptsUser: 1, attemptsSite: 3, attemptsLost: 5, lostAfterSeconds: null },
-  ...{ secrets: null, trace: null, labels: '{}' },
+  ...{ secrets: null, cache: false, trace: null, labels: '{}' },
 }
 const rows = (n: number) => ({
   args: new Array(n).fill('{"a":[1]}'),

@@ -406,6 +406,7 @@ class Life {
       open: false,
       call: { key: `c${i}`, epoch: 1 },
       labels: {},
+      cache: false,
       cores: 1,
       priority: 1000,
       attempts: defaultAttempts,

@@ -279,6 +279,7 @@ export class SimulatedUser {
       open: false,
       ...(task.parents.length > 0 ? { after: task.parents.map((p) => p.id!) } : {}),
       labels: {},
+      cache: false,
       cores: task.cores,
       ...(this.#chance.happens(0.2) ? { memoryMb: this.#chance.pick([500, 2000]) } : {}),
       ...(this.#chance.happens(0.3) ? { queue: this.#chance.pick(this.#world.plan.pilots).queue } : {}),

@@ -94,7 +94,8 @@ const wrongAttempts = (db: Db) =>
              coalesce(max(attempt) filter (where ending = 'finished'), 0) as won
       from attempt where job_id = j.id) a
     where a.ended + (select count(*) from held h where h.job_id = j.id and h.member = 0) <> j.attempt or a.last > j.attempt or a.finished > 1
-       or (j.state = 'finished') <> (a.finished = 1) or (j.state = 'finished' and a.won <> j.attempt)`)
+       or (j.state = 'finished') <> (a.finished = 1 or j.attempt = 0 and exists (select from history h where h.noun = 'job' and h.id = j.id and h.trigger = 'reused'))
+       or (j.state = 'finished' and a.won <> j.attempt)`)
 
 /**
  * A task lives by its jobs, by tasks that it waits for, by a fold that is to come, or by whoever may still add to it. With none of these left it should have ended.

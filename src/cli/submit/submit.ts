@@ -18,6 +18,7 @@ type Options = {
   label?: Record<string, string>
   after?: { tasks: `t${number}`[]; jobs: `j${number}`[] }
   folder?: string
+  cache?: boolean
   secret?: WantedSecret[]
   secretFile?: WantedSecret[]
   wait?: boolean
@@ -37,6 +38,7 @@ export const submitCommand = (cli: Cli): Command =>
     .option('--label <name=value>', 'to filter and report by; may be repeated', parseLabel)
     .option('--after <ids>', 'tasks and jobs that must be done before: t3,j8', parseAfter)
     .option('--folder <path>', 'folder to run in, on the worker; a fresh one when left out')
+    .option('--cache', 'take a stored result of the same command, and store this one')
     .option('--secret <name=VAR>', 'a secret of yours as variable; may be repeated', parseSecret)
     .option('--secret-file <name=file>', 'one as $CULM_SECRETS/file; file:VAR puts its path into VAR', parseSecretFile)
     .option('--wait', 'follow it to its end; exit code 0 when it is done, 1 otherwise')
@@ -76,6 +78,7 @@ const taskOf = (command: string[], options: Options, cwd: string): WantedTask =>
   labels: options.label,
   after: options.after?.tasks,
   secrets: secretsIn(options),
+  cache: options.cache,
 })
 
 const secretsIn = ({ secret = [], secretFile = [] }: Options): WantedSecret[] | undefined => {

@@ -32,6 +32,7 @@ export type JobTrigger =
   | 'toMerge'
   | 'registered'
   | 'succeeded'
+  | 'reused'
   | 'returned'
   | 'lost'
   | 'willRetry'
@@ -61,6 +62,7 @@ export const jobTable: Table<JobState, JobTrigger> = {
   activated: {
     ...held,
     claimed: 'sent',
+    reused: 'finished',
     resumed: 'running',
     recovered: 'running',
     rebrokered: 'activated',

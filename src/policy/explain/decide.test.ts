@@ -27,6 +27,8 @@ const job = (rest: Partial<JobFacts>): JobFacts => ({
   pilot: null,
   earlierCauses: [],
   queues: [queue],
+  reusedFrom: null,
+  notReused: null,
   ...rest,
 })
 
@@ -46,6 +48,7 @@ test.each([
   ['user_error', { state: 'failed', cause: 'user', error: { type: 'ValueError', message: 'no' } }],
   ['parent_failed', { state: 'cancelled', cause: 'parent' }],
   ['finished', { state: 'finished' }],
+  ['reused', { state: 'finished', reusedFrom: 'j5' }],
 ] as const)('%s', (cause, facts) => {
   expect(explainJob(job(facts as unknown as Partial<JobFacts>), now).cause).toBe(cause)
 })

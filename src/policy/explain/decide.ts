@@ -10,17 +10,19 @@ type Rule = (job: JobFacts, now: Date) => Answer | null
 export const explainJob = (job: JobFacts, now: Date): Explanation => {
   for (const rule of rules) {
     const answer = rule(job, now)
-    if (answer) return { subject: job.id, state: job.state, ...answer }
+    if (answer) return { subject: job.id, state: job.state, ...answer, evidence: [...answer.evidence, ...reuse(job)] }
   }
   return {
     subject: job.id,
     state: job.state,
     cause: job.state,
     sentence: jobSentences[job.state],
-    evidence: [],
+    evidence: reuse(job),
     remedy: null,
   }
 }
+
+const reuse = (job: JobFacts): string[] => (job.notReused ? [job.notReused] : [])
 
 const waitsForInputs: Rule = (job) => {
   if (job.state !== 'pending') return null
@@ -175,6 +177,16 @@ const hasFailed: Rule = (job) => {
   return failed(cause, sentence, job, remedy(job))
 }
 
+const wasReused: Rule = (job) =>
+  job.state === 'finished' && job.reusedFrom
+    ? {
+        cause: 'reused',
+        sentence: `it did not run: ${job.reusedFrom} had computed the same, with the same code, arguments and environment`,
+        evidence: [],
+        remedy: null,
+      }
+    : null
+
 const rules: readonly Rule[] = [
   cancelAsked,
   waitsForInputs,
@@ -189,6 +201,7 @@ const rules: readonly Rule[] = [
   overMemory,
   overTime,
   hasFailed,
+  wasReused,
 ]
 
 const failed = (cause: string, sentence: string, job: JobFacts, remedy: string): Answer => ({

@@ -29,6 +29,10 @@ export type JobFacts = {
   pilot: { id: string; state: string; host: string; seenAt: Date } | null
   earlierCauses: AttemptCause[]
   queues: QueueFacts[]
+  /** The job whose stored result this one took. */
+  reusedFrom: string | null
+  /** Why it took none, though it might have. */
+  notReused: string | null
 }
 
 export type QueueFacts = {
