@@ -9,6 +9,8 @@ from ._errors import CulmError
 
 #: The name under which a worker imports a script, so that what stands below `if __name__ == '__main__'` does not run.
 SCRIPT_MODULE = '__culm_main__'
+#: The names under which a program's first module goes in its own process, in one that it spawned, and on a worker.
+MAIN_MODULES = frozenset({'__main__', '__mp_main__', SCRIPT_MODULE})
 #: In the globals of such a script: its path in the bundle.
 SCRIPT_PATH = '__culm_path__'
 
@@ -54,7 +56,7 @@ def locate(fn: Callable[..., Any], is_same: Callable[[Any], bool]) -> Source:
     if SCRIPT_PATH in scope:
         return Source(scope[SCRIPT_PATH], name, file, True)
     module = scope.get('__name__', '')
-    if module not in ('__main__', '__mp_main__'):  # The second is the script in a process that multiprocessing spawned.
+    if module not in MAIN_MODULES:
         return Source(module, name, file, False)
     spec = scope.get('__spec__')
     if spec is not None and spec.name != '__main__':
