@@ -25,7 +25,9 @@ def to_plain(value: Any, place: str) -> Dict[str, str]:
         data = pickle.dumps(value, protocol=4)
     except Exception as error:  # whatever the class of the value raises
         why = f'{place} cannot be pickled: {error or type(error).__name__}'
-        raise CulmError('value_unsupported', why, 'Send what it is made from, and make it inside the function.') from None
+        raise CulmError(
+            'value_unsupported', why, 'Send what it is made from, and make it inside the function.'
+        ) from None
     return {'python': _PYTHON, 'data': base64.b64encode(data).decode()}
 
 
@@ -33,7 +35,9 @@ def read(v: Dict[str, str]) -> Any:
     """Raises CulmError when another minor version of Python wrote it: classes and their pickles differ between these."""
     if v['python'] != _PYTHON:
         why = f'a value was pickled by Python {v["python"]}, and this is Python {_PYTHON}'
-        raise CulmError('value_unsupported', why, "Use the same version on both sides, or send plain data, without codec='pickle'.")
+        raise CulmError(
+            'value_unsupported', why, "Use the same version on both sides, or send plain data, without codec='pickle'."
+        )
     return _Unpickler(io.BytesIO(base64.b64decode(v['data']))).load()
 
 

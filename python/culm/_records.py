@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import importlib
 import sys
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Sequence, Tuple, cast
 
 from ._source import MAIN_MODULES, SCRIPT_MODULE
 
@@ -26,6 +26,10 @@ class Record:
     """
 
     __slots__ = ('__culm_fields__', '__culm_type__', '__dict__')
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(
         self, tag: str, module: str, name: str, fields: Dict[str, Any], more: Optional[Dict[str, Any]] = None
@@ -100,7 +104,7 @@ def read_dataclass(v: Dict[str, Any]) -> Any:
     if kind is None or known is None or not set(fields) <= set(known):
         return Record('dataclass', v['module'], v['name'], fields, more)
     try:
-        made = object.__new__(kind)
+        made: Any = object.__new__(kind)
     except TypeError:  # it has a built-in type below it
         return Record('dataclass', v['module'], v['name'], fields, more)
     for name, value in (*fields.items(), *more.items()):
@@ -131,9 +135,9 @@ def read_namedtuple(v: Dict[str, Any]) -> Any:
 def _made_namedtuple(module: str, name: str, fields: Sequence[str]) -> type:
     from collections import namedtuple
 
-    made: Any = namedtuple(name.rpartition('.')[2], fields, module=module)  # type: ignore[misc]
+    made = cast(type, namedtuple(name.rpartition('.')[2], fields, module=module))
     made.__qualname__ = name
-    return made  # type: ignore[no-any-return]
+    return made
 
 
 def module_sent(name: str) -> str:

@@ -102,6 +102,8 @@ def _write(plain: Callable[[], Any], place: str) -> str:
     """Without spaces, other than ASCII as it is, lone surrogates escaped: as JavaScript writes it."""
     try:
         text = _dumps(plain())
+    except CulmError:  # that of a call which is an argument may be a ValueError too
+        raise
     except RecursionError:
         raise _unsupported(place, 'contains itself, or is nested too deeply') from None
     except ValueError as error:  # int to text: Python refuses more than 4,300 digits

@@ -74,7 +74,14 @@ Triple = collections.namedtuple('Triple', 'a b c')
 
 NAMED = [
     *(Point(1), Point([Point(2), (3,)], {'k': {Key('a')}}), Key('k', (1, 2)), Colour.RED, Colour.BOTH, Level.LOW),
-    *(Rights.READ, Rights.READ | Rights.WRITE, Rights(0), Pair(1, Pair(2)), Triple(1, Colour.RED, ()), {Key('a'): Level.LOW}),
+    *(
+        Rights.READ,
+        Rights.READ | Rights.WRITE,
+        Rights(0),
+        Pair(1, Pair(2)),
+        Triple(1, Colour.RED, ()),
+        {Key('a'): Level.LOW},
+    ),
     *(decimal.Decimal('1.50'), decimal.Decimal('-Infinity'), fractions.Fraction(-3, 4), uuid.UUID(int=7)),
     *(pathlib.Path('a/b.csv'), pathlib.PureWindowsPath('C:\\x'), pathlib.PurePosixPath('/'), {pathlib.Path('p'): 1}),
 ]
@@ -263,7 +270,9 @@ class Chance:
                 lambda: struct.unpack('>d', chance.getrandbits(64).to_bytes(8, 'big'))[0] or 0.0,
                 lambda: ''.join(chr(chance.randrange(chance.choice([128, 0x3000, 0x110000]))) for _ in range(4)),
                 lambda: bytes(chance.randrange(256) for _ in range(chance.randrange(5))),
-                lambda: dt.datetime.fromtimestamp(chance.randrange(2**31), UTC).replace(microsecond=chance.randrange(10**6)),
+                lambda: dt.datetime.fromtimestamp(chance.randrange(2**31), UTC).replace(
+                    microsecond=chance.randrange(10**6)
+                ),
                 lambda: dt.timedelta(chance.randrange(-9, 9), chance.randrange(86400), chance.randrange(10**6)),
                 lambda: decimal.Decimal(chance.randrange(10**9)).scaleb(chance.randrange(-9, 9)),
                 lambda: fractions.Fraction(chance.randrange(-99, 99), chance.randrange(1, 99)),
@@ -316,7 +325,10 @@ class NamedValues(FolderTest):
         point, member, flags, pair = decode(text)
         self.assertIsInstance(point, Record)
         self.assertEqual((point.x, point.y, repr(point)), (1, [2], '<record of gone.Point: x=1, y=[2], z=3>'))
-        self.assertEqual((member.name, member.value, repr(member)), ('RED', 'red', "<record of gone.Colour: name='RED', value='red'>"))
+        self.assertEqual(
+            (member.name, member.value, repr(member)),
+            ('RED', 'red', "<record of gone.Colour: name='RED', value='red'>"),
+        )
         self.assertEqual(flags.value, 3)
         self.assertEqual((pair.a, pair[1], repr(pair)), (1, 2, 'Pair(a=1, b=2)'))
         self.assertEqual(decode(text), [point, member, flags, pair])
@@ -461,8 +473,15 @@ class NumpyValues(unittest.TestCase):
 @unittest.skipUnless(pandas, 'pandas is not installed for this interpreter')
 class PandasValues(unittest.TestCase):
     def frame(self):
-        columns = {'n': [1, 2, 3], 'x': [0.5, math.nan, 1e300], 's': ['a', None, 'é'], 'at': pandas.date_range('2026', periods=3, tz='UTC')}
-        return pandas.DataFrame({**columns, 'c': pandas.Categorical(['u', 'v', 'u'])}, index=pandas.Index([5, 7, 9], name='run'))
+        columns = {
+            'n': [1, 2, 3],
+            'x': [0.5, math.nan, 1e300],
+            's': ['a', None, 'é'],
+            'at': pandas.date_range('2026', periods=3, tz='UTC'),
+        }
+        return pandas.DataFrame(
+            {**columns, 'c': pandas.Categorical(['u', 'v', 'u'])}, index=pandas.Index([5, 7, 9], name='run')
+        )
 
     def test_tables_come_back(self):
         frame = self.frame()
@@ -474,7 +493,13 @@ class PandasValues(unittest.TestCase):
         for series in (frame['x'], frame['s'].rename(None), frame['c'].rename(('a', 1))):
             pandas.testing.assert_series_equal(decode(encode(series)), series)
         pairs = pandas.MultiIndex.from_tuples([(1, 'a'), (2, 'b')], names=['n', None])
-        for index in (frame.index, pandas.RangeIndex(3), pairs, pandas.DatetimeIndex(frame['at']), pandas.Index([], name='e')):
+        for index in (
+            frame.index,
+            pandas.RangeIndex(3),
+            pairs,
+            pandas.DatetimeIndex(frame['at']),
+            pandas.Index([], name='e'),
+        ):
             pandas.testing.assert_index_equal(decode(encode(index)), index, exact='equiv')
 
     def test_moments_come_back_to_the_nanosecond(self):
@@ -484,7 +509,9 @@ class PandasValues(unittest.TestCase):
         ):
             back = decode(encode(moment))
             self.assertIs(type(back), type(moment))
-            self.assertEqual((back, str(getattr(back, 'tz', '')), back.unit), (moment, str(getattr(moment, 'tz', '')), moment.unit))
+            self.assertEqual(
+                (back, str(getattr(back, 'tz', '')), back.unit), (moment, str(getattr(moment, 'tz', '')), moment.unit)
+            )
         for nothing in (pandas.NaT, pandas.NA):
             self.assertIs(decode(encode({'k': nothing}))['k'], nothing)
 
