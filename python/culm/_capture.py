@@ -44,15 +44,24 @@ from typing import (
 from ._captured import MAGIC, Thing
 from ._errors import CulmError
 from ._records import main_module
-from ._segments import Segment, segment_of_class, segment_of_definition, segment_of_function, statement_code
+from ._segments import (
+    Segment,
+    scope_of_class,
+    segment_of_class,
+    segment_of_definition,
+    segment_of_function,
+    statement_code,
+)
 from ._source import CAPTURED_MODULE, MAIN_MODULES, has_module
-from ._values import encode
+from ._values import Encoded, encode
 
 if TYPE_CHECKING:
     from ._work import Work
 
 #: Values whose text is longer lie in a file of their own, which is sent again only when it changes.
 _MAX_TEXT_INSIDE = 64_000
+#: What is larger is no part of the code; as an argument it may have up to 1 GB.
+_MAX_TEXT = 40_000_000
 #: The session has its own of these, and the worker too.
 _NOT_CAPTURED = frozenset({'__name__', '__file__', '__builtins__', '__doc__', '__spec__', '__loader__', '__package__'})
 
@@ -147,6 +156,8 @@ class _Capture:
         """What is more than data: works, modules, functions, classes."""
         from ._work import Work
 
+        if isinstance(value, Encoded):  # a call: where its value lies is only known to arguments
+            raise self._refused(value, what)
         if isinstance(value, ModuleType):
             return self._module(value, what)
         if isinstance(value, (FunctionType, type, Work)) or callable(value):
@@ -246,11 +257,10 @@ class _Capture:
         if '.' in kind.__qualname__:
             why = f'`{self._name}` uses the class `{kind.__qualname__}`, which is defined inside something else'
             raise CulmError('capture_failed', why, 'Define it at the top level of a cell or a file.')
-        scope = vars(sys.modules.get(kind.__module__, main_module()))
-        segment = segment_of_class(kind, scope)
+        segment = segment_of_class(kind)
         if segment is None:
             return self._made_class(kind, space)
-        return self._definition(kind, kind.__name__, segment, _flags_of_class(kind), scope)
+        return self._definition(kind, kind.__name__, segment, _flags_of_class(kind), scope_of_class(kind))
 
     def _made_class(self, kind: Any, space: int) -> Optional[int]:
         """One that a call has made: `namedtuple('Point', 'x y')`, `Enum('Colour', 'RED GREEN')`."""
@@ -318,6 +328,8 @@ class _Capture:
                 raise
             return self._container(value, what, space)
         thing: Thing = {'is': 'value', 'text': text, 'classes': []}
+        if len(text) > _MAX_TEXT:
+            raise self._too_large(len(text), what)
         if len(text) > _MAX_TEXT_INSIDE:
             content = text.encode('utf-8')
             thing.update(text=None, file=f'__culm_values__/{hashlib.sha256(content).hexdigest()}.json')
@@ -347,7 +359,7 @@ class _Capture:
         if not isinstance(name, str):
             return None
         for module_name, module in list(sys.modules.items()):
-            if module_name not in MAIN_MODULES and vars(module).get(name, self) is value:
+            if module_name not in MAIN_MODULES and getattr(module, '__dict__', {}).get(name, self) is value:
                 return self._attribute(value, module_name, name)
         return None
 
@@ -391,9 +403,17 @@ class _Capture:
         why = f'`{self._name}` uses {what}{through}, which is a {name} and cannot be sent to another process'
         return CulmError('capture_failed', why, _remedy(value))
 
+    def _too_large(self, length: int, what: str) -> CulmError:
+        why = f'`{self._name}` uses {what}, which is {length / 1e6:.0f} MB of text, more than the {_MAX_TEXT / 1e6:.0f} MB for that'
+        return CulmError(
+            'capture_failed', why, 'Pass it as an argument; a named one of a map is sent once for all jobs.'
+        )
+
 
 def _remedy(value: Any) -> str:
     kind = type(value)
+    if isinstance(value, Encoded):
+        return 'Pass it as an argument, where it stands for its value.'
     if isinstance(value, io.IOBase):
         return 'Open it inside the function, by its path.'
     if hasattr(value, '__next__'):
@@ -468,7 +488,12 @@ def _globals_needed(code: CodeType) -> List[str]:
     """Those that a definition needs when it is run: of decorators, bases, defaults, the body of a class."""
     names = {i.argval: None for i in dis.get_instructions(code) if i.opname in _BY_NAME}
     for inner in _inner(code):
-        if not inner.co_flags & 0x01 or inner.co_name in ('<listcomp>', '<setcomp>', '<dictcomp>', '<genexpr>'):
+        name = inner.co_name
+        if (
+            not inner.co_flags & inspect.CO_OPTIMIZED
+            or (name.startswith('<') and name != '<lambda>')
+            or name == '__annotate__'
+        ):
             names.update(dict.fromkeys(_globals_needed(inner)))
     return list(names)
 

@@ -64,9 +64,9 @@ def segment_of_function(fn: FunctionType) -> Optional[Segment]:
     return None
 
 
-def segment_of_class(kind: type, scope: Dict[str, Any]) -> Optional[Segment]:
+def segment_of_class(kind: type) -> Optional[Segment]:
     """The source of a class at the top level of a file or cell: by its methods, else the newest that has its members."""
-    for file, text in _texts_of_class(kind, scope):
+    for file, text in _texts_of_class(kind):
         line = kind.__dict__.get('__firstlineno__')  # Python 3.13
         for node in reversed(list(_statements(text, kind.__name__))):
             if isinstance(node, ast.ClassDef) and line in (None, _first_line(node)) and _has_members(kind, node):
@@ -89,13 +89,27 @@ def _text_around(fn: FunctionType) -> str:
     return ''.join(lines)
 
 
-def _texts_of_class(kind: type, scope: Dict[str, Any]) -> List[Tuple[str, str]]:
+def scope_of_class(kind: type) -> Dict[str, Any]:
+    """The global variables where it is defined."""
+    own = next(_own_methods(kind), None)
+    return own.__globals__ if own else vars(sys.modules.get(kind.__module__, sys.modules['__main__']))
+
+
+def _own_methods(kind: type) -> Iterator[FunctionType]:
+    """Those of its source: `dataclass` and others make more."""
+    for member in vars(kind).values():
+        fn = getattr(member, '__func__', getattr(member, 'fget', member))
+        is_own = isinstance(fn, FunctionType) and fn.__globals__.get('__name__') == kind.__module__
+        if is_own and fn.__code__.co_filename != '<string>':
+            yield fn
+
+
+def _texts_of_class(kind: type) -> List[Tuple[str, str]]:
     """Files or cells that may define a class, and their text."""
-    members = (getattr(m, '__func__', getattr(m, 'fget', m)) for m in vars(kind).values())
-    for member in members:
-        own = isinstance(member, FunctionType) and member.__globals__ is scope
-        if own and member.__code__.co_filename != '<string>':  # where dataclasses write theirs
-            return [(member.__code__.co_filename, _text_around(member))]
+    own = next(_own_methods(kind), None)
+    if own:
+        return [(own.__code__.co_filename, _text_around(own))]
+    scope = scope_of_class(kind)
     cells = [name for name, entry in linecache.cache.items() if len(entry) == 4 and entry[1] is None]
     newest = sorted(cells, key=lambda name: cell_number(name) or 0, reverse=True)
     file = scope.get('__file__')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Set, Tuple, cast
 
 from ._errors import CulmError
@@ -60,7 +61,7 @@ def has_module(fn: Callable[..., Any]) -> bool:
         return False
     scope = _globals_of(fn)
     if SCRIPT_PATH in scope or scope.get('__name__') not in MAIN_MODULES:
-        return True
+        return scope.get('__name__') in sys.modules
     file = getattr(getattr(fn, '__code__', None), 'co_filename', '')
     is_typed = file.startswith('<') and file.endswith('>')
     spec = scope.get('__spec__')

@@ -7,6 +7,7 @@ import copy
 import functools
 import json
 import sys
+import time
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from typing_extensions import ParamSpec
 
     from ._capture import Captured
+    from ._progress import State
 
     P = ParamSpec('P')
 else:
@@ -367,6 +369,28 @@ class MapCall(_Handle, Generic[R]):
         self._wait(self._pending.look_all, timeout)
         return [self._outcome(index) for index in range(self._pending.total)]
 
+    def progress(self) -> MapCall[R]:
+        """Waits for the end of all, well or not, and shows meanwhile how far it has come: a line on a terminal, a bar in
+        a notebook, nothing elsewhere. Gives the map itself: `square.map(range(100)).progress().result()`.
+        """
+        from ._progress import shown
+
+        with shown(self._state):
+            self._wait(self._pending.look_all)
+        return self
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        return self._state().html()
+
+    def _state(self) -> State:
+        from ._progress import State
+
+        pending = self._pending
+        until = pending.came_at if pending.has_all() else time.monotonic()
+        seconds = until - pending.began_at
+        return State(self._name, len(pending.order), len(pending.failed), pending.total, seconds)
+
     def as_completed(self) -> Iterator[Tuple[int, R]]:
         """(index, value) as they come; raises at the first that failed."""
         return ((index, cast(R, self._value(index))) for index in self._arrivals())
@@ -452,8 +476,12 @@ def work(
     secrets: those of yours (`culm secret set NAME`) that its jobs get, each as variable `env`, as `file` in the folder
     `$CULM_SECRETS`, or both (the variable is its path then): `[{'name': 'db-password', 'env': 'DB_PASSWORD'}]`.
 
-    The function must be at the top level of a file; it is found there by its name on the worker. Its arguments and its
-    value are plain data (see `docs/reference/values.md`).
+    codec: 'pickle' for arguments and values that are no plain data. They are pickled by who sends them and unpickled in
+    the job and in this program only, both with the same minor version of Python.
+
+    At the top level of a file it is found there by its name on the worker. In a notebook, at the prompt, inside another
+    function or as a lambda it takes along what it uses. Arguments and value are plain data
+    (`docs/guide/values.md`).
     """
     if fn is not None:
         return Work(fn, name, files, options, codec)

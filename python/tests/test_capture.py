@@ -183,6 +183,11 @@ class Capturing(Session, FolderTest):
         linecache.checkcache()
         self.assertIsNone(segment_of_function(fn))
 
+    def test_what_is_too_large_for_code_is_to_be_an_argument(self):
+        said = self.refused('g = "x" * 41_000_000\nf = work(lambda: len(g))')
+        self.assertIn('the global variable `g`, which is 41 MB of text', said)
+        self.assertIn('Pass it as an argument', said)
+
     def test_large_values_lie_in_a_file_of_their_own(self):
         self.cell("table = 'x' * 100_000\nn = 1\nf = work(lambda: len(table) + n)\n")
         first = capture(self.value('f'))
@@ -379,6 +384,29 @@ class Running(Session, ServerTest):
         )
         steps = self.load('steps')
         self.assertEqual(steps.make(1)(2), [7, -2, 'steps'])
+
+    def test_a_call_that_a_work_uses_is_to_be_an_argument(self):
+        self.cell('calls = work(lambda x: x).map([1])\nf = work(lambda: calls[0])\n')
+        with self.assertRaises(CulmError) as caught:
+            self.value('f')()
+        self.assertIn('`calls`, which is a culm.MapCall', str(caught.exception))
+        self.assertIn('Pass it as an argument', str(caught.exception))
+
+    def test_functions_with_global_variables_of_their_own_keep_them(self):
+        """As generated ones have, and those of a script that a notebook has run."""
+        scope = {'__name__': '__main__', 'offset': 5}
+        source = (
+            'class Shift:\n    def by(self, x):\n        return x + offset\ndef shifted(x):\n    return Shift().by(x)\n'
+        )
+        linecache.cache['<generated>'] = (len(source), None, source.splitlines(keepends=True), '<generated>')
+        self.addCleanup(linecache.cache.pop, '<generated>')
+        exec(compile(source, '<generated>', 'exec'), scope)
+        self.main.shifted, self.main.offset = scope['shifted'], 100
+        self.cell('f = work(lambda x: [shifted(x), offset])\n')
+        self.assertEqual(self.value('f')(1), [6, 100])
+        generated = {'offset': 7}
+        exec('def shifted(x):\n    return x + offset\n', generated)
+        self.assertEqual(work(generated['shifted'])(1), 8)
 
     def test_data_files_lie_beside_what_was_captured(self):
         self.write('points.csv', '1,2')

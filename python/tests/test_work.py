@@ -217,6 +217,18 @@ class Submitting(WorkTest):
         self.server.finish(call.job_id, '1')
         self.assertEqual(call.result(), 1)
 
+    def test_what_all_jobs_of_a_map_share_is_stored_and_sent_once(self):
+        calls = self.square.map(range(1500), scale='x' * 2_000_000)
+        first, rest = (json.loads(r[2]) for r in self.server.requests_of('POST', '/v1/tasks'))
+        self.assertEqual(first['common']['bytes'], len('{"a":[],"k":{"scale":""}}') + 2_000_000)
+        self.assertEqual((set(rest), len(rest['jobs'])), ({'firstIndex', 'jobs', 'close', 'epoch'}, 500))
+        self.assertEqual(rest['jobs'][0], {'args': {'text': '{"a":[1000]}'}})
+        stored = [r for r in self.server.requests_of('PUT', '/v1/content') if len(r[2]) > 1_000_000]
+        self.assertEqual(len(stored), 1)
+        self.square.map([1], scale='x' * 2_000_000)
+        self.assertEqual(len([r for r in self.server.requests_of('PUT', '/v1/content') if len(r[2]) > 1_000_000]), 1)
+        self.assertEqual(len(calls), 1500)
+
     def test_what_cannot_be_sent_is_refused_before_anything_is(self):
         with self.assertRaises(CulmError) as caught:
             self.square(1, scale=object())
