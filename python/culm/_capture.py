@@ -305,6 +305,9 @@ class _Capture:
             return self._call(value, re.compile, [value.pattern, value.flags], {}, space)
         if isinstance(value, logging.Logger):
             return self._call(value, logging.getLogger, [value.name], {}, space)
+        if isinstance(value, typing.TypeVar):
+            bounds = {'bound': value.__bound__} if value.__bound__ else {}
+            return self._call(value, typing.TypeVar, [value.__name__, *value.__constraints__], bounds, space)
         if isinstance(value, (range, slice)):
             return self._call(value, type(value), [value.start, value.stop, value.step], {}, space)
         origin = typing.get_origin(value)  # of list[int], Optional[int] …

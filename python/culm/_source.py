@@ -46,7 +46,8 @@ def check_function(fn: Callable[..., Any]) -> None:
     name, qualname = getattr(fn, '__name__', ''), getattr(fn, '__qualname__', '')
     if not callable(fn) or not name:
         raise TypeError(f'@work is for functions, and this is {fn!r}')
-    if qualname.rpartition('<locals>.')[2] != name:
+    around = qualname.rpartition('<locals>.')[2].split('.')[:-1]
+    if any(not part.startswith('<') for part in around):  # a lambda may be in a `<listcomp>`
         raise CulmError(
             'work_not_exported',
             f'{qualname} cannot be a work: it is a method of a class',

@@ -165,6 +165,12 @@ class Capturing(Session, FolderTest):
             fn = self.value(name).fn
             self.assertEqual(segment_of_function(fn).text.strip(), text)
 
+    def test_what_a_class_has_is_refused(self):
+        for text in ('class C:\n    @work\n    def f(self): pass', 'class C:\n    f = work(lambda self: 0)'):
+            with self.assertRaises(CulmError) as caught:
+                self.cell(text)
+            self.assertIn('is a method of a class', str(caught.exception))
+
     @unittest.skipIf(sys.version_info < (3, 11), 'code has no columns before Python 3.11')
     def test_of_equal_ones_it_is_the_one_at_its_column(self):
         self.cell('f, g = work(lambda x: x + 1), work(lambda x: x + 1)\n')
@@ -215,16 +221,16 @@ class Running(Session, ServerTest):
             from contextlib import contextmanager
             from math import sqrt as root
             from random import randint
-            from typing import List, Optional
+            from typing import Generic, List, Optional, TypeVar
 
-            Row, scale = Optional[List[float]], 3
+            Row, scale, T = Optional[List[float]], 3, TypeVar('T', int, float)
             Pair = namedtuple('Pair', 'a b', defaults=[5])
             Mode = enum.Enum('Mode', 'SLOW FAST')
 
             class Colour(enum.Enum):
                 RED = 'red'
 
-            class Base:
+            class Base(Generic[T]):
                 def shown(self):
                     return f'{type(self).__name__} {self.x}'
 
@@ -319,9 +325,10 @@ class Running(Session, ServerTest):
                 ))
 
             (f, g), (h, _) = make(10), make(20)
+            many = [work(lambda x, n=n: x + n) for n in range(2)]
             """
         )
-        self.assertEqual([self.value(name)(3) for name in 'fgh'], [13, 13, 23])
+        self.assertEqual([self.value(name)(3) for name in ('f', 'g', 'h', 'many[0]', 'many[1]')], [13, 13, 23, 3, 4])
 
     def test_works_of_a_session_call_each_other(self):
         self.cell(
