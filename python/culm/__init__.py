@@ -33,6 +33,7 @@ from ._errors import (
     UserError,
     WallTimeLimit,
 )
+from ._records import Record
 from ._work import Call, MapCall, Outcome, Work, work
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ __all__ = [
     'MemoryLimit',
     'Outcome',
     'ParentFailed',
+    'Record',
     'RemoteError',
     'RunnerError',
     'SiteError',

@@ -15,9 +15,10 @@ _LOCAL_HELP: Dict[str, str] = {
     'server_away': 'Is it running? `culm doctor` looks.',
     'plain_http': 'Use https:// for a server elsewhere.',
     'unauthenticated': 'Set CULM_TOKEN; on the machine of the server the token is in CULM_HOME/token.',
-    'work_not_exported': 'Define it with `def` at the top level of a .py file, under the name it is called by.',
+    'work_not_exported': 'Define it with `def`, and call it under the name that it was defined by.',
     'work_during_import': 'Call it inside a function; in a script, below `if __name__ == "__main__":`.',
-    'value_unsupported': 'Send plain data: numbers, text, lists, dicts, dates, bytes, NumPy arrays.',
+    'value_unsupported': 'Send plain data (numbers, text, lists, dicts, dates, bytes, dataclasses, NumPy arrays, pandas '
+    "tables), or mark the work with `@work(codec='pickle')`.",
     'workflow_ended': 'Start a new one; an ended workflow takes no more calls.',
     'code_changed': 'Continue it with the code that it was started with, or say that the change does not matter to '
     'what it has done so far: `culm run FILE --continue --accept-code` (CULM_ACCEPT_CODE=1).',

@@ -19,7 +19,7 @@ from ._errors import CulmError
 from ._journal import REPLAY_SECONDS, Journal
 from ._pending import Pending, Told
 from ._replay import Asked, Entry
-from ._values import decode
+from ._values import Reading, decode
 
 if TYPE_CHECKING:
     from ._client import Client
@@ -273,15 +273,19 @@ class Scope:
             self.client.put_bytes(ticket['url'], content)
         return {'blob': digest, 'bytes': len(content)}
 
-    def value_in(self, told: Told) -> Any:
+    def value_in(self, told: Told, pickled: bool = False) -> Any:
         """The value of a finished job; one that was stored is fetched when it is first looked at."""
         value = told.get('value')
         if value is None:
             return None
         if 'text' not in value:
-            place = self.client.get(f'/v1/blobs/{value["blob"]}', {'workflowId': self.workflow_id})
-            value = told['value'] = {'text': self.client.get_bytes(place['url']).decode('utf-8')}
-        return decode(value['text'])
+            value = told['value'] = {**value, 'text': self.fetch_text(value['blob'])}
+        return decode(value['text'], Reading(self.fetch_text, pickled))
+
+    def fetch_text(self, digest: str) -> str:
+        """The text of a stored value."""
+        place = self.client.get(f'/v1/blobs/{digest}', {'workflowId': self.workflow_id})
+        return self.client.get_bytes(place['url']).decode('utf-8')
 
     def wait(self, pending: Pending, look: Callable[[], Any], timeout: Optional[float] = None) -> Any:
         """Waits until `look` (called with the lock of the journal) gives something, which is neither None nor False.

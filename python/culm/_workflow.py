@@ -298,7 +298,9 @@ def _end_session(driver: _Driver) -> None:
 
 
 def _program_name() -> str:
-    return os.path.basename(sys.argv[0] if sys.argv else '') or 'python'
+    """Jupyter says in JPY_SESSION_NAME which notebook it is."""
+    file = os.environ.get('JPY_SESSION_NAME') or (sys.argv[0] if sys.argv else '')
+    return os.path.basename(file) or 'python'
 
 
 def _renew_lock() -> None:

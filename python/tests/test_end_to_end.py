@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import unittest
+import unittest.mock
 
 from support import DEADLINE_SECONDS, PYTHON_FOLDER, FolderTest, end_session, eventually
 
@@ -70,6 +71,25 @@ SOURCE = """
     @work
     def place():
         return sys.executable, sys.prefix, os.path.basename(__file__)
+
+    @work
+    def length(x, scale=1):
+        return len(x) * scale
+
+    class Box:
+        def __init__(self, items):
+            self.items = items
+
+    @work(codec='pickle')
+    def doubled(box):
+        return Box(box.items * 2)
+
+    def make(n):
+        return work(lambda x: x + n)
+
+    @work
+    def nested(n):
+        return make(n).map([1, 2]).result()
 
     @workflow
     def main(n):
@@ -174,6 +194,34 @@ class EndToEnd(FolderTest):
     def test_large_values_go_both_ways(self):
         self.assertEqual(self.flow.same('x' * 3_000_000), 'x' * 3_000_000)
         self.assertEqual(self.flow.big(1_000_000), 'é' * 1_000_000)
+
+    def test_a_large_value_goes_from_job_to_job_and_not_by_the_caller(self):
+        big = self.flow.same.submit('x' * 2_000_000)
+        asked = []
+        get_bytes = Client.get_bytes
+
+        def fetching(client, address):
+            asked.append(address)
+            return get_bytes(client, address)
+
+        with unittest.mock.patch.object(Client, 'get_bytes', fetching):
+            call = self.flow.length.submit(big)
+            self.assertEqual(call.result(DEADLINE_SECONDS), 2_000_000)
+            lengths = self.flow.length.map(self.flow.same.map(['y' * 1_500_000, 'z']), scale=2)
+            self.assertEqual(lengths.result(DEADLINE_SECONDS), [3_000_000, 2])
+        self.assertEqual(asked, [])
+        args = self.client.get(f'/v1/jobs/{call.job_id}')['args']['text']
+        self.assertRegex(args, r'^{"a":\[{"\$culm":"stored","v":{"blob":"[0-9a-f]{64}","bytes":2000002}}\]}$')
+
+    def test_works_without_a_module_run(self):
+        made = self.flow.make(10)
+        self.assertEqual(made.map([1, 2]).result(DEADLINE_SECONDS), [11, 12])
+        self.assertEqual(self.flow.nested.submit(5).result(DEADLINE_SECONDS), [6, 7])
+
+    def test_pickles_go_both_ways(self):
+        box = self.flow.Box([1])
+        back = self.flow.doubled.submit(box).result(DEADLINE_SECONDS)
+        self.assertEqual((type(back), back.items), (self.flow.Box, [1, 1]))
 
     def test_the_caller_s_own_interpreter_runs_it(self):
         self.assertEqual(self.flow.place(), (sys.executable, sys.prefix, 'flow.py'))

@@ -245,6 +245,18 @@ test('large values go by reference, both ways, and a shared one is fetched once'
   expect(pilots.server.fetched.get(common.blob)).toBe(1)
 })
 
+test('what many jobs share is fetched once per pilot, also when they begin in several runners at once', async () => {
+  await pilots.start({ slots: 4 })
+  const text = JSON.stringify({ a: ['x'.repeat(2_000_000)] })
+  const common = { blob: pilots.server.store(text), bytes: text.length }
+  const payload = pilots.work('return [process.pid, args[0].length]')
+  const jobs = Array.from({ length: 8 }, () => pilots.server.submit({ payload, common }))
+  const values = await Promise.all(jobs.map(async (id) => valueIn(await pilots.server.ended(id)) as number[]))
+  expect(new Set(values.map(([pid]) => pid)).size).toBeGreaterThan(1)
+  expect(values.map(([, length]) => length)).toEqual(Array(8).fill(2_000_000))
+  expect(pilots.server.fetched.get(common.blob)).toBe(1)
+})
+
 test('a process that ends in the middle of a job says how', async () => {
   await pilots.start()
   const left = await pilots.server.ended(

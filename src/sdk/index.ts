@@ -1,4 +1,5 @@
 /** The TypeScript SDK: mark functions with `work`, call them, and gather them in a `workflow`, which is durable. */
+export { TaggedValue } from '../contract/values.ts'
 export { Fault } from '../lib/fault.ts'
 export type { Outcome } from './arrivals.ts'
 export type { Call } from './call.ts'
