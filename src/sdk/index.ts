@@ -2,6 +2,7 @@
 export { Fault } from '../lib/fault.ts'
 export type { Outcome } from './arrivals.ts'
 export type { Call } from './call.ts'
+export { Callback, callback } from './callback.ts'
 export { Client, type ClientOptions, type CommandOptions, type SubmittedCommand } from './client.ts'
 export type { After, UseOptions, WorkOptions } from './definition.ts'
 export * as journal from './journal.ts'
