@@ -559,6 +559,8 @@ test('whatever is posted, reported and asked for at the same moment, nothing is 
       expect(ends.filter((ending) => ending === 'finished')).toHaveLength(row.state === 'finished' ? 1 : 0)
       const story = await storyOf(one)
       expect(story.filter((move) => move.endsWith('finished'))).toHaveLength(row.state === 'finished' ? 1 : 0)
+      const isValue = taken.length > 0 && taken[0] !== 'error'
+      expect(story.includes('registered → finished')).toBe(isValue && story.includes('payloadDone → holding'))
       if (story.includes('registered → finished')) expect(JSON.parse(row.value!)).toBe(taken[0])
       else if (row.state === 'finished') expect(['"inside"', '"again"']).toContain(row.value)
       else expect(['failed', 'cancelled']).toContain(row.state)
