@@ -16,6 +16,7 @@ if __name__ == '__main__':
 
 from typing import TYPE_CHECKING, Any
 
+from ._callback import Callback, callback
 from ._errors import (
     ArgumentsChanged,
     BundleError,
@@ -48,6 +49,7 @@ __all__ = [
     'BundleError',
     'Call',
     'CallCancelled',
+    'Callback',
     'Client',
     'CodeChanged',
     'CulmError',
@@ -66,6 +68,7 @@ __all__ = [
     'WallTimeLimit',
     'Work',
     'WorkflowFunction',
+    'callback',
     'journal',
     'session',
     'work',

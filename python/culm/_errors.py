@@ -17,6 +17,8 @@ _LOCAL_HELP: Dict[str, str] = {
     'unauthenticated': 'Set CULM_TOKEN; on the machine of the server the token is in CULM_HOME/token.',
     'work_not_exported': 'Define it with `def`, and call it under the name that it was defined by.',
     'work_during_import': 'Call it inside a function; in a script, below `if __name__ == "__main__":`.',
+    'callback_misplaced': 'Call `callback` inside a work, where it runs as a job, and return what it gave, by itself, '
+    'as the value of that job.',
     'value_unsupported': 'Send plain data (numbers, text, lists, dicts, dates, bytes, dataclasses, NumPy arrays, pandas '
     "tables), or mark the work with `@work(codec='pickle')`.",
     'workflow_ended': 'Start a new one; an ended workflow takes no more calls.',

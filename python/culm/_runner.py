@@ -23,6 +23,7 @@ import time
 from types import ModuleType
 from typing import Any, Callable, Deque, Dict, Mapping, NamedTuple, Optional, TextIO, Tuple
 
+from ._callback import Callback
 from ._coroutines import is_coroutine, run_coroutine
 from ._errors import CulmError
 from ._scope import MAX_INLINE_BYTES, Scope, entered
@@ -223,9 +224,12 @@ class Runner:
             value = fn.call(*args, **kwargs)
             if is_coroutine(value):
                 value = run_coroutine(value)
-            text = encode(value, pickled=fn.pickled)
+            if isinstance(value, Callback):
+                ended = _later(value, word)
+            else:
+                ended = {'ok': True, 'value': _sent(encode(value, pickled=fn.pickled), word['folder'])}
             scope.finish()
-            return {'ok': True, 'value': _sent(text, word['folder'])}
+            return ended
         except ModuleNotFoundError as error:
             return _failed(error, 'bundle', self._folder)
         except BaseException as error:
@@ -351,6 +355,14 @@ def _sent(text: str, folder: str) -> Dict[str, str]:
     with open(path, 'w', encoding='utf-8') as file:
         file.write(text)
     return {'file': path}
+
+
+def _later(callback: Callback, word: Word) -> Word:
+    """A job that returns its callback has its value posted there later."""
+    if (callback.job_id, callback.attempt) != (word['jobId'], word['attempt']):
+        made_by = f'it returned a callback of {callback.job_id} (attempt {callback.attempt})'
+        raise CulmError('callback_misplaced', made_by)
+    return {'ok': True, 'later': {'expiresAt': callback.expires}}
 
 
 def _failed(error: BaseException, cause: str, folder: str) -> Word:

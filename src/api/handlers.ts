@@ -5,6 +5,7 @@ import { type Noun, readId } from '../lib/ids.ts'
 import { readTraceparent } from '../lib/trace.ts'
 import type { Principal, User } from '../services/authenticate.ts'
 import * as blobs from '../services/blobs.ts'
+import { createCallback, postToCallback, readCallback } from '../services/callbacks.ts'
 import { cancelJob, cancelTask } from '../services/cancel.ts'
 import { claimJobs } from '../services/claimJobs.ts'
 import type { Engine } from '../services/engine.ts'
@@ -33,6 +34,8 @@ export type Ask<N extends RouteName> = {
   params: ParamsOf<N>
   query: QueryOf<N>
   body: BodyOf<N>
+  /** The body as it came, for routes that keep what they are sent as it was written. */
+  text: string
   version: string
   /** Aborted when the caller has gone. */
   signal: AbortSignal
@@ -98,6 +101,11 @@ export const handlers: Handlers = {
       { after: readLogPlace(query.after), attempt: query.attempt ?? null, waitSeconds: query.waitSeconds },
       signal,
     ),
+
+  createCallback: ({ engine, principal, params, body }) =>
+    createCallback(engine, principal, num('j', params), body.seconds),
+  postToCallback: async ({ engine, params, query, body, text }) =>
+    postToCallback(engine, readCallback(engine, num('j', params), query), body, text),
 
   createBlob: ({ engine, principal, body }) => blobs.createBlob(engine, principal, body),
   getBlob: ({ engine, principal, params, query }) => blobs.getBlob(engine, principal, params.hash, query.workflowId),

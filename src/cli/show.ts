@@ -230,7 +230,7 @@ const attemptCells = (a: AttemptView, style: Style): Cell[] => {
   const seconds = a.usage?.wallSeconds ?? (a.startedAt ? secondsBetween(a.startedAt, a.endedAt ?? style.now) : null)
   return [
     String(a.attempt),
-    a.end ? stateCell('attempt', a.end, style) : stateCell('job', a.startedAt ? 'running' : 'sent', style),
+    a.end ? stateCell('attempt', a.end, style) : stateCell('job', underWay(a), style),
     a.cause ?? '',
     a.signal ?? (a.exitCode === null ? '' : String(a.exitCode)),
     a.pilotId ?? '',
@@ -239,6 +239,12 @@ const attemptCells = (a: AttemptView, style: Style): Cell[] => {
     seconds === null ? '' : duration(seconds),
     a.usage?.maxRssMb === undefined ? '' : megabytes(a.usage.maxRssMb),
   ]
+}
+
+/** One whose payload has ended waits for its value. */
+const underWay = ({ startedAt, endedAt }: AttemptView): 'holding' | 'running' | 'sent' => {
+  if (endedAt) return 'holding'
+  return startedAt ? 'running' : 'sent'
 }
 
 /** The stack of the place where it was raised, which begins with the error itself. */

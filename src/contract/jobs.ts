@@ -45,7 +45,9 @@ export const attemptView = z.object({
   host: z.string().nullable(),
   sentAt: at,
   startedAt: at.nullable(),
-  endedAt: at.nullable(),
+  endedAt: at
+    .nullable()
+    .meta({ description: 'When its payload ended: before `end` is known, if its value is still to be posted' }),
   cause: z.enum(attemptCauseNames).nullable(),
   error: remoteError.nullable(),
   exitCode: z.int().nullable(),

@@ -88,10 +88,11 @@ export type ClaimReply = z.infer<typeof claimReply>
 export const report = z.strictObject({
   jobId,
   attempt,
-  what: z.enum(['starting', 'running', 'awaiting', 'woken', 'finished', 'failed', 'cancelled', 'returned']),
+  what: z.enum(['starting', 'running', 'awaiting', 'woken', 'finished', 'deferred', 'failed', 'cancelled', 'returned']),
   startedAt: at.optional(),
   endedAt: at.optional(),
   value: value.optional(),
+  until: at.optional().meta({ description: 'Goes with `deferred`: how long the value may take that is posted later' }),
   cause: z.enum(attemptCauseNames).optional(),
   error: remoteError.optional(),
   exitCode: z.int().min(-maxInteger).max(maxInteger).optional(),

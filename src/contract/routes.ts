@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import * as base from './base.ts'
 import * as blobs from './blobs.ts'
+import * as callbacks from './callbacks.ts'
+import type { FaultCode } from './faults.ts'
 import * as jobs from './jobs.ts'
 import { notices } from './notices.ts'
 import * as accounts from './people.ts'
@@ -30,6 +32,10 @@ export type Route = {
   keyed?: boolean
   /** `sse`: a stream of server-sent events; `bytes`: raw content. */
   kind?: 'json' | 'sse' | 'bytes' | 'text'
+  /** The address itself is the right: it bears a signature. */
+  signed?: boolean
+  /** The body has at most so many bytes, and what it says is kept as it was written. */
+  verbatim?: { maxBytes: number; tooLarge: FaultCode }
 }
 
 const people = ['user', 'job'] as const
@@ -294,6 +300,29 @@ export const routes = {
     reply: jobs.logPage,
   },
 
+  createCallback: {
+    method: 'POST',
+    path: '/v1/jobs/:id/callback',
+    who: ['job'],
+    summary: 'Ask for an address to which the value of this attempt may be posted after its payload has ended',
+    params: j,
+    body: callbacks.newCallback,
+    reply: callbacks.callback,
+    status: 201,
+  },
+  postToCallback: {
+    method: 'POST',
+    path: '/v1/callbacks/:id',
+    who: ['nobody'],
+    summary: 'Post the value of a job to its signed address, or why there is none',
+    params: j,
+    query: callbacks.callbackQuery,
+    body: callbacks.posted,
+    reply: callbacks.postedReply,
+    signed: true,
+    verbatim: { maxBytes: callbacks.maxPostedBytes, tooLarge: 'callback_too_large' },
+  },
+
   createBlob: {
     method: 'POST',
     path: '/v1/blobs',
@@ -322,6 +351,7 @@ export const routes = {
     summary: 'Store bytes at a signed address',
     params: h,
     kind: 'bytes',
+    signed: true,
     status: 204,
   },
   getContent: {
@@ -331,6 +361,7 @@ export const routes = {
     summary: 'Read bytes from a signed address',
     params: h,
     kind: 'bytes',
+    signed: true,
   },
   createBundle: {
     method: 'POST',

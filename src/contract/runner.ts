@@ -59,7 +59,14 @@ export type Done = {
   usage?: Usage
   /** This runner is not fit for another job. */
   last?: boolean
-} & ({ ok: true; value: Text } | { ok: false; cause: 'user' | 'bundle'; error: RemoteError })
+} & (
+  | { ok: true; value: Text }
+  | { ok: true; later: Later }
+  | { ok: false; cause: 'user' | 'bundle'; error: RemoteError }
+)
+
+/** The job's value is to be posted to its callback, which holds so long. */
+export type Later = { expiresAt: string }
 
 /** It waits for calls of its own, and for nothing else: its slot may go to others. */
 export type Awaiting = { t: 'awaiting'; jobId: string }

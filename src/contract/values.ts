@@ -106,8 +106,9 @@ const objectToPlain = (value: object, place: string, above: Set<object>): unknow
   }
 }
 
-/** What is in these is in no property of theirs: sent as plain objects they would arrive empty. */
+/** What is in these is in no property of theirs: sent as plain objects they would arrive empty. (A callback of the SDK is no value, and stands by itself.) */
 const emptied = new Set([
+  'culm.Callback',
   'Promise',
   'ArrayBuffer',
   'SharedArrayBuffer',

@@ -224,16 +224,21 @@ export class Attempt {
     })
   }
 
-  /** What its last report says, once `outcome` is all that happened; null when it is not ours to report. A result that came before the stop took effect wins. */
+  /**
+   * What its last report says, once `outcome` is all that happened; null when it is not ours to report. A result that came before the stop took effect wins, and so does the
+   * word that it is to come from outside: whoever is to post it has been told.
+   */
   endReport(outcome: Outcome): Report | null {
     this.computed()
-    const told = this.#stop && outcome.what !== 'finished' ? outcomeOf(this.#stop) : outcome
+    const isDone = outcome.what === 'finished' || outcome.what === 'deferred'
+    const told = this.#stop && !isDone ? outcomeOf(this.#stop) : outcome
     const dropped = told.what === 'dropped' || this.#stop?.why === 'dropped'
     this.#enter('ended')
     if (dropped) return null
     const report = this.#reportOf(told.what as Exclude<Outcome['what'], 'dropped'>)
     report.endedAt = this.#desk.clock().toISOString()
     if (told.what === 'finished') report.value = told.value
+    else if (told.what === 'deferred') report.until = told.until
     else if (told.what === 'failed') tellFailure(report, told)
     if (this.#startedAt) report.usage = this.#usageWith('usage' in told ? told.usage : undefined)
     return report

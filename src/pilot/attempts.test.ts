@@ -165,6 +165,23 @@ test('a result that came before the cancel took effect wins; otherwise the cance
   ])
 })
 
+test('who left his value to come from outside is not run again for a stop that came meanwhile', async () => {
+  const { attempts, running, reports } = bench(3)
+  attempts.take(reply([1, 2, 3]))
+  const until = '2030-01-01T00:00:00.000Z'
+  for (const [n, why] of (['returned', 'cancelled', 'dropped'] as const).entries()) {
+    const { attempt, end } = running.get(`j${n + 1}`)!
+    attempt.goesTo({ stop: () => {}, resume: () => {}, giveBack: () => {} })
+    attempts.stop({ jobId: `j${n + 1}`, attempt: 1 }, { why, graceMs: 5000 })
+    end({ what: 'deferred', until })
+  }
+  await attempts.quiet()
+  expect(reports).toMatchObject([
+    { jobId: 'j1', what: 'deferred', until },
+    { jobId: 'j2', what: 'deferred', until },
+  ])
+})
+
 test('a job may await and wake many times, and each time its end waits for its slot', async () => {
   const { attempts, running, told } = bench(1)
   attempts.take(reply([1]))

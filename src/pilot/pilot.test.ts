@@ -25,6 +25,20 @@ test('two calls of a function run in the same warm process, and its arguments an
   await until('the removal of the folder', () => !existsSync(first.folder as string))
 })
 
+test('a function that returns its callback is told to be deferred, and its slot and runner are free', async () => {
+  await pilots.start({ slots: 1 })
+  const later = pilots.work(`
+    const { jobId, attempt } = runtime().job
+    return { [Symbol.for('culm.callback')]: { jobId, attempt, expiresAt: '2030-01-01T00:00:00Z' } }`)
+  const id = pilots.server.submit({ payload: later })
+  const report = await pilots.server.reported(id, 'deferred')
+  expect(report).toMatchObject({ until: '2030-01-01T00:00:00.000Z', usage: { wallSeconds: expect.any(Number) } })
+  expect(report).not.toHaveProperty('value')
+  expect(await pilots.server.reported(pilots.server.submit({ payload: later }), 'deferred')).toMatchObject({
+    attempt: 1,
+  })
+})
+
 test('owners never share a runner', async () => {
   await pilots.start({ slots: 1 })
   const payload = pilots.work('return process.pid')

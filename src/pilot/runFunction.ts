@@ -118,6 +118,7 @@ const outcomeOfDone = async (
 ): Promise<Outcome> => {
   const { usage } = done
   if (!done.ok) return { what: 'failed', cause: done.cause, error: done.error, usage }
+  if ('later' in done) return { what: 'deferred', until: done.later.expiresAt, usage }
   const of = { workflowId: attempt.task.workflowId, jobId: attempt.job.jobId, attempt: attempt.job.attempt }
   const hidden = hiddenOf(attempt.task)
   const value = values.inline(done.value) ?? (await unlessStopped(attempt, values.keep(done.value, folder, of, hidden)))

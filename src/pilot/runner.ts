@@ -267,6 +267,7 @@ const pauseFor = (stream: Duplex, ms: number): void => {
 const checkedDone = (done: Done): Done => {
   const { t, jobId, attempt } = done
   const head = { t, jobId, attempt, last: done.last === true, usage: checkedUsage(done.usage) }
+  if (done.ok === true && 'later' in done) return { ...head, ok: true, later: { expiresAt: checkedTime(done.later) } }
   if (done.ok === true) {
     const { text, file } = (done.value ?? {}) as { text?: unknown; file?: unknown }
     if (typeof text === 'string') return { ...head, ok: true, value: { text } }
@@ -280,6 +281,12 @@ const checkedDone = (done: Done): Done => {
     stack: stack === undefined ? undefined : String(stack),
   })
   return { ...head, ok: false, cause: done.cause === 'bundle' ? 'bundle' : 'user', error }
+}
+
+const checkedTime = (later: { expiresAt?: unknown }): string => {
+  const at = new Date(String(later?.expiresAt))
+  if (Number.isNaN(at.getTime())) throw new Error('done later, without a time')
+  return at.toISOString()
 }
 
 const checkedIds = (ids: unknown): string[] => {

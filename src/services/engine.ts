@@ -53,7 +53,7 @@ export type Engine = {
   pilots: Map<number, { queueId: number; epoch: number; answered: number }>
   tasks: TaskCache
   workflows: WorkflowCache
-  keys: { jobs: Buffer; content: Buffer }
+  keys: { jobs: Buffer; content: Buffer; callbacks: Buffer }
   /** What people's secrets are sealed with. */
   secretKeys: SecretKeys
   limits: Limits
@@ -135,6 +135,7 @@ export const makeEngine = async ({
     keys: {
       jobs: await secretKey(db, 'jobs', randomBytes(32)),
       content: await secretKey(db, 'content', randomBytes(32)),
+      callbacks: await secretKey(db, 'callbacks', randomBytes(32)),
     },
     limits,
     secretKeys,

@@ -8,6 +8,7 @@ import type { FinishedRow, LockedJob } from '../store/jobs.ts'
 import * as store from '../store/jobs.ts'
 import { dropHeld, heldOf, jobsTriedBy, setStarted } from '../store/pilots.ts'
 import type { Principal } from './authenticate.ts'
+import { deferJob } from './deferred.ts'
 import { Effects } from './effects.ts'
 import { type BadEnd, endAttempts } from './endAttempts.ts'
 import { type Engine, transact } from './engine.ts'
@@ -30,7 +31,7 @@ export const reportJobs = async (
   reports: readonly Report[],
 ): Promise<ReportsReply> => {
   await ownPilot(engine, principal, pilotId)
-  checkTexts(reports)
+  checkContents(reports)
   const answers = new Map<string, Answer>()
   const plain = reports.filter((r) => r.what === 'finished')
   const moved = plain.length > 0 ? await finishPlain(engine, pilotId, epoch, plain) : new Set<string>()
@@ -41,10 +42,13 @@ export const reportJobs = async (
   return { answers: reports.map((r) => answers.get(r.jobId)!) }
 }
 
-const checkTexts = (reports: readonly Report[]) => {
-  for (const { jobId, value } of reports)
+const checkContents = (reports: readonly Report[]) => {
+  for (const { jobId, what, value, until } of reports) {
     if (value && 'text' in value && (value.text.includes('\u0000') || !value.text.isWellFormed()))
       throw fault('invalid_text', `the value of ${jobId} holds a raw NUL or a lone surrogate`)
+    if (what === 'deferred' && !until)
+      throw fault('fields_disagree', `${jobId} is deferred: \`until\` says how long its value may take`)
+  }
 }
 
 const finishPlain = async (
@@ -107,7 +111,7 @@ const reportRest = async (
 }
 
 /** After these the job may have come to its end. */
-const ends = new Set<Report['what']>(['finished', 'failed', 'cancelled', 'returned'])
+const ends = new Set<Report['what']>(['finished', 'deferred', 'failed', 'cancelled', 'returned'])
 
 type ByDoor = { answers: Answer[]; givenUp: { jobId: number; attempt: number }[] }
 
@@ -166,6 +170,8 @@ const apply = async (
       return wake(engine, tx, effects, pilotId, job)
     case 'finished':
       return finish(engine, tx, effects, pilotId, job, report)
+    case 'deferred':
+      return deferJob(engine, tx, effects, job, report)
     case 'failed':
     case 'cancelled':
     case 'returned': {

@@ -40,7 +40,7 @@ export const tellingJob = async (db: Db, taskId: number): Promise<number | undef
   (
     await db.row<{ id: number }>(sql`
       select id from (select id, state from job where task_id = ${taskId} order by index limit 5000) j
-      order by array_position(array['failed', 'activated', 'pending', 'awaiting', 'sent', 'starting', 'running', 'cancelled', 'finished'], state), id limit 1`)
+      order by array_position(array['failed', 'activated', 'pending', 'awaiting', 'holding', 'sent', 'starting', 'running', 'cancelled', 'finished'], state), id limit 1`)
   )?.id
 
 export const tellingTask = async (db: Db, workflowId: number): Promise<number | undefined> =>

@@ -171,6 +171,14 @@ export const causesSoFar = (db: Db, jobIds: number[]) =>
     select job_id as "jobId", cause, count(*)::int as n
     from attempt where job_id = any(${jobIds}::bigint[]) and ending in ('failed', 'lost') and cause is not null group by job_id, cause`)
 
+/** How an attempt ended; undefined when it has not. */
+export const endingOf = async (db: Db, jobId: number, attempt: number): Promise<AttemptEnd | undefined> =>
+  (
+    await db.row<{ ending: AttemptEnd }>(
+      sql`select ending from attempt where job_id = ${jobId} and attempt = ${attempt}`,
+    )
+  )?.ending
+
 export type FinishedRow = {
   jobId: number
   attempt: number

@@ -15,6 +15,7 @@ export const insertLogs = async (db: Db, pilotId: number, rows: LogRow[]): Promi
     where exists (select from held h where h.job_id = u.job_id and h.attempt = u.attempt and h.pilot_id = ${pilotId})
        or exists (select from attempt a where a.job_id = u.job_id and a.attempt = u.attempt and a.pilot_id = ${pilotId}
                     and (a.ending <> 'lost' or exists (select from job j where j.id = u.job_id and j.attempt = u.attempt)))
+       or exists (select from deferred d where d.job_id = u.job_id and d.attempt = u.attempt and d.pilot_id = ${pilotId})
     on conflict do nothing`)
 }
 

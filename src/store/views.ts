@@ -211,6 +211,9 @@ export const attemptsOf = (db: Db, jobId: number) =>
     union all
     select h.attempt, null, h.pilot_id, p.host, h.sent_at, h.started_at, null, null, null, null, null, null, null, null
     from held h join pilot p on p.id = h.pilot_id where h.job_id = ${jobId} and h.member = 0
+    union all
+    select d.attempt, null, d.pilot_id, p.host, d.sent_at, d.started_at, d.ended_at, null, null, null, null, d.wall_seconds, d.cpu_seconds, d.max_rss_mb
+    from deferred d join pilot p on p.id = d.pilot_id where d.job_id = ${jobId}
     order by 1`)
 
 export type PilotViewRow = {

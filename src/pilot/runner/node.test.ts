@@ -20,6 +20,8 @@ beforeAll(async () => {
      export const echo = (...args) => args
      export const large = (n) => 'x'.repeat(n)
      export const odd = () => ({ f() {} })
+     const callback = (jobId) => ({ [Symbol.for('culm.callback')]: { jobId, attempt: 1, expiresAt: '2030-01-01T00:00:00.000Z' } })
+     export const ask = async (jobId) => callback(jobId)
      export const say = (text) => { console.log(text); return text }
      export const compute = (ms) => { const used = () => { const { user, system } = process.cpuUsage(); return (user + system) / 1000 }; for (const end = used() + ms; used() < end; ); return ms }
      export const block = (ms) => { for (const end = Date.now() + ms; Date.now() < end; ); return ms }
@@ -100,6 +102,21 @@ test('a value that cannot be sent is an error of the user that names its place',
     cause: 'user',
     error: { message: '$.f is a function' },
   })
+})
+
+test('a job that returns its callback says until when its value may come; that of another job is an error', async () => {
+  const { run } = startRunner()
+  const args = { text: '{"a":["j1"]}' }
+  expect(await run({ export: 'ask', args })).toMatchObject({
+    ok: true,
+    later: { expiresAt: '2030-01-01T00:00:00.000Z' },
+  })
+  expect(await run({ export: 'ask', args, jobId: 'j2' })).toMatchObject({
+    ok: false,
+    cause: 'user',
+    error: { message: 'it returned a callback of j1 (attempt 1)' },
+  })
+  expect(await run({ export: 'ask', args, attempt: 2 })).toMatchObject({ ok: false })
 })
 
 test('a file that a job leaves is seen also where others left nothing for long', async () => {

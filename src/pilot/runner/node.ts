@@ -7,12 +7,14 @@ import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
+import { fault } from '../../contract/faults.ts'
 import type { RemoteError } from '../../contract/jobs.ts'
 import {
   type Arguments,
   endMark,
   type FromRunner,
   type Hello,
+  type Later,
   type Run,
   type Task,
   type Text,
@@ -45,6 +47,7 @@ const shortMs = 5
 
 const runtimeKey = Symbol.for('culm.runtime')
 const workKey = Symbol.for('culm.work')
+const callbackKey = Symbol.for('culm.callback')
 const self = fileURLToPath(import.meta.url)
 
 const channel = new Socket({ fd: 3 })
@@ -262,7 +265,10 @@ const holdsFiles = (folder: string): boolean => {
   }
 }
 
-type End = { ok: true; value: Text } | { ok: false; cause: 'user' | 'bundle'; error: RemoteError }
+type End =
+  | { ok: true; value: Text }
+  | { ok: true; later: Later }
+  | { ok: false; cause: 'user' | 'bundle'; error: RemoteError }
 
 const outcomeOf = async (job: Job, astray: Promise<never>): Promise<End> => {
   const { run, task } = job
@@ -271,11 +277,23 @@ const outcomeOf = async (job: Job, astray: Promise<never>): Promise<End> => {
     const call = known(job) ?? (await Promise.race([loaded(job), astray]))
     const given = call(...argumentsOf(task, run))
     const value = isThenable(given) ? await Promise.race([given, astray]) : given
-    return { ok: true, value: kept(encodeValue(value), run.folder) }
+    const later = laterOf(value, run)
+    return later ? { ok: true, later } : { ok: true, value: kept(encodeValue(value), run.folder) }
   } catch (error) {
     if (error instanceof NotLoaded) return { ok: false, cause: 'bundle', error: error.told }
     return { ok: false, cause: 'user', error: told(error) }
   }
+}
+
+/** What the SDK's callbacks bear. */
+type CallbackMark = { jobId: string; attempt: number; expiresAt: string }
+
+/** A job that returns its callback has its value posted there later. */
+const laterOf = (value: unknown, { jobId, attempt }: Run): Later | undefined => {
+  const callback = (value as { [callbackKey]?: CallbackMark } | null | undefined)?.[callbackKey]
+  if (callback && (callback.jobId !== jobId || callback.attempt !== attempt))
+    throw fault('callback_misplaced', `it returned a callback of ${callback.jobId} (attempt ${callback.attempt})`)
+  return callback && { expiresAt: callback.expiresAt }
 }
 
 const isThenable = (value: unknown): boolean =>

@@ -47,6 +47,26 @@ const backsOff: Rule = (job, now) =>
       }
     : null
 
+const waitsForCallback: Rule = (job, now) =>
+  job.state === 'holding' && job.callback
+    ? {
+        cause: 'waits_for_callback',
+        sentence: `it has done its part, and waits for its value to be posted to its callback until ${job.callback.until.toISOString()} (for ${seconds(job.callback.until.getTime() - now.getTime())} more)`,
+        evidence: [`attempt ${job.attempt} waits since ${job.callback.since.toISOString()}`, ...again(job)],
+        remedy: 'have it posted to the address that the work got from `callback`; it takes no slot meanwhile',
+      }
+    : null
+
+const nobodyPosted: Rule = (job) =>
+  job.state === 'failed' && job.error?.type === 'CallbackTimeout'
+    ? failed(
+        'callback_timeout',
+        'its value was to come from outside, and nobody posted it in time',
+        job,
+        'did the address reach who should post, and can it be reached from there? callback(seconds=…) says how long it holds',
+      )
+    : null
+
 const isHeldByHand: Rule = (job) =>
   job.state === 'activated' && job.heldBy !== null && job.heldBy !== 'timer'
     ? {
@@ -191,6 +211,7 @@ const rules: readonly Rule[] = [
   cancelAsked,
   waitsForInputs,
   backsOff,
+  waitsForCallback,
   isHeldByHand,
   noQueue,
   noPilot,
@@ -200,6 +221,7 @@ const rules: readonly Rule[] = [
   isHeld,
   overMemory,
   overTime,
+  nobodyPosted,
   hasFailed,
   wasReused,
 ]

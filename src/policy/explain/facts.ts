@@ -25,6 +25,8 @@ export type JobFacts = {
   /** When its back-off ends. */
   retryAt: Date | null
   retryWhy: string | null
+  /** Its value is to be posted to its callback: since when it waits for that, and how long it will. */
+  callback: { since: Date; until: Date } | null
   /** The pilot that has it. */
   pilot: { id: string; state: string; host: string; seenAt: Date } | null
   earlierCauses: AttemptCause[]
