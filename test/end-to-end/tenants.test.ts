@@ -64,6 +64,11 @@ const bodies: Record<string, (north: North) => Ask> = {
   sendLogs: ({ j }) => ({
     body: { epoch: 1, chunks: [{ jobId: j, attempt: 1, stream: 'stderr', offset: 0, text: 'x' }] },
   }),
+  sendTold: ({ j, word }) => ({
+    body: { epoch: 1, metrics: [{ jobId: j, attempt: 1, name: word, step: 2, value: 1 }], progress: [] },
+  }),
+  taskMetrics: ({ word }) => ({ query: { name: word } }),
+  keepCheckpoint: ({ hash, word }) => ({ body: { version: 1, files: [{ path: 'a', hash, bytes: word.length }] } }),
   leavePilot: () => ({ body: { epoch: 1 } }),
 }
 
@@ -186,6 +191,13 @@ const life = async (user: Client, pilot: Client, experiment: string): Promise<No
   const [job] = (await pilot.call('claim', { params: { id: pilotId }, body: claim })).jobs
   const chunk = { jobId: job!.jobId, attempt: 1, stream: 'stdout' as const, offset: 0, text: word }
   await pilot.call('sendLogs', { params: { id: pilotId }, body: { epoch: 1, chunks: [chunk] } })
+  const held = { jobId: job!.jobId, attempt: 1 }
+  const told = {
+    epoch: 1,
+    metrics: [{ ...held, name: word, step: 1, value: 0.5 }],
+    progress: [{ ...held, done: 1, text: word }],
+  }
+  await pilot.call('sendTold', { params: { id: pilotId }, body: told })
   const { id: k } = await user.call('createToken', { body: { note: word } })
   await user.call('setSecret', { body: { name: word, value: Buffer.from(word).toString('base64') } })
   const { name, experiment: of } = await user.call('me')
@@ -278,6 +290,7 @@ const seen = async ({ w, t, j }: North): Promise<unknown> =>
     north.client.call('listJobs', { params: { id: t } }),
     north.client.call('getJob', { params: { id: j } }),
     north.client.call('jobLog', { params: { id: j } }),
+    north.client.call('jobMetrics', { params: { id: j } }),
     north.client.call('listSecrets'),
     north.client.call('listUsers'),
   ])
@@ -303,7 +316,7 @@ const expectRefused = async (one: One, askOf: (north: North) => Ask, rightful: s
     expect(problemOf(answer, own), `${who} cannot tell it from what never was`).toEqual(ghostly)
   }
   expect(await everything()).toEqual(before)
-  const answer = await send(one, own, askOf(own), rightful)
+  const answer = await send(one, own, askOf(own), rightful === 'its job' ? own.jobToken : rightful)
   expect(answer.status, `who has the right is let in: ${answer.text}`).toBeLessThan(300)
 }
 
@@ -341,14 +354,18 @@ const expectSigned = async (one: One) => {
 
 const nothing = () => ({})
 
+const rightfulOf = ({ operation: { 'x-who': who = [] } }: One): string => {
+  if (who.includes('user')) return north.user
+  return who.includes('pilot') ? north.pilot : 'its job'
+}
+
 describe('what one experiment owns, another cannot reach', () => {
   test.each(operations.map((one) => [`${one.method} ${one.path}`, one] as const))('%s', async (_, one) => {
     const { operationId, parameters, requestBody } = one.operation
     if (signed.has(operationId)) return expectSigned(one)
     if (parameters.some((p) => p.in === 'path')) {
       if (requestBody && !bodies[operationId]) throw new Error(`${operationId} takes a body: give it a line in bodies`)
-      const rightful = one.operation['x-who']?.includes('user') ? north.user : north.pilot
-      return expectRefused(one, bodies[operationId] ?? nothing, rightful)
+      return expectRefused(one, bodies[operationId] ?? nothing, rightfulOf(one))
     }
     const other = others[operationId]
     if (!other) throw new Error(`${operationId} has no case: give it a line in others`)
