@@ -33,6 +33,8 @@ from ._errors import (
     UserError,
     WallTimeLimit,
 )
+from ._inside import checkpoint, progress, remaining_seconds, report, restored
+from ._setup import setup
 from ._work import Call, MapCall, Outcome, Work, work
 
 if TYPE_CHECKING:
@@ -64,8 +66,14 @@ __all__ = [
     'WallTimeLimit',
     'Work',
     'WorkflowFunction',
+    'checkpoint',
     'journal',
+    'progress',
+    'remaining_seconds',
+    'report',
+    'restored',
     'session',
+    'setup',
     'work',
     'workflow',
 ]
