@@ -34,7 +34,9 @@ from ._errors import (
     UserError,
     WallTimeLimit,
 )
+from ._inside import checkpoint, progress, remaining_seconds, report, restored
 from ._records import Record
+from ._setup import setup
 from ._work import Call, MapCall, Outcome, Work, work
 
 if TYPE_CHECKING:
@@ -69,8 +71,14 @@ __all__ = [
     'Work',
     'WorkflowFunction',
     'callback',
+    'checkpoint',
     'journal',
+    'progress',
+    'remaining_seconds',
+    'report',
+    'restored',
     'session',
+    'setup',
     'work',
     'workflow',
 ]

@@ -23,6 +23,7 @@ import time
 from types import ModuleType
 from typing import Any, Callable, Deque, Dict, Mapping, NamedTuple, Optional, TextIO, Tuple
 
+from . import _inside
 from ._callback import Callback
 from ._coroutines import is_coroutine, run_coroutine
 from ._errors import CulmError
@@ -182,11 +183,15 @@ class Runner:
         began, cpu = time.perf_counter(), _cpu_seconds()
         self._memory.reset()
         done: Word = {'t': 'done', 'jobId': word['jobId'], 'attempt': word['attempt']}
+        job = _inside.RunningJob(word, self._server_url, self._channel.say)
+        _inside.enter(job)
         try:
             os.chdir(word['folder'])
-            done.update(self._outcome(word))
+            done.update(self._outcome(word, job))
         except BaseException as error:
             done.update(_failed(error, 'user', self._folder))
+        _inside.enter(None)
+        job.told.end()
         self._output.end(word['jobId'], word['attempt'])
         done['usage'] = {
             'wallSeconds': round(time.perf_counter() - began, 6),
@@ -198,8 +203,8 @@ class Runner:
             self._channel.give_back()
         self._channel.say(done)
 
-    def _outcome(self, word: Word) -> Word:
-        slot = Slot(lambda what: self._say_slot(what, word), self._hear_resumed)
+    def _outcome(self, word: Word, job: _inside.RunningJob) -> Word:
+        slot = Slot(lambda what: self._say_slot(what, word, job.clock), lambda: self._hear_resumed(job.clock))
         scope = self._scope(word, slot)
         try:
             with entered(scope):
@@ -280,19 +285,21 @@ class Runner:
             sys.modules[CAPTURED_MODULE] = load_captured(self._folder)
         return sys.modules[CAPTURED_MODULE]
 
-    def _say_slot(self, what: str, word: Word) -> None:
+    def _say_slot(self, what: str, word: Word, clock: _inside.Clock) -> None:
         if what == 'awaiting':
+            clock.halt()
             self._channel.heard()
             self._channel.give_back()
         self._channel.say({'t': what, 'jobId': word['jobId']})
 
-    def _hear_resumed(self) -> None:
+    def _hear_resumed(self, clock: _inside.Clock) -> None:
         """What else the pilot says meanwhile was on its way when the job began to wait: it is given back."""
         while True:
             word = self._channel.hear()
             if word is None:
                 os._exit(1)
             if word['t'] == 'resumed':
+                clock.go()
                 return
             if word['t'] == 'run':
                 self._channel.say({'t': 'skipped', 'jobIds': [word['jobId']]})

@@ -471,7 +471,7 @@ def work(
     name: what the task is called; the function's name by default.
     queue: where it runs; the broker chooses by default.
     cores: how many it may use (1). memory_mb: limit over its processes, MB. wall_seconds: limit of one attempt, s.
-    priority: 0 to 10,000 (1000). attempts: how often a job that raises an error is tried (1), or a mapping
+    priority: 0 to 8,000 (1000). attempts: how often a job that raises an error is tried (1), or a mapping
     `{'user': 1, 'site': 3, 'lost': 5}` by cause. lost_after_seconds: how long its pilot may be silent, s.
     labels: to filter and report by. files: data files to ship with its module, as patterns relative to that.
     secrets: those of yours (`culm secret set NAME`) that its jobs get, each as variable `env`, as `file` in the folder

@@ -136,6 +136,7 @@ class FakeServer:
         self.jobs = {}
         self.blobs = {}
         self.bundles = {}
+        self.checkpoints = {}  # job -> manifest
         self.told = []  # outcomes in the order of their cursors
         self.requests = []  # (method, path, body, headers)
         self.replies = {}  # idempotency key -> (digest, status, reply)
@@ -423,6 +424,14 @@ class FakeServer:
         if not missing:
             self.bundles[name] = manifest
         return {'bundle': name, 'missing': [{'hash': h, 'url': f'/v1/content/{h}?sig=1'} for h in missing]}
+
+    def post_jobs_checkpoint(self, job_id, manifest, scope):
+        only(manifest, 'version', 'files')
+        assert scope == job_id
+        missing = sorted({f['hash'] for f in manifest['files']} - set(self.blobs))
+        if not missing:
+            self.checkpoints[job_id] = manifest
+        return {'kept': not missing, 'missing': [{'hash': h, 'url': f'/v1/content/{h}?sig=1'} for h in missing]}
 
     def get_me(self, _, query, scope):
         return {'kind': 'user' if scope == 'driver' else 'job', 'name': 'someone'}

@@ -7,6 +7,7 @@ import type { Principal, User } from '../services/authenticate.ts'
 import * as blobs from '../services/blobs.ts'
 import { createCallback, postToCallback, readCallback } from '../services/callbacks.ts'
 import { cancelJob, cancelTask } from '../services/cancel.ts'
+import { keepCheckpoint } from '../services/checkpoints.ts'
 import { claimJobs } from '../services/claimJobs.ts'
 import type { Engine } from '../services/engine.ts'
 import * as explain from '../services/explain.ts'
@@ -19,6 +20,7 @@ import { reportJobs } from '../services/reportJobs.ts'
 import * as secrets from '../services/secrets.ts'
 import { addJobs, submitTask } from '../services/submitTask.ts'
 import * as tokens from '../services/tokens.ts'
+import { keepTold, readMetrics, taskMetrics } from '../services/told.ts'
 import { traceWaits } from '../services/traceWaits.ts'
 import * as jobs from '../services/views/jobs.ts'
 import { readAfter } from '../services/views/pages.ts'
@@ -84,6 +86,7 @@ export const handlers: Handlers = {
   listJobs: ({ engine, principal, params, query }) => tasks.listJobs(engine, principal, num('t', params), query),
   listOutcomes: ({ engine, principal, params, query }) =>
     tasks.listOutcomes(engine, principal, num('t', params), query),
+  taskMetrics: ({ engine, principal, params, query }) => taskMetrics(engine, principal, num('t', params), query),
   cancelTask: ({ engine, principal, params, body }) =>
     cancelTask(engine, principal, num('t', params), body.why ?? 'cancelled by a person'),
   explainTask: ({ engine, principal, params }) => explain.explainTask(engine, principal, num('t', params)),
@@ -101,6 +104,9 @@ export const handlers: Handlers = {
       { after: readLogPlace(query.after), attempt: query.attempt ?? null, waitSeconds: query.waitSeconds },
       signal,
     ),
+  jobMetrics: ({ engine, principal, params, query, signal }) =>
+    readMetrics(engine, principal, num('j', params), query, signal),
+  keepCheckpoint: ({ engine, principal, params, body }) => keepCheckpoint(engine, principal, num('j', params), body),
 
   createCallback: ({ engine, principal, params, body }) =>
     createCallback(engine, principal, num('j', params), body.seconds),
@@ -126,6 +132,7 @@ export const handlers: Handlers = {
   renew: ({ engine, principal, params, body }) => pilots.renewPilot(engine, principal, num('p', params), body),
   sendLogs: ({ engine, principal, params, body }) =>
     keepLogs(engine, principal, num('p', params), body.epoch, body.chunks),
+  sendTold: ({ engine, principal, params, body }) => keepTold(engine, principal, num('p', params), body),
   leavePilot: ({ engine, principal, params, body }) =>
     pilots.leavePilot(engine, principal, num('p', params), body.epoch),
   listPilots: ({ engine, query }) => places.listPilots(engine, query),

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 import { backoffMs } from '../lib/backoff.ts'
 import { sleep } from '../lib/clock.ts'
@@ -34,10 +35,15 @@ export type Client = {
     call: { params?: Record<string, string>; query?: Record<string, string>; signal?: AbortSignal; lastId?: string },
   ): Promise<AsyncIterable<ServerSent>>
   /** Raw content, which lies under its hash and may be sent and fetched as often as one likes. */
-  put(url: string, bytes: Uint8Array): Promise<void>
+  put(url: string, content: Uint8Array | Content): Promise<void>
   get(url: string): Promise<Buffer>
+  /** The same as it comes, for what may be large; tried once. */
+  read(url: string): Promise<AsyncIterable<Uint8Array>>
   close(): Promise<void>
 }
+
+/** Content that need not be in memory: `open` gives all of its `bytes`, from the start each time. */
+export type Content = { bytes: number; open(): Readable }
 
 export type ServerSent = { kind: string; id: string | null; data: unknown }
 
@@ -125,20 +131,27 @@ export const makeClient = ({
   }
 
   const absolute = (address: string) => new URL(address, base)
-  const content = async (address: string, method: 'PUT' | 'GET', bytes?: Uint8Array): Promise<Buffer> => {
+  const exchange = async (address: string, options: Pick<Dispatcher.RequestOptions, 'method' | 'headers' | 'body'>) => {
     const { origin, pathname, search } = absolute(address)
-    const type = bytes && { 'content-type': 'application/octet-stream' }
-    const { status, body } = await send({ origin, path: pathname + search, method, headers: type, body: bytes })
-    const answer = Buffer.from(await body.arrayBuffer())
-    if (status >= 400) throw problemIn(status, answer.toString())
-    return answer
+    const { status, body } = await send({ origin, path: pathname + search, ...options })
+    if (status >= 400) throw problemIn(status, await body.text())
+    return body
   }
-  const put: Client['put'] = async (address, bytes) => {
-    await persist(() => content(address, 'PUT', bytes), { safe: true })
+  const put: Client['put'] = async (address, content) => {
+    const isHere = content instanceof Uint8Array
+    const headers = {
+      'content-type': 'application/octet-stream',
+      'content-length': String(isHere ? content.length : content.bytes),
+    }
+    const once = async () =>
+      (await exchange(address, { method: 'PUT', headers, body: isHere ? content : content.open() })).dump()
+    await persist(once, { safe: true })
   }
-  const get: Client['get'] = (address) => persist(() => content(address, 'GET'), { safe: true })
+  const read: Client['read'] = (address) => exchange(address, { method: 'GET' })
+  const get: Client['get'] = (address) =>
+    persist(async () => Buffer.from(await (await exchange(address, { method: 'GET' })).arrayBuffer()), { safe: true })
 
-  return { url: base, call, open, put, get, close: () => agent.destroy() }
+  return { url: base, call, open, put, get, read, close: () => agent.destroy() }
 }
 
 /** Plain HTTP only on this machine: a token must not cross a network in clear. */

@@ -215,6 +215,11 @@ export const faults = {
     title: 'The manifest contradicts itself',
     help: 'A path stands in it once, and is a file or a folder.',
   },
+  checkpoint_invalid: {
+    status: 422,
+    title: 'This cannot be kept for the next attempt',
+    help: 'Keep a file or folder inside the working folder of the job: plain files, at most 20,000 of 1 GB each.',
+  },
   parent_unknown: {
     status: 422,
     title: 'What it should run after does not exist, or is not yours',

@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { attemptCauseNames, attemptEnds } from '../domain/job/causes.ts'
 import { jobStates } from '../domain/job/states.ts'
 import { at, attempt, jobId, pageQuery, pilotId, taskId, value, workflowId } from './base.ts'
+import { checkpointView } from './blobs.ts'
+import { progressView } from './told.ts'
 
 /** What went wrong, as the place where it went wrong tells it. */
 export const remoteError = z.object({
@@ -76,6 +78,8 @@ export const job = jobLine.extend({
   args: value,
   value: value.nullable(),
   error: remoteError.nullable(),
+  progress: progressView.nullable().meta({ description: 'How far it is, as it has said last' }),
+  checkpoint: checkpointView.nullable().meta({ description: 'What it has kept for its next attempt' }),
   attempts: z.array(attemptView),
 })
 export type Job = z.infer<typeof job>

@@ -69,6 +69,9 @@ export const claimedJob = z.object({
   index: z.int(),
   attempt,
   args: value,
+  checkpoint: hash
+    .optional()
+    .meta({ description: 'The manifest of what an earlier attempt has kept: to be laid into the working folder' }),
   token: z
     .string()
     .meta({ description: 'What the payload may speak to the server with, as long as this attempt is held' }),

@@ -9,6 +9,7 @@ import * as accounts from './people.ts'
 import * as pilots from './pilots.ts'
 import * as secrets from './secrets.ts'
 import * as tasks from './tasks.ts'
+import * as telling from './told.ts'
 import * as workflows from './workflows.ts'
 
 /**
@@ -234,6 +235,15 @@ export const routes = {
     query: z.object({ ...base.pageQuery, limit: z.int().min(1).max(1000).default(200) }),
     reply: base.pageOf(jobs.outcome),
   },
+  taskMetrics: {
+    method: 'GET',
+    path: '/v1/tasks/:id/metrics',
+    who: people,
+    summary: 'The last of a metric of each job of a task, in order of their index',
+    params: t,
+    query: telling.taskMetricQuery,
+    reply: base.pageOf(telling.taskMetric),
+  },
   cancelTask: {
     method: 'POST',
     path: '/v1/tasks/:id/cancel',
@@ -298,6 +308,24 @@ export const routes = {
       attempt: base.attempt.optional(),
     }),
     reply: jobs.logPage,
+  },
+  jobMetrics: {
+    method: 'GET',
+    path: '/v1/jobs/:id/metrics',
+    who: people,
+    summary: 'Metrics that a job has told, by name and step',
+    params: j,
+    query: telling.metricQuery,
+    reply: telling.metricPage,
+  },
+  keepCheckpoint: {
+    method: 'POST',
+    path: '/v1/jobs/:id/checkpoint',
+    who: ['job'],
+    summary: 'Keep files for the next attempt of the job; tells which of them are wanted',
+    params: j,
+    body: blobs.checkpointManifest,
+    reply: blobs.checkpointTicket,
   },
 
   createCallback: {
@@ -415,6 +443,15 @@ export const routes = {
     summary: 'What jobs printed',
     params: p,
     body: pilots.logReport,
+    reply: z.object({ kept: z.int() }),
+  },
+  sendTold: {
+    method: 'POST',
+    path: '/v1/pilots/:id/told',
+    who: ['pilot'],
+    summary: 'What jobs said of themselves: metrics and progress',
+    params: p,
+    body: telling.told,
     reply: z.object({ kept: z.int() }),
   },
   leavePilot: {

@@ -1,6 +1,8 @@
 import type { Usage } from '../contract/jobs.ts'
 import type { ClaimedJob, ClaimedTask, Report } from '../contract/pilots.ts'
+import type { Told } from '../contract/runner.ts'
 import type { Clock } from '../lib/clock.ts'
+import { StopWatch } from '../lib/stopWatch.ts'
 import type { AttemptTrace } from './attemptTrace.ts'
 import { type Failed, failed, type Outcome } from './failure.ts'
 import { attemptKey, type JobOutput } from './jobOutput.ts'
@@ -20,6 +22,8 @@ export type Stop =
 export type Desk = {
   clock: Clock
   report(report: Report): void
+  /** What it says of itself. */
+  tell(attempt: Attempt, told: Told): void
   /** Its phase changed, and with it perhaps the cores and memory it takes. */
   moved(attempt: Attempt, from: Phase): void
   /** Its processes are to be measured, from now on or no longer. */
@@ -69,6 +73,7 @@ export class Attempt {
   #askedBack = false
   #resolveResumed = () => {}
   #resumed: Promise<void> = Promise.resolve()
+  /** Time in a slot: what its limit is over. */
   readonly #inSlot = new StopWatch()
 
   constructor({
@@ -161,6 +166,10 @@ export class Attempt {
     if (this.#phase !== 'running') return
     if (!this.#measured && this.#inSlot.ms >= (this.task.memoryMb === null ? noticeMs : limitedMs)) this.#watch()
     this.#checkWallTime()
+  }
+
+  tells(told: Told): void {
+    this.#desk.tell(this, told)
   }
 
   awaits(): void {
@@ -296,22 +305,3 @@ const outcomeOf = (stop: Stop): Outcome => {
 
 const larger = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Math.max(a, b)
-
-/** Counts time in a slot. */
-class StopWatch {
-  #countedMs = 0
-  #since: number | null = null
-
-  go(): void {
-    this.#since ??= performance.now()
-  }
-
-  halt(): void {
-    this.#countedMs = this.ms
-    this.#since = null
-  }
-
-  get ms(): number {
-    return this.#countedMs + (this.#since === null ? 0 : performance.now() - this.#since)
-  }
-}

@@ -43,6 +43,7 @@ const bench = (slots: number, answer: (report: Report) => Partial<Answer> = () =
       reports.push(report)
       return { jobId: report.jobId, answer: 'moved', state: 'running', ...answer(report) }
     },
+    tell: () => {},
     watch: () => {},
     unwatch: () => {},
     onFree: () => {},

@@ -16,6 +16,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Client } from '../contract/client.ts'
 import { BlobCache } from './blobCache.ts'
 import { Bundles } from './bundles.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { Failure } from './failure.ts'
 import { type Guard, noGuard, userGuard, viewGuard } from './guard.ts'
 import { Values } from './values.ts'
@@ -57,6 +58,7 @@ export type Quarters = {
   /** In it are the files of secrets, in memory where the machine allows. */
   secrets: string
   bundles: Bundles
+  checkpoints: Checkpoints
   values: Values
   nodeRunner: string
   /** Of Node, for payloads that name no interpreter. */
@@ -86,7 +88,10 @@ export class AllQuarters {
   /** Removes what no job needs any more: what an earlier self left, and at the end what this one has. */
   async clear(): Promise<void> {
     const { folder, isolation } = this.#options
-    for (const base of isolation.users ? [folder, farBase(folder)] : [folder]) await clearJobs(join(base, 'jobs'))
+    for (const base of isolation.users ? [folder, farBase(folder)] : [folder]) {
+      await clearJobs(join(base, 'jobs'))
+      await rm(join(base, 'checkpoints'), { recursive: true, force: true })
+    }
     rmSync(this.#memory, { recursive: true, force: true })
     this.#madeMemory = null
     this.#known.clear()
@@ -163,14 +168,17 @@ export class AllQuarters {
     }
     if (as !== null) chmodSync(this.#memory, 0o711)
     const secrets = at(dirname(this.#memory), basename(this.#memory))
-    return { jobs: at(base, 'jobs'), blobs: at(base, 'blobs'), bundles: at(base, 'bundles'), secrets }
+    const checkpoints = join(base, 'checkpoints', ownerId)
+    return { jobs: at(base, 'jobs'), blobs: at(base, 'blobs'), bundles: at(base, 'bundles'), secrets, checkpoints }
   }
 
-  #parts(places: { jobs: string; blobs: string; bundles: string; secrets: string }, as: As) {
+  #parts(places: { jobs: string; blobs: string; bundles: string; secrets: string; checkpoints: string }, as: As) {
     const { client, bundlesInUse } = this.#options
     const blobs = new BlobCache({ folder: places.blobs, client, as })
     const bundles = new Bundles({ folder: places.bundles, blobs, inUse: bundlesInUse })
-    return { jobs: places.jobs, secrets: places.secrets, bundles, values: new Values({ client, blobs, as }) }
+    const checkpoints = new Checkpoints({ folder: places.checkpoints, blobs, as })
+    const values = new Values({ client, blobs, as })
+    return { jobs: places.jobs, secrets: places.secrets, bundles, checkpoints, values }
   }
 }
 

@@ -8,6 +8,7 @@ import { decodeValue, encodeValue } from '../contract/values.ts'
 import type { Attempt } from './attempt.ts'
 import { Child, type Exit, readInto } from './child.ts'
 import { Failure, failed, type Outcome } from './failure.ts'
+import { JobFile } from './jobFile.ts'
 import { lastWords } from './jobOutput.ts'
 import type { LogOutbox } from './logOutbox.ts'
 import type { Quarters } from './quarters.ts'
@@ -20,6 +21,7 @@ export type CommandTools = {
   quarters: Quarters
   logs: LogOutbox
   host: string
+  serverUrl: string
 }
 type CommandPayload = Extract<Payload, { kind: 'command' }>
 
@@ -27,7 +29,7 @@ type CommandPayload = Extract<Payload, { kind: 'command' }>
 export const runCommand = async (
   attempt: Attempt,
   payload: CommandPayload,
-  { quarters, logs, host }: CommandTools,
+  { quarters, logs, host, serverUrl }: CommandTools,
 ): Promise<Outcome> => {
   const { workflowId, common } = attempt.task
   const { values, guard, as } = quarters
@@ -37,13 +39,16 @@ export const runCommand = async (
   const [program, ...args] = [...payload.command, ...added.flat()]
 
   const name = `${attempt.job.jobId}.${attempt.job.attempt}`
-  const fresh = join(quarters.jobs, name)
-  if (!payload.folder) makeJobFolder(fresh, as)
-  const cwd = payload.folder ?? fresh
+  const fresh = payload.folder ? null : await freshFolder(attempt, name, quarters)
+  const cwd = payload.folder ?? fresh!
   if (!isFolder(cwd)) throw new Failure('user', 'FolderMissing', `there is no folder ${cwd} on ${host}`)
   const secrets = wanted && new SecretFiles(join(quarters.secrets, name), wanted, as)
   secrets?.place()
-  const env = { ...quarters.env, ...jobEnvironment(attempt), ...secrets?.env }
+  const { jobId, attempt: number, token, checkpoint } = attempt.job
+  const told = { jobId, attempt: number, serverUrl, token, folder: cwd, restored: checkpoint !== undefined }
+  // In a folder that the user named his files stay anyway.
+  const jobFile = fresh === null ? null : new JobFile(join(quarters.secrets, `${name}.json`), told, as)
+  const env = { ...quarters.env, ...jobEnvironment(attempt), ...jobFile?.env, ...secrets?.env }
   const child = new Child(program!, args, { cwd, env, guard })
   attempt.started(child.pid)
   attempt.goesTo({ stop: ({ graceMs }) => child.end(graceMs), resume: () => {}, giveBack: () => {} })
@@ -55,8 +60,17 @@ export const runCommand = async (
   attempt.output.end('stdout')
   attempt.output.end('stderr')
   secrets?.remove()
-  if (!payload.folder) void removeFolder(fresh, as)
+  jobFile?.remove()
+  if (fresh !== null) void removeFolder(fresh, as)
   return outcomeOf(attempt, program!, host, exit)
+}
+
+/** Empty, or with what an earlier attempt has kept. */
+const freshFolder = async (attempt: Attempt, name: string, { jobs, checkpoints, as }: Quarters): Promise<string> => {
+  const prepared = await checkpoints.prepare(attempt)
+  const folder = join(jobs, name)
+  makeJobFolder(folder, as, prepared)
+  return folder
 }
 
 const jobEnvironment = ({ job, task, trace }: Attempt): Record<string, string> => ({

@@ -40,7 +40,8 @@ export const runFunctions = (
 }
 
 /** Whether a job can follow another of its task in one go: what it needs is here then. */
-export const canFollow = ({ job, task }: Attempt): boolean => task.payload.kind === 'function' && 'text' in job.args
+export const canFollow = ({ job, task }: Attempt): boolean =>
+  task.payload.kind === 'function' && 'text' in job.args && job.checkpoint === undefined
 
 type Begun = { kind: RunnerKind; runner: Runner; folder: string; ends: Promise<RunEnd>[]; fit: boolean }
 
@@ -50,7 +51,7 @@ const begin = async (
   { quarters, runners }: FunctionTools,
 ): Promise<Begun> => {
   const first = attempts[0]!
-  const { bundles, values } = quarters
+  const { bundles, checkpoints, values } = quarters
   const secrets = secretsOf(first.task)
   const { workflowId, taskId, ownerId } = first.task
   const bundleFolder =
@@ -59,12 +60,14 @@ const begin = async (
   const { common: shared } = first.task
   const common = shared === null || 'text' in shared ? shared : await textOf(shared)
   const firstArgs = 'text' in first.job.args ? first.job.args : await textOf(first.job.args)
+  const restored = first.job.checkpoint === undefined ? undefined : await checkpoints.prepare(first)
 
   const { bundle, language, interpreter, module, export: name } = payload
   const kind: RunnerKind = { ownerId, bundle, language, interpreter, secrets }
   const runner = runners.take(kind, quarters, bundleFolder)
-  const folder = runner.folder()
-  const task: Task = { t: 'task', taskId, workflowId, bundle, module, export: name, common }
+  const folder = runner.folder(restored)
+  const { wallSeconds } = first.task
+  const task: Task = { t: 'task', taskId, workflowId, bundle, module, export: name, common, wallSeconds }
   const ends = attempts.map((attempt, i) => {
     const { jobId, index, token, attempt: number, args } = attempt.job
     const run: Run = {
@@ -75,6 +78,7 @@ const begin = async (
       token,
       folder,
       args: i === 0 ? firstArgs : (args as Text),
+      ...(i === 0 && restored !== undefined ? { restored: true as const } : {}),
       ...(attempt.trace ? { trace: attempt.trace.traceparent } : {}),
     }
     const end = runner.run(task, run, attempt, () => attempt.started(runner.pid))

@@ -1,7 +1,8 @@
 import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { RemoteError, Usage } from '../contract/jobs.ts'
-import type { Done, FromRunner, Hello, Run, Task, ToRunner } from '../contract/runner.ts'
+import type { Done, FromRunner, Hello, Run, Task, Told, ToRunner } from '../contract/runner.ts'
+import { metrics, progress } from '../contract/told.ts'
 import { messageOf } from '../lib/fault.ts'
 import type { Attempt } from './attempt.ts'
 import { Child, type Exit, readInto } from './child.ts'
@@ -25,7 +26,7 @@ export type RunEnd =
 
 type Queued = {
   run: Run
-  attempt: Pick<Attempt, 'awaits' | 'wakes' | 'output'>
+  attempt: Pick<Attempt, 'awaits' | 'wakes' | 'tells' | 'output'>
   begin: () => void
   end: (end: RunEnd) => void
 }
@@ -107,10 +108,10 @@ export class Runner {
     return this.#child.running && this.#broken === null
   }
 
-  /** The working directory of its job, or of the next one. */
-  folder(): string {
+  /** The working directory of its job, or of the next one: an empty one, or `prepared`, which is moved there. */
+  folder(prepared?: string): string {
     this.#secrets?.place()
-    return this.#work.open()
+    return this.#work.open(prepared)
   }
 
   /** Makes ready for another job. */
@@ -213,6 +214,7 @@ export class Runner {
       throw new Error(`${message.t} for ${message.jobId}, which it does not run`)
     if (message.t === 'awaiting') first.attempt.awaits()
     else if (message.t === 'woken') first.attempt.wakes()
+    else if (message.t === 'told' && message.attempt === first.run.attempt) first.attempt.tells(checkedTold(message))
     else if (message.t === 'done' && message.attempt === first.run.attempt)
       this.#finish({ kind: 'done', done: checkedDone(message) })
     else throw new Error(`an unknown message (${String(message.t)})`)
@@ -288,6 +290,12 @@ const checkedTime = (later: { expiresAt?: unknown }): string => {
   if (Number.isNaN(at.getTime())) throw new Error('done later, without a time')
   return at.toISOString()
 }
+
+const checkedTold = ({ t, jobId, attempt, ...told }: Told): Told => ({
+  ...{ t, jobId, attempt },
+  metrics: told.metrics?.map((some) => metrics.parse(some)),
+  progress: told.progress && progress.parse(told.progress),
+})
 
 const checkedIds = (ids: unknown): string[] => {
   if (Array.isArray(ids) && ids.every((id) => typeof id === 'string')) return ids

@@ -15,8 +15,14 @@ import { noServerMetrics, type ServerMetrics } from './metrics.ts'
 import { OpenClaims } from './openClaims.ts'
 import { noSecretKeys } from './secrets.ts'
 
-/** What rings: a lane has work, a pilot has a word waiting, an agent has something to do, the history grew, a job printed. */
-export type BellKey = `lane:${number}` | `pilot:${number}` | `log:${number}` | `agent:${string}` | 'lanes'
+/** What rings: a lane has work, a pilot has a word waiting, an agent has something to do, the history grew, a job printed or told something. */
+export type BellKey =
+  | `lane:${number}`
+  | `pilot:${number}`
+  | `log:${number}`
+  | `told:${number}`
+  | `agent:${string}`
+  | 'lanes'
 
 /** Everything the services share within one process: the database, and what is kept in memory of it, all of which may be lost at any moment. */
 export type Engine = {

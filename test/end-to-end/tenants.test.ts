@@ -66,6 +66,11 @@ const bodies: Record<string, (north: North) => Ask> = {
   sendLogs: ({ j }) => ({
     body: { epoch: 1, chunks: [{ jobId: j, attempt: 1, stream: 'stderr', offset: 0, text: 'x' }] },
   }),
+  sendTold: ({ j, word }) => ({
+    body: { epoch: 1, metrics: [{ jobId: j, attempt: 1, name: word, step: 2, value: 1 }], progress: [] },
+  }),
+  taskMetrics: ({ word }) => ({ query: { name: word } }),
+  keepCheckpoint: ({ hash, word }) => ({ body: { version: 1, files: [{ path: 'a', hash, bytes: word.length }] } }),
   leavePilot: () => ({ body: { epoch: 1 } }),
 }
 
@@ -192,6 +197,13 @@ const life = async (user: Client, pilot: Client, experiment: string): Promise<Li
   const [job] = (await pilot.call('claim', { params: { id: pilotId }, body: claim })).jobs
   const chunk = { jobId: job!.jobId, attempt: 1, stream: 'stdout' as const, offset: 0, text: word }
   await pilot.call('sendLogs', { params: { id: pilotId }, body: { epoch: 1, chunks: [chunk] } })
+  const held = { jobId: job!.jobId, attempt: 1 }
+  const told = {
+    epoch: 1,
+    metrics: [{ ...held, name: word, step: 1, value: 0.5 }],
+    progress: [{ ...held, done: 1, text: word }],
+  }
+  await pilot.call('sendTold', { params: { id: pilotId }, body: told })
   const { id: k } = await user.call('createToken', { body: { note: word } })
   await user.call('setSecret', { body: { name: word, value: Buffer.from(word).toString('base64') } })
   const { name, experiment: of } = await user.call('me')
@@ -284,6 +296,7 @@ const seen = async ({ w, t, j }: North): Promise<unknown> =>
     north.client.call('listJobs', { params: { id: t } }),
     north.client.call('getJob', { params: { id: j } }),
     north.client.call('jobLog', { params: { id: j } }),
+    north.client.call('jobMetrics', { params: { id: j } }),
     north.client.call('listSecrets'),
     north.client.call('listUsers'),
   ])

@@ -20,8 +20,11 @@ import {
   type Text,
   type ToRunner,
 } from '../../contract/runner.ts'
+import type { Progress } from '../../contract/told.ts'
 import { decodeValue, encodeValue } from '../../contract/values.ts'
+import { StopWatch } from '../../lib/stopWatch.ts'
 import { makeLineReader } from '../lines.ts'
+import { gatherTold, type ToldWords } from './told.ts'
 
 /** As in `contract/base.ts`, which would bring all schemas with it. */
 const maxInlineBytes = 1_000_000
@@ -33,6 +36,14 @@ export type Runtime = {
   job: { jobId: string; taskId: string; workflowId: string; index: number; attempt: number; token: string }
   serverUrl: string
   bundle: { hash: string; folder: string }
+  /** The working folder of the job, and whether what an earlier attempt has kept lies in there. */
+  folder: string
+  restored: boolean
+  /** Numbers by name at a step. */
+  report(step: number, values: Record<string, number>): void
+  progress(progress: Progress): void
+  /** Until the limit of this attempt, s; undefined when it has none. */
+  remainingSeconds(): number | undefined
   /** The job waits for its calls, and for nothing else. */
   awaiting(): void
   /** What it waited for has come; resolves when it has a slot again. */
@@ -40,7 +51,7 @@ export type Runtime = {
 }
 
 type Queued = { run: Run; task: Task }
-type Job = Queued & { runtime: Runtime; strayed: (error: unknown) => void }
+type Job = Queued & { runtime: Runtime; told: ToldWords; strayed: (error: unknown) => void }
 
 /** Of jobs shorter than this many may pass without a look at the pilot's words, the memory, and what native code has printed, ms. */
 const shortMs = 5
@@ -222,12 +233,14 @@ const runJob = async ({ run, task }: Queued) => {
   const beganMs = performance.now()
   let last = false
   const astray = new Promise<never>((_, reject) => {
-    current = { run, task, runtime: runtimeOf(run, task), strayed: reject }
+    const told = gatherTold({ jobId: run.jobId, attempt: run.attempt }, send)
+    current = { run, task, told, runtime: runtimeOf(run, task, told), strayed: reject }
   })
   astray.catch(() => {
     last = true
   })
   const end = await outcomeOf(current!, astray)
+  current!.told.end()
   current = null
   const ms = performance.now() - beganMs
   const usage = { wallSeconds: ms / 1000, cpuSeconds: cpuMeter.seconds(ms), maxRssMb: peakMemory.recentMb(ms) }
@@ -299,21 +312,36 @@ const laterOf = (value: unknown, { jobId, attempt }: Run): Later | undefined => 
 const isThenable = (value: unknown): boolean =>
   typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 
-const runtimeOf = ({ jobId, index, attempt, token }: Run, { taskId, workflowId, bundle }: Task): Runtime => ({
-  importing: false,
-  job: { jobId, taskId, workflowId, index, attempt, token },
-  serverUrl: hello!.serverUrl,
-  bundle: { hash: bundle, folder: hello!.bundleFolder },
-  awaiting: () => {
-    giveBack('all')
-    send({ t: 'awaiting', jobId })
-  },
-  woken: () =>
-    new Promise((resolve) => {
-      onResumed = resolve
-      send({ t: 'woken', jobId })
-    }),
-})
+const runtimeOf = (run: Run, task: Task, told: ToldWords): Runtime => {
+  const { jobId, index, attempt, token, folder, restored = false } = run
+  const { taskId, workflowId, bundle, wallSeconds } = task
+  const inSlot = new StopWatch()
+  inSlot.go()
+  return {
+    importing: false,
+    job: { jobId, taskId, workflowId, index, attempt, token },
+    serverUrl: hello!.serverUrl,
+    bundle: { hash: bundle, folder: hello!.bundleFolder },
+    folder,
+    restored,
+    report: told.metrics,
+    progress: told.progress,
+    remainingSeconds: () => (wallSeconds === null ? undefined : Math.max(0, wallSeconds - inSlot.ms / 1000)),
+    awaiting: () => {
+      giveBack('all')
+      inSlot.halt()
+      send({ t: 'awaiting', jobId })
+    },
+    woken: () =>
+      new Promise((resolve) => {
+        onResumed = () => {
+          inSlot.go()
+          resolve()
+        }
+        send({ t: 'woken', jobId })
+      }),
+  }
+}
 
 class NotLoaded extends Error {
   readonly told: RemoteError

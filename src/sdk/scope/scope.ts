@@ -11,7 +11,7 @@ import { type Fault, isFault } from '../../lib/fault.ts'
 import type { Outcome } from '../arrivals.ts'
 import { type Address, addressOf } from '../bundle/address.ts'
 import { bundleFor } from '../bundle/bundleFor.ts'
-import type { After } from '../definition.ts'
+import { type After, needsOf } from '../definition.ts'
 import { RemoteError, type RemoteErrorContext } from '../remoteError.ts'
 import { currentRuntime } from '../runtime.ts'
 import type { Use } from '../use.ts'
@@ -255,7 +255,7 @@ export class Scope {
       jobs: sentJobs,
       open: first.length < jobs.length,
       after: parents,
-      ...needs,
+      ...needsOf(needs),
     }
     return { body, bundle }
   }
