@@ -26,7 +26,7 @@ _ANSWER_SECONDS = 90.0
 #: How long a stream may be silent, s: the server sends a ping every 15 s.
 _SILENT_SECONDS = 45.0
 
-_PASSING_CODES = frozenset({'server_away', 'database_away', 'overloaded', 'key_in_flight'})
+_PASSING_CODES = frozenset({'server_away', 'database_away', 'overloaded', 'storage_full', 'key_in_flight'})
 
 Query = Optional[Mapping[str, Union[str, int]]]
 
@@ -43,7 +43,8 @@ class Client:
     """A connection to a Culm server. Threads may share it.
 
     Speaks HTTP only to this machine and HTTPS elsewhere, with certificates verified. What is safe to repeat (reads,
-    writes with a key, what the caller marks) is repeated while the server is away, until `retry_seconds` are over.
+    writes with a key, what the caller marks) is repeated while the server is away or its disk is full, until
+    `retry_seconds` are over.
     Without arguments it finds the server by CULM_SERVER and CULM_TOKEN, else by the record of `culm up` in CULM_HOME.
     """
 
@@ -297,7 +298,7 @@ class _Begin:
 
 
 def is_passing(error: CulmError) -> bool:
-    """The server or its database is away, or too busy: worth another try."""
+    """The server or its database is away, too busy, or has no room: worth another try."""
     return error.code in _PASSING_CODES
 
 

@@ -7,7 +7,7 @@ import { type BodyInputOf, type ParamsOf, type QueryInputOf, type ReplyOf, type 
 
 /**
  * Calls the API by the names of `routes`. Speaks HTTP only to this machine and HTTPS elsewhere, keeps connections open, and repeats what is safe to
- * repeat (reads, keyed writes, and what the caller marks) while the server is away, until `retrySeconds` are over.
+ * repeat (reads, keyed writes, and what the caller marks) while the server is away or its disk is full, until `retrySeconds` are over.
  */
 export type Call<N extends RouteName> = {
   params?: ParamsOf<N>
@@ -187,10 +187,14 @@ const problemIn = (status: number, text: string): Error => {
     : fault('internal', `the server answered ${status}: ${text.slice(0, 200)}`)
 }
 
-/** The server or its database is away, or too busy: worth another try. */
+/** The server or its database is away, too busy, or has no room: what anybody may do again later. */
+export const isAway = (error: unknown): boolean => awayCodes.has((error as { code?: string }).code ?? '')
+const awayCodes = new Set(['server_away', 'database_away', 'overloaded', 'storage_full'])
+
+/** Worth another try. */
 const isPassing = (error: unknown): boolean => {
   const { code } = error as { code?: string }
-  return passing.has(code ?? '')
+  return awayCodes.has(code ?? '') || passing.has(code ?? '')
 }
 const passing = new Set([
   'ECONNREFUSED',
@@ -201,14 +205,11 @@ const passing = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_HEADERS_TIMEOUT',
   'UND_ERR_BODY_TIMEOUT',
-  'server_away',
-  'database_away',
-  'overloaded',
   'key_in_flight',
 ])
 
 const awayFault = (url: string, error: unknown): Error =>
-  (error as { code?: string }).code === 'overloaded'
+  ['overloaded', 'storage_full'].includes((error as { code?: string }).code ?? '')
     ? (error as Error)
     : fault('server_away', `${url} does not answer (${(error as Error).message})`, undefined, error)
 

@@ -1,4 +1,5 @@
 import { basename } from 'node:path'
+import { isAway } from '../../contract/client.ts'
 import { fault } from '../../contract/faults.ts'
 import { decodeValue, encodeValue } from '../../contract/values.ts'
 import { sha256 } from '../../lib/digest.ts'
@@ -63,7 +64,7 @@ const runToEnd = async ({ scope, end, leave }: Driver, run: () => Promise<unknow
   } catch (error) {
     const { divergence } = scope
     // Nothing is lost: when the server is back, or with the right program, it can be continued.
-    if (divergence || isAway(error)) leave(divergence ?? error)
+    if (divergence || (isFault(error) && isAway(error))) leave(divergence ?? error)
     // The error of the function is what the caller wants to see, even if the server cannot be told.
     else await end({ error }).catch(() => {})
     throw !divergence || isFault(error) ? error : fault('journal_diverged', divergence.message, divergence.data, error)
@@ -76,6 +77,3 @@ const runToEnd = async ({ scope, end, leave }: Driver, run: () => Promise<unknow
   await end({ value })
   return value
 }
-
-const isAway = (error: unknown): boolean =>
-  isFault(error) && ['server_away', 'database_away', 'overloaded'].includes(error.code)
