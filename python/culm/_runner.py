@@ -194,6 +194,7 @@ class Runner:
             with entered(scope):
                 return self._called(word, scope)
         finally:
+            slot.take_back()  # A thread of the job may have given it back after all had waited.
             slot.end()
             scope.close(
                 CulmError('workflow_ended', f'the job {word["jobId"]} has ended', 'Wait for calls before returning.')

@@ -27,12 +27,14 @@ from typing import (
     overload,
 )
 
+from ._by_args import ByArgs
 from ._coroutines import AwaitedSource, in_loop, turns_here
-from ._errors import RemoteError, error_of
+from ._errors import RemoteError
 from ._pending import Pending, Told
+from ._replay import Asked
 from ._scope import Scope, enclosing_scope, only_scope
 from ._source import Source, check_exported, locate, want_files
-from ._values import encode_arguments
+from ._values import decode, encode_arguments
 
 if TYPE_CHECKING:
     from inspect import Signature
@@ -79,7 +81,7 @@ class Work(Generic[P, R]):
 
     def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Submits a job, and returns its handle without waiting for it."""
-        text = self._encoded(args, kwargs)
+        text = self.encoded(args, kwargs)
         scope = calling()
         return Call(scope, self._submit(scope, None, [text]), self.name)
 
@@ -90,28 +92,37 @@ class Work(Generic[P, R]):
         """
         if not iterables:
             raise TypeError(f'{self.name}.map() takes at least one iterable')
-        return self.starmap(zip(*iterables), **common)
+        key = _only_argument if len(iterables) == 1 else _positional_arguments
+        return self._map([(row, {}) for row in zip(*iterables)], common, key)
 
     def starmap(self, items: Iterable[Sequence[Any]], /, **common: Any) -> MapCall[R]:
         """As `map`, with the positional arguments of each job as one tuple."""
-        rows = list(items)
-        for row in rows:
-            self._check_arguments(row, common)
-        texts = [encode_arguments(row, {}) for row in rows]
+        return self._map([(row, {}) for row in items], common, _positional_arguments)
+
+    def _map(
+        self,
+        rows: Sequence[Tuple[Sequence[Any], Mapping[str, Any]]],
+        common: Mapping[str, Any],
+        key: Callable[[Mapping[str, Any]], Any],
+    ) -> MapCall[R]:
+        """One job for each row of positional and named arguments. `key`: what of them its value is found by."""
+        for args, kwargs in rows:
+            self._check_arguments(args, {**common, **kwargs})
+        texts = [encode_arguments(args, kwargs) for args, kwargs in rows]
         shared = encode_arguments((), common) if common else None
         scope = calling()
         pending = self._submit(scope, shared, texts) if rows else Pending(0, scope.journal)
-        return MapCall(scope, pending, self.name)
+        return MapCall(scope, pending, self.name, texts, key)
 
     async def aio(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls it from asynchronous code: submits a job, and awaits its value."""
         import asyncio
 
-        text = self._encoded(args, kwargs)
+        text = self.encoded(args, kwargs)
         scope = calling_now() or await asyncio.to_thread(calling)
         asked = scope.ask(self._identity(), None, [text])
         await scope.journal.await_go_async(asked)
-        pending = await asyncio.to_thread(scope.send, asked, lambda: self._task(scope), None, [text])
+        pending = await asyncio.to_thread(self._send, scope, asked, None, [text])
         return await Call(scope, pending, self.name)
 
     def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -136,28 +147,35 @@ class Work(Generic[P, R]):
         return f'<work {self.name}>'
 
     def _set(self, options: Mapping[str, Any]) -> None:
-        unknown = set(options) - _OPTIONS
-        if unknown:
-            raise TypeError(f'a work has no option {sorted(unknown)[0]!r}; it has {", ".join(sorted(_OPTIONS))}')
+        check_options(options)
         for option, value in options.items():
             if value is not None:
                 attempts = option == 'attempts' and isinstance(value, int)
                 self.options[_OPTION_NAMES.get(option, option)] = {'user': value} if attempts else value
 
     def _submit(self, scope: Scope, common: Optional[str], texts: List[str]) -> Pending:
-        asked = scope.ask(self._identity(), common, texts)
-        return scope.send(asked, lambda: self._task(scope), common, texts)
+        return self._send(scope, scope.ask(self._identity(), common, texts), common, texts)
+
+    def _send(self, scope: Scope, asked: Asked, common: Optional[str], texts: List[str]) -> Pending:
+        if scope.run_here:
+            return scope.run_here(self, common, texts)
+        return scope.send(asked, lambda: self.task_in(scope), common, texts)
 
     def _identity(self) -> str:
         source = self._located()
         return f'{source.module}#{source.export}'
 
-    def _task(self, scope: Scope) -> Dict[str, Any]:
+    def task_in(self, scope: Scope) -> Dict[str, Any]:
+        """What it asks for, beside its jobs; its sources are on the server afterwards."""
         task: Dict[str, Any] = {'name': self.name, 'payload': self._payload(scope, self._located()), **self.options}
         after = [call.task_id for call in self._after if call.task_id]
         if after:
             task['after'] = after
         return task
+
+    def waits_in_vain(self) -> bool:
+        """Whether something that it is to run after is known not to have finished."""
+        return any(call._pending.failed for call in self._after)
 
     def _payload(self, scope: Scope, source: Source) -> Dict[str, Any]:
         payload = {
@@ -181,7 +199,7 @@ class Work(Generic[P, R]):
             self._source = locate(self.fn, lambda found: found is self.fn or getattr(found, 'fn', None) is self.fn)
         return self._source
 
-    def _encoded(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    def encoded(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         self._check_arguments(args, kwargs)
         return encode_arguments(args, kwargs)
 
@@ -219,6 +237,10 @@ class _Handle:
     def task_id(self) -> str:
         return self._pending.task_id
 
+    @property
+    def workflow_id(self) -> str:
+        return self._scope.workflow_id
+
     def done(self) -> bool:
         """Whether it has ended, well or not."""
         pending = self._pending
@@ -240,14 +262,14 @@ class _Handle:
     def _value(self, index: int) -> Any:
         told = cast(Told, self._pending.outcomes[index])
         if told['state'] != 'finished':
-            raise error_of(told, self._name)
+            raise self._scope.error_of(told, self._name)
         return self._scope.value_in(told)
 
     def _outcome(self, index: int) -> Outcome:
         told = cast(Told, self._pending.outcomes[index])
         if told['state'] == 'finished':
             return Outcome(index, told['jobId'], 'finished', self._scope.value_in(told), None)
-        return Outcome(index, told['jobId'], told['state'], None, error_of(told, self._name))
+        return Outcome(index, told['jobId'], told['state'], None, self._scope.error_of(told, self._name))
 
     def _wait(self, look: Callable[[], Any], timeout: Optional[float] = None) -> Any:
         return self._scope.wait(self._pending, look, timeout)
@@ -291,6 +313,14 @@ class Call(_Handle, Generic[R]):
 class MapCall(_Handle, Generic[R]):
     """The handle of a map: iterated or indexed it gives the values in the order of the arguments, waiting for each."""
 
+    def __init__(
+        self, scope: Scope, pending: Pending, name: str, texts: Sequence[str], key: Callable[[Mapping[str, Any]], Any]
+    ) -> None:
+        super().__init__(scope, pending, name)
+        #: The arguments as they were sent: whoever changes them since finds the values by what they were.
+        self._texts = texts
+        self._key = key
+
     def result(self, timeout: Optional[float] = None) -> List[R]:
         """Waits for all values; raises as soon as one call has failed (the others go on)."""
         return self._values(self._wait(self._pending.look_result, timeout))
@@ -303,13 +333,28 @@ class MapCall(_Handle, Generic[R]):
 
     def _values(self, failed: int) -> List[R]:
         if failed >= 0:
-            raise error_of(cast(Told, self._pending.outcomes[failed]), self._name)
+            raise self._scope.error_of(cast(Told, self._pending.outcomes[failed]), self._name)
         return [self._value(index) for index in range(self._pending.total)]
 
     def settle(self, timeout: Optional[float] = None) -> List[Outcome]:
         """Waits for the end of all, and tells how each ended, in the order of the arguments."""
         self._wait(self._pending.look_all, timeout)
         return [self._outcome(index) for index in range(self._pending.total)]
+
+    def by_args(self, timeout: Optional[float] = None) -> ByArgs[R]:
+        """As `result`, by the arguments: `values = f.map(points).by_args(); values[points[3]]`.
+
+        Of a map over several iterables, and of `starmap`, the keys are tuples. Arguments that are equal are one key,
+        though each of them was a job: the last value counts.
+        """
+        return ByArgs(zip(self._arguments(), self.result(timeout)))
+
+    def settle_by_args(self, timeout: Optional[float] = None) -> ByArgs[Outcome]:
+        """As `settle`, by the arguments."""
+        return ByArgs(zip(self._arguments(), self.settle(timeout)))
+
+    def _arguments(self) -> Iterator[Any]:
+        return (self._key(decode(text)) for text in self._texts)
 
     def as_completed(self) -> Iterator[Tuple[int, R]]:
         """(index, value) as they come; raises at the first that failed."""
@@ -338,8 +383,11 @@ class MapCall(_Handle, Generic[R]):
     def __getitem__(self, index: Union[int, slice]) -> Union[R, List[R]]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
-        self._wait(lambda: self._pending.look_at(index))
+        return self.value(range(len(self))[index])
+
+    def value(self, index: int, timeout: Optional[float] = None) -> R:
+        """Waits for one of the values, and returns it or raises what went wrong."""
+        self._wait(lambda: self._pending.look_at(index), timeout)
         return cast(R, self._value(index))
 
 
@@ -384,6 +432,20 @@ def work(
     if fn is not None:
         return Work(fn, name, files, options)
     return lambda fn: Work(fn, name, files, options)
+
+
+def check_options(options: Iterable[str]) -> None:
+    unknown = set(options) - _OPTIONS
+    if unknown:
+        raise TypeError(f'a work has no option {sorted(unknown)[0]!r}; it has {", ".join(sorted(_OPTIONS))}')
+
+
+def _only_argument(arguments: Mapping[str, Any]) -> Any:
+    return arguments['a'][0]
+
+
+def _positional_arguments(arguments: Mapping[str, Any]) -> Any:
+    return tuple(arguments['a'])
 
 
 @functools.cache
