@@ -130,11 +130,14 @@ const releaseTask = async (
   )
 }
 
-/** Those of them that this leaves with tasks under way. */
+/** Those whose function was a job that ended here: what it left under way is cancelled, as with a driver that ends. */
 const endWorkflows = async (engine: Engine, tx: Db, effects: Effects, ended: EndedTask[]): Promise<number[]> => {
+  const endedTasks = new Set(ended.map((task) => task.id))
   const left: number[] = []
-  for (const workflowId of new Set(ended.map((t) => t.workflowId)))
-    if (await endIfOver(engine, tx, effects, workflowId)) left.push(workflowId)
+  for (const workflowId of new Set(ended.map((task) => task.workflowId))) {
+    const functionTask = await endIfOver(engine, tx, effects, workflowId)
+    if (functionTask !== null && endedTasks.has(functionTask)) left.push(workflowId)
+  }
   return left
 }
 

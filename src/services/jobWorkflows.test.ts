@@ -51,9 +51,10 @@ const failed = ({ jobId, attempt }: Claimed): Report => ({
   error: { type: 'ValueError', message: 'no data', stack: 'ValueError: no data' },
 })
 
+const view = (id: `w${number}`) => user.call('getWorkflow', { params: { id } })
 const ended = (id: `w${number}`) =>
   eventually(async () => {
-    const workflow = await user.call('getWorkflow', { params: { id } })
+    const workflow = await view(id)
     return workflow.endedAt !== null && workflow
   }, `${id} ends`)
 
@@ -68,16 +69,12 @@ test('it ends with its function, has the value of that, and what the function le
   const step = await inner.call('submitTask', { body: { ...body, jobs: [{ args: { text: '{}' } }] } })
   expect((await user.call('getTask', { params: { id: step.taskId } })).parentJobId).toBe(job!.jobId)
   await pilot.report(finished(root!, '[0.5]'))
-  const workflow = await ended(workflowId)
-  expect(workflow).toMatchObject({ kind: 'job', state: 'done', value: { text: '[0.5]' }, error: null })
+  expect(await view(workflowId)).toMatchObject({ kind: 'job', state: 'done', value: { text: '[0.5]' }, error: null })
   await eventually(
     async () => (await user.call('getTask', { params: { id: step.taskId } })).state === 'aborted',
     'the step that nobody waits for is cancelled',
   )
-  await eventually(
-    async () => (await user.call('getWorkflow', { params: { id: workflowId } })).tasks.ended === 2,
-    'the tasks are the function and its step',
-  )
+  await eventually(async () => (await view(workflowId)).tasks.ended === 2, 'the tasks are the function and its step')
 })
 
 test('it fails with the error of its function', async () => {
@@ -86,7 +83,7 @@ test('it fails with the error of its function', async () => {
   const [root] = await pilot.claim()
   await pilot.report(failed(root!))
   const error = { type: 'ValueError', message: 'no data', stack: 'ValueError: no data' }
-  expect(await ended(workflowId)).toMatchObject({ state: 'failed', value: null, error, why: 'no data' })
+  expect(await view(workflowId)).toMatchObject({ state: 'failed', value: null, error, why: 'no data' })
 })
 
 test('cancelling it cancels its function, and cancelling its function cancels it', async () => {

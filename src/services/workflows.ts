@@ -7,6 +7,7 @@ import { showId } from '../lib/ids.ts'
 import { step } from '../lib/machine.ts'
 import { workflowTriggerOf, workflowTriggerOfJob } from '../policy/advance/ends.ts'
 import type { Db } from '../store/db.ts'
+import type { TaskFacts } from '../store/tasks.ts'
 import { dropTimers, setTimers } from '../store/timers.ts'
 import * as store from '../store/workflows.ts'
 import type { Principal } from './authenticate.ts'
@@ -223,11 +224,18 @@ export const closeWorkflow = async (engine: Engine, principal: Principal, id: nu
   return workflowView(engine, id)
 }
 
-/** Ends a workflow without a driver when it is closed and its last task has ended, or, if its function is a job, when that has. True when this leaves tasks of it that should end too. */
-export const endIfOver = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<boolean> => {
+/** Ends a workflow without a driver when it is closed and its last task has ended, or, if its function is a job, when that has: then with the id of its task. */
+export const endIfOver = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<number | null> => {
   const kind = (await engine.workflows.get(id))?.kind
   if (kind === 'tasks') await endWithTasks(engine, tx, effects, id)
-  return kind === 'job' && endWithJob(engine, tx, effects, id)
+  return kind === 'job' ? endWithJob(engine, tx, effects, id) : null
+}
+
+/** Of these tasks, which ended here, the workflows whose function is a job: they end at once, and not when the counters are folded, so that they have ended when somebody hears of it. */
+export const workflowsOfFunctions = async (engine: Engine, tasks: Iterable<TaskFacts>): Promise<number[]> => {
+  const ids = new Set([...tasks].filter((task) => task.parentJobId === null).map((task) => task.workflowId))
+  const kinds = await Promise.all([...ids].map(async (id) => [id, (await engine.workflows.get(id))?.kind] as const))
+  return kinds.flatMap(([id, kind]) => (kind === 'job' ? [id] : []))
 }
 
 const endWithTasks = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<void> => {
@@ -246,15 +254,15 @@ const endWithTasks = async (engine: Engine, tx: Db, effects: Effects, id: number
     )
 }
 
-const endWithJob = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<boolean> => {
+const endWithJob = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<number | null> => {
   const job = (await store.jobOfFunction(tx, id))!
-  if (!hasEnded(job.state)) return false
-  const { value, blob, bytes, error } = job
+  if (!hasEnded(job.state)) return null
+  const { taskId, value, blob, bytes, error } = job
   const why = error ? (JSON.parse(error) as { message: string }).message.slice(0, 500) : null
   const row = (await store.lockWorkflow(tx, id))!
   const moved = await moveWorkflow(engine, tx, effects, row, workflowTriggerOfJob(job.state as JobEnd), why)
   if (moved) await store.setWorkflowResult(tx, { id, value, blob, bytes, error })
-  return moved
+  return taskId
 }
 
 /** Its timer ran out: the driver has not been heard for too long. */
