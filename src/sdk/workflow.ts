@@ -52,7 +52,7 @@ export const workflow = <F extends AnyFunction>(
     const here = async () => fn(...(args as never[]))
     if (currentRuntime()?.job) return here()
     const { drive } = await import('./scope/drive.ts')
-    return drive({ ...definition, replaySeconds }, args, here, outer)
+    return drive(definition, args, here, { outer, replaySeconds })
   }
   const submit = (...args: unknown[]) => {
     refuseDuringImport()

@@ -17,10 +17,10 @@ import type { Scope } from './scope.ts'
  * program is told.
  */
 export const drive = async (
-  { replaySeconds, ...definition }: Definition & { replaySeconds: number | undefined },
+  definition: Definition,
   args: readonly unknown[],
   run: () => Promise<unknown>,
-  outer: Scope | undefined,
+  { outer, replaySeconds }: { outer: Scope | undefined; replaySeconds: number | undefined },
 ): Promise<unknown> => {
   const { options, fn } = definition
   const address = await addressOf(definition).catch(() => undefined)
