@@ -74,8 +74,12 @@ class LocalScope(Scope):
     def _value(self, fn: Callable[..., Any], common: Optional[str], text: str) -> Any:
         shared: Mapping[str, Any] = decode(common) if common else {}
         own = decode(text)
-        value = fn(*shared.get('a', ()), *own.get('a', ()), **{**shared.get('k', {}), **own.get('k', {})})
-        return _awaited(value) if is_coroutine(value) else value
+        before, self.context = self.context, own.get('c', shared.get('c'))
+        try:
+            value = fn(*shared.get('a', ()), *own.get('a', ()), **{**shared.get('k', {}), **own.get('k', {})})
+            return _awaited(value) if is_coroutine(value) else value
+        finally:
+            self.context = before
 
 
 def _awaited(coroutine: Any) -> Any:

@@ -209,7 +209,7 @@ class Runner:
         finally:
             scope.importing = False
         try:
-            args, kwargs = _arguments(word['common'], word['args'])
+            args, kwargs, scope.context = _arguments(word['common'], word['args'])
             value = fn(*args, **kwargs)
             if is_coroutine(value):
                 value = run_coroutine(value)
@@ -295,13 +295,14 @@ def _import_script(path: str, name: str) -> ModuleType:
     return module
 
 
-def _arguments(common: Optional[Mapping[str, str]], own: Mapping[str, str]) -> Tuple[Any, Mapping[str, Any]]:
-    """Those of the task come first; named ones of the job win."""
+def _arguments(common: Optional[Mapping[str, str]], own: Mapping[str, str]) -> Tuple[Any, Mapping[str, Any], Any]:
+    """Those of the task come first; named ones of the job win. And the context."""
     mine = decode(_read(own))
     if common is None:
-        return mine.get('a', ()), mine.get('k', {})
+        return mine.get('a', ()), mine.get('k', {}), mine.get('c')
     shared = decode(_read(common))
-    return [*shared.get('a', ()), *mine.get('a', ())], {**shared.get('k', {}), **mine.get('k', {})}
+    named = {**shared.get('k', {}), **mine.get('k', {})}
+    return [*shared.get('a', ()), *mine.get('a', ())], named, shared.get('c')
 
 
 def _read(text: Mapping[str, str]) -> str:

@@ -67,6 +67,8 @@ class Scope:
         self.slot = slot
         #: In a job, the bundle that it runs from: what it calls is in there too.
         self.bundle = bundle
+        #: In a job, what its caller wanted to be known around the function.
+        self.context: Any = None
         #: True while the worker imports the user's module: calls make no sense then.
         self.importing = False
         self.journal = Journal(workflow_id if name == 'driver' else name)

@@ -43,13 +43,16 @@ def encode(value: Any, place: str = 'the value') -> str:
     return _write(lambda: value if _is_plain(value) else _to_plain(value, place, set()), place)
 
 
-def encode_arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """The text of the arguments of a call, `{"a": [positional], "k": {named}}`; named ones in order of their names."""
+def encode_arguments(args: Sequence[Any], kwargs: Mapping[str, Any], context: Any = None) -> str:
+    """The text of the arguments of a call, `{"a": [positional], "k": {named}}`; named ones in order of their names.
+    `"c"` is what shall be known around the function and is no argument of it (`Scope.context`)."""
 
     def plain() -> Dict[str, Any]:
         form: Dict[str, Any] = {'a': [_argument(v, f'argument {i + 1}') for i, v in enumerate(args)]}
         if kwargs:
             form['k'] = {name: _argument(kwargs[name], f'argument {name}') for name in sorted(kwargs)}
+        if context is not None:
+            form['c'] = _argument(context, 'the context')
         return form
 
     return _write(plain, 'an argument')

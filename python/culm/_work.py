@@ -70,6 +70,8 @@ class Work(Generic[P, R]):
         self.name = name or fn.__name__
         self.options: Dict[str, Any] = {}
         self._after: Tuple[Union[Call[Any], MapCall[Any]], ...] = ()
+        #: What its jobs know around the function (`Scope.context`).
+        self._context: Any = None
         self._source: Optional[Source] = None
         self._set(options)
         module_file = getattr(fn, '__globals__', {}).get('__file__')
@@ -109,7 +111,8 @@ class Work(Generic[P, R]):
         for args, kwargs in rows:
             self._check_arguments(args, {**common, **kwargs})
         texts = [encode_arguments(args, kwargs) for args, kwargs in rows]
-        shared = encode_arguments((), common) if common else None
+        has_shared = common or self._context is not None
+        shared = encode_arguments((), common, self._context) if has_shared else None
         scope = calling()
         pending = self._submit(scope, shared, texts) if rows else Pending(0, scope.journal)
         return MapCall(scope, pending, self.name, texts, key)
@@ -141,6 +144,11 @@ class Work(Generic[P, R]):
         other.options = dict(self.options)
         other._after = (*self._after, *after)
         other._set(options)
+        return other
+
+    def _with_context(self, context: Any) -> Work[P, R]:
+        other = copy.copy(self)
+        other._context = context
         return other
 
     def __repr__(self) -> str:
@@ -201,7 +209,7 @@ class Work(Generic[P, R]):
 
     def encoded(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         self._check_arguments(args, kwargs)
-        return encode_arguments(args, kwargs)
+        return encode_arguments(args, kwargs, self._context)
 
     def _check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """What the function would not take is said here and not by a worker."""

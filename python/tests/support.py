@@ -430,6 +430,10 @@ class FakeServer:
             self.fail(job_id, 'cancelled', 'cancelled')
         return {'cancelled': len(alive), 'asked': 0}
 
+    def get_jobs(self, job_id, query, scope):
+        attempt = {'attempt': 1, 'startedAt': '2026-01-01T00:00:00.000Z', 'endedAt': '2026-01-01T00:00:01.000Z'}
+        return {'id': job_id, 'attempts': [attempt]}
+
     def get_jobs_log(self, job_id, query, scope):
         text = self.logs.get(job_id, '')[int(query.get('after', 0)) :]
         items = [{'attempt': 1, 'stream': 'stdout', 'offset': 0, 'text': text}] if text else []
