@@ -373,6 +373,42 @@ class Places(IddsTest):
             raise KeyError('x')
         self.assertEqual(list(self.server.workflows.values())[2]['state'], 'failed')
 
+    def test_a_programme_that_seeds_itself_is_told_so_when_it_goes_on_and_goes_on_with_a_seed_of_the_journal(self):
+        self.run_jobs()
+        for seed, code in (('random.random()', 1), ('journal.random()', 0)):
+            program = self.write(
+                f'{seed[0]}.py',
+                f"""
+                import os, random, talk
+                from culm import journal
+                from culm.idds import workflow
+
+                @workflow(local=True)
+                def main():
+                    points = [{{'y': {seed}}}]
+                    first = talk.plain(1, group_kwargs=points)
+                    if os.environ['DIES'] == '1':
+                        os._exit(9)
+                    return [first[0] == points[0]['y'], talk.plain(5, y=2)]
+
+                if __name__ == '__main__':
+                    print(main())
+                """,
+            )
+            env = {
+                **os.environ,
+                'PYTHONPATH': PYTHON_FOLDER,
+                'CULM_RUN': str(uuid.uuid4()),
+                'CULM_REPLAY_SECONDS': '0.5',
+            }
+            for dies, ends in (('1', 9), ('0', code)):
+                done = subprocess.run(
+                    [sys.executable, program], env={**env, 'DIES': dies}, capture_output=True, text=True, timeout=60
+                )
+                self.assertEqual(done.returncode, ends, done.stderr)
+            self.assertEqual('culm.JournalDiverged' in done.stderr, code == 1)
+        self.assertEqual(done.stdout, '[True, 10]\n')
+
     def test_sources_are_found_by_their_imports_whatever_folder_the_programme_runs_in(self):
         """P5."""
         self.run_jobs()
