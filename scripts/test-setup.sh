@@ -10,7 +10,7 @@ if ! command -v chromium >/dev/null || ! command -v bwrap >/dev/null; then
 fi
 
 venv=.cache/venv
-wanted=(examples/hpo/requirements.txt python/tests/requirements.txt test/fuzz/requirements.txt)
+wanted=(examples/hpo/requirements.txt examples/talk-hpo/requirements.txt python/tests/requirements.txt test/fuzz/requirements.txt)
 if ! cmp -s <(cat "${wanted[@]}") "$venv/installed.txt" 2>/dev/null; then
   rm -rf "$venv"
   python3 -m venv "$venv"

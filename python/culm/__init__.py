@@ -42,6 +42,8 @@ from ._work import Call, MapCall, Outcome, Work, work
 if TYPE_CHECKING:
     from . import journal
     from ._client import Client
+    from ._executor import Executor
+    from ._local import local
     from ._workflow import WorkflowFunction, session, workflow
 
 __version__ = '0.1.0'
@@ -55,6 +57,7 @@ __all__ = [
     'Client',
     'CodeChanged',
     'CulmError',
+    'Executor',
     'JournalDiverged',
     'LostError',
     'MapCall',
@@ -73,6 +76,7 @@ __all__ = [
     'callback',
     'checkpoint',
     'journal',
+    'local',
     'progress',
     'remaining_seconds',
     'report',
@@ -86,7 +90,14 @@ __all__ = [
 for _public in set(__all__) & set(globals()):
     globals()[_public].__module__ = __name__  # tracebacks say culm.UserError
 
-_LAZY = {'Client': '_client', 'WorkflowFunction': '_workflow', 'session': '_workflow', 'workflow': '_workflow'}
+_LAZY = {
+    'Client': '_client',
+    'Executor': '_executor',
+    'WorkflowFunction': '_workflow',
+    'local': '_local',
+    'session': '_workflow',
+    'workflow': '_workflow',
+}
 
 
 def __getattr__(name: str) -> Any:

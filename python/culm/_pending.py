@@ -124,6 +124,16 @@ class Pending:
             return self._told_failed[0]
         return -1 if self._all_told else None
 
+    def look_so_far(self) -> List[int]:
+        """The indices of those that have ended by now."""
+        while self.look_next(len(self._told_order)) is not None:
+            pass
+        return self._told_order
+
+    def look_good(self) -> int:
+        """How many have ended well by now."""
+        return len(self.look_so_far()) - len(self._told_failed)
+
     def _look_alone(self, index: int) -> bool:
         if self.journal.tell((self.task_id, index)):
             self._note(index)

@@ -210,6 +210,7 @@ class Runner:
             with entered(scope):
                 return self._called(word, scope)
         finally:
+            slot.take_back()  # A thread of the job may have given it back after all had waited.
             slot.end()
             scope.close(
                 CulmError('workflow_ended', f'the job {word["jobId"]} has ended', 'Wait for calls before returning.')
@@ -225,7 +226,7 @@ class Runner:
             scope.importing = False
         try:
             own, common = Reading(scope.fetch_text, fn.pickled), Reading(self._fetch_once(scope), fn.pickled)
-            args, kwargs = _arguments(word['common'], common, word['args'], own)
+            args, kwargs, scope.context = _arguments(word['common'], common, word['args'], own)
             value = fn.call(*args, **kwargs)
             if is_coroutine(value):
                 value = run_coroutine(value)
@@ -338,13 +339,14 @@ def _import_script(path: str, name: str) -> ModuleType:
 
 def _arguments(
     common: Optional[Mapping[str, str]], read_common: Reading, own: Mapping[str, str], read_own: Reading
-) -> Tuple[Any, Mapping[str, Any]]:
-    """Those of the task come first; named ones of the job win."""
+) -> Tuple[Any, Mapping[str, Any], Any]:
+    """Those of the task come first; named ones of the job win. And the context."""
     mine = decode(_read(own), read_own)
     if common is None:
-        return mine.get('a', ()), mine.get('k', {})
+        return mine.get('a', ()), mine.get('k', {}), mine.get('c')
     shared = decode(_read(common), read_common)
-    return [*shared.get('a', ()), *mine.get('a', ())], {**shared.get('k', {}), **mine.get('k', {})}
+    named = {**shared.get('k', {}), **mine.get('k', {})}
+    return [*shared.get('a', ()), *mine.get('a', ())], named, shared.get('c')
 
 
 def _read(text: Mapping[str, str]) -> str:

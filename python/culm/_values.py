@@ -71,13 +71,18 @@ def encode(value: Any, place: str = 'the value', pickled: bool = False) -> str:
     return _write(lambda: _whole(value, place, pickled), place)
 
 
-def encode_arguments(args: Sequence[Any], kwargs: Mapping[str, Any], pickled: bool = False) -> str:
-    """The text of the arguments of a call, `{"a": [positional], "k": {named}}`; named ones in order of their names."""
+def encode_arguments(
+    args: Sequence[Any], kwargs: Mapping[str, Any], pickled: bool = False, context: Any = None
+) -> str:
+    """The text of the arguments of a call, `{"a": [positional], "k": {named}}`; named ones in order of their names.
+    `"c"` is what shall be known around the function and is no argument of it (`Scope.context`)."""
 
     def plain() -> Dict[str, Any]:
         form: Dict[str, Any] = {'a': [_whole(v, f'argument {i + 1}', pickled) for i, v in enumerate(args)]}
         if kwargs:
             form['k'] = {name: _whole(kwargs[name], f'argument {name}', pickled) for name in sorted(kwargs)}
+        if context is not None:
+            form['c'] = _whole(context, 'the context', pickled)
         return form
 
     return _write(plain, 'an argument')

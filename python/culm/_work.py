@@ -28,12 +28,14 @@ from typing import (
     overload,
 )
 
+from ._by_args import ByArgs
 from ._coroutines import AwaitedSource, in_loop, turns_here
-from ._errors import RemoteError, error_of
+from ._errors import RemoteError
 from ._pending import Pending, Told
+from ._replay import Asked
 from ._scope import Scope, enclosing_scope, only_scope
 from ._source import Source, check_function, has_module, locate, want_files
-from ._values import Encoded, encode_arguments
+from ._values import Encoded, Reading, decode, encode_arguments
 
 if TYPE_CHECKING:
     from inspect import Signature
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from ._progress import State
 
     P = ParamSpec('P')
+    Located = Union[Source, Captured]
 else:
     P = TypeVar('P')
 R = TypeVar('R')
@@ -81,6 +84,8 @@ class Work(Generic[P, R]):
         self.options: Dict[str, Any] = {}
         self._after: Tuple[Union[Call[Any], MapCall[Any]], ...] = ()
         self.files = tuple(files)
+        #: What its jobs know around the function (`Scope.context`).
+        self._context: Any = None
         self._source: Optional[Source] = None
         #: The work that this is a variant of, with other options.
         self._base = self
@@ -94,8 +99,8 @@ class Work(Generic[P, R]):
 
     def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Submits a job, and returns its handle without waiting for it."""
-        text = self._encoded(args, kwargs)
-        source = self._located([text], (args, kwargs))
+        text = self.encoded(args, kwargs)
+        source = self.located([text], (args, kwargs))
         scope = calling()
         return Call(scope, self._submit(scope, source, None, [text]), self)
 
@@ -107,20 +112,30 @@ class Work(Generic[P, R]):
         """
         if not iterables:
             raise TypeError(f'{self.name}.map() takes at least one iterable')
+        key = _only_argument if len(iterables) == 1 else _positional_arguments
         parts = (each.parts() if isinstance(each, MapCall) else each for each in iterables)
-        return self.starmap(zip(*parts), **common)
+        return self._map([(row, {}) for row in zip(*parts)], common, key)
 
     def starmap(self, items: Iterable[Sequence[Any]], /, **common: Any) -> MapCall[R]:
         """As `map`, with the positional arguments of each job as one tuple."""
-        rows = list(items)
-        for row in rows:
-            self._check_arguments(row, common)
-        texts = [encode_arguments(row, {}, self.pickled) for row in rows]
-        shared = encode_arguments((), common, self.pickled) if common else None
-        source = self._located([*texts, shared or ''], (rows, common))
+        return self._map([(row, {}) for row in items], common, _positional_arguments)
+
+    def _map(
+        self,
+        rows: Sequence[Tuple[Sequence[Any], Mapping[str, Any]]],
+        common: Mapping[str, Any],
+        key: Callable[[Mapping[str, Any]], Any],
+    ) -> MapCall[R]:
+        """One job for each row of positional and named arguments. `key`: what of them its value is found by."""
+        for args, kwargs in rows:
+            self._check_arguments(args, {**common, **kwargs})
+        texts = [encode_arguments(args, kwargs, self.pickled) for args, kwargs in rows]
+        has_shared = common or self._context is not None
+        shared = encode_arguments((), common, self.pickled, self._context) if has_shared else None
+        source = self.located([*texts, shared or ''], (rows, common))
         scope = calling()
         pending = self._submit(scope, source, shared, texts) if rows else Pending(0, scope.journal)
-        return MapCall(scope, pending, self)
+        return MapCall(scope, pending, self, texts, key)
 
     async def aio(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls it from asynchronous code: submits a job, and awaits its value."""
@@ -129,12 +144,12 @@ class Work(Generic[P, R]):
         for value in (*args, *kwargs.values()):
             if isinstance(value, _Handle):
                 await value.ended()
-        text = self._encoded(args, kwargs)
-        source = self._located([text], (args, kwargs))
+        text = self.encoded(args, kwargs)
+        source = self.located([text], (args, kwargs))
         scope = calling_now() or await asyncio.to_thread(calling)
         asked = scope.ask(source.identity, None, [text])
         await scope.journal.await_go_async(asked)
-        pending = await asyncio.to_thread(scope.send, asked, lambda: self._task(scope, source), None, [text])
+        pending = await asyncio.to_thread(self._send, scope, asked, source, None, [text])
         return await Call(scope, pending, self)
 
     def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -155,32 +170,42 @@ class Work(Generic[P, R]):
         other._set(options)
         return other
 
+    def _with_context(self, context: Any) -> Work[P, R]:
+        other = copy.copy(self)
+        other._context = context
+        return other
+
     def __repr__(self) -> str:
         return f'<work {self.name}>'
 
     def _set(self, options: Mapping[str, Any]) -> None:
-        unknown = set(options) - _OPTIONS
-        if unknown:
-            raise TypeError(f'a work has no option {sorted(unknown)[0]!r}; it has {", ".join(sorted(_OPTIONS))}')
+        check_options(options)
         for option, value in options.items():
             if value is not None:
                 attempts = option == 'attempts' and isinstance(value, int)
                 self.options[_OPTION_NAMES.get(option, option)] = {'user': value} if attempts else value
 
-    def _submit(
-        self, scope: Scope, source: Union[Source, Captured], common: Optional[str], texts: List[str]
-    ) -> Pending:
-        asked = scope.ask(source.identity, common, texts)
-        return scope.send(asked, lambda: self._task(scope, source), common, texts)
+    def _submit(self, scope: Scope, source: Located, common: Optional[str], texts: List[str]) -> Pending:
+        return self._send(scope, scope.ask(source.identity, common, texts), source, common, texts)
 
-    def _task(self, scope: Scope, source: Union[Source, Captured]) -> Dict[str, Any]:
+    def _send(self, scope: Scope, asked: Asked, source: Located, common: Optional[str], texts: List[str]) -> Pending:
+        if scope.run_here:
+            return scope.run_here(self, common, texts)
+        return scope.send(asked, lambda: self.task_in(scope, source), common, texts)
+
+    def task_in(self, scope: Scope, source: Located) -> Dict[str, Any]:
+        """What it asks for, beside its jobs; its sources are on the server afterwards."""
         task: Dict[str, Any] = {'name': self.name, 'payload': self._payload(scope, source), **self.options}
         after = [call.task_id for call in self._after if call.task_id]
         if after:
             task['after'] = after
         return task
 
-    def _payload(self, scope: Scope, source: Union[Source, Captured]) -> Dict[str, Any]:
+    def waits_in_vain(self) -> bool:
+        """Whether something that it is to run after is known not to have finished."""
+        return any(call._pending.failed for call in self._after)
+
+    def _payload(self, scope: Scope, source: Located) -> Dict[str, Any]:
         payload = {
             'kind': 'function',
             'language': 'python',
@@ -192,14 +217,14 @@ class Work(Generic[P, R]):
             payload['interpreter'] = sys.executable
         return payload
 
-    def _bundle(self, scope: Scope, source: Union[Source, Captured]) -> str:
+    def _bundle(self, scope: Scope, source: Located) -> str:
         if scope.bundle and isinstance(source, Source):
             return scope.bundle
         from ._bundle import ensure_bundle
 
         return ensure_bundle(scope.client, source)
 
-    def _located(self, texts: Sequence[str], values: Sequence[Any]) -> Union[Source, Captured]:
+    def located(self, texts: Sequence[str], values: Sequence[Any]) -> Located:
         """Where a worker finds it. Without a module that is what is captured now, and the classes that its arguments
         are of."""
         if self._source is None and has_module(self.fn):
@@ -211,9 +236,9 @@ class Work(Generic[P, R]):
         has_classes = self.pickled or any('"module":"__main__"' in text for text in texts)
         return capture(self, values if has_classes else ())
 
-    def _encoded(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    def encoded(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         self._check_arguments(args, kwargs)
-        return encode_arguments(args, kwargs, self.pickled)
+        return encode_arguments(args, kwargs, self.pickled, self._context)
 
     def _check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """What the function would not take is said here and not by a worker."""
@@ -261,6 +286,10 @@ class _Handle(Encoded):
     def task_id(self) -> str:
         return self._pending.task_id
 
+    @property
+    def workflow_id(self) -> str:
+        return self._scope.workflow_id
+
     def done(self) -> bool:
         """Whether it has ended, well or not."""
         pending = self._pending
@@ -294,12 +323,12 @@ class _Handle(Encoded):
     def _finished(self, index: int) -> Told:
         told = cast(Told, self._pending.outcomes[index])
         if told['state'] != 'finished':
-            raise error_of(told, self._name)
+            raise self._scope.error_of(told, self._name)
         return told
 
     def _outcome(self, index: int) -> Outcome:
         told = cast(Told, self._pending.outcomes[index])
-        error = None if told['state'] == 'finished' else error_of(told, self._name)
+        error = None if told['state'] == 'finished' else self._scope.error_of(told, self._name)
         return Outcome(index, told['jobId'], told['state'], error, lambda: self._value(index))
 
     def _wait(self, look: Callable[[], Any], timeout: Optional[float] = None) -> Any:
@@ -349,6 +378,19 @@ class Call(_Handle, Generic[R]):
 class MapCall(_Handle, Generic[R]):
     """The handle of a map: iterated or indexed it gives the values in the order of the arguments, waiting for each."""
 
+    def __init__(
+        self,
+        scope: Scope,
+        pending: Pending,
+        work: Work[Any, Any],
+        texts: Sequence[str],
+        key: Callable[[Mapping[str, Any]], Any],
+    ) -> None:
+        super().__init__(scope, pending, work)
+        #: The arguments as they were sent: whoever changes them since finds the values by what they were.
+        self._texts = texts
+        self._key = key
+
     def result(self, timeout: Optional[float] = None) -> List[R]:
         """Waits for all values; raises as soon as one call has failed (the others go on)."""
         return self._values(self._wait(self._pending.look_result, timeout))
@@ -361,13 +403,33 @@ class MapCall(_Handle, Generic[R]):
 
     def _values(self, failed: int) -> List[R]:
         if failed >= 0:
-            raise error_of(cast(Told, self._pending.outcomes[failed]), self._name)
+            raise self._scope.error_of(cast(Told, self._pending.outcomes[failed]), self._name)
         return [self._value(index) for index in range(self._pending.total)]
 
     def settle(self, timeout: Optional[float] = None) -> List[Outcome]:
         """Waits for the end of all, and tells how each ended, in the order of the arguments."""
         self._wait(self._pending.look_all, timeout)
         return [self._outcome(index) for index in range(self._pending.total)]
+
+    def by_args(self, timeout: Optional[float] = None) -> ByArgs[R]:
+        """As `result`, by the arguments: `values = f.map(points).by_args(); values[points[3]]`.
+
+        Of a map over several iterables, and of `starmap`, the keys are tuples. Arguments that are equal are one key,
+        though each of them was a job: the last value counts.
+        """
+        return ByArgs(zip(self._arguments(), self.result(timeout)))
+
+    def settle_by_args(self, timeout: Optional[float] = None) -> ByArgs[Outcome]:
+        """As `settle`, by the arguments."""
+        return ByArgs(zip(self._arguments(), self.settle(timeout)))
+
+    def _arguments(self) -> Iterator[Any]:
+        return map(self._key, self.rows())
+
+    def rows(self) -> Iterator[Mapping[str, Any]]:
+        """The arguments of each job, as they were sent: `{'a': positional, 'k': named}`."""
+        reading = Reading(self._scope.fetch_text, self._pickled)
+        return (decode(text, reading) for text in self._texts)
 
     def progress(self) -> MapCall[R]:
         """Waits for the end of all, well or not, and shows meanwhile how far it has come: a line on a terminal, a bar in
@@ -430,8 +492,11 @@ class MapCall(_Handle, Generic[R]):
     def __getitem__(self, index: Union[int, slice]) -> Union[R, List[R]]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
-        self._wait(lambda: self._pending.look_at(index))
+        return self.value(range(len(self))[index])
+
+    def value(self, index: int, timeout: Optional[float] = None) -> R:
+        """Waits for one of the values, and returns it or raises what went wrong."""
+        self._wait(lambda: self._pending.look_at(index), timeout)
         return cast(R, self._value(index))
 
 
@@ -493,6 +558,20 @@ def work(
 
 def _place_of(value: Mapping[str, Any]) -> Dict[str, Any]:
     return {'blob': value['blob'], 'bytes': value['bytes']}
+
+
+def check_options(options: Iterable[str]) -> None:
+    unknown = set(options) - _OPTIONS
+    if unknown:
+        raise TypeError(f'a work has no option {sorted(unknown)[0]!r}; it has {", ".join(sorted(_OPTIONS))}')
+
+
+def _only_argument(arguments: Mapping[str, Any]) -> Any:
+    return arguments['a'][0]
+
+
+def _positional_arguments(arguments: Mapping[str, Any]) -> Any:
+    return tuple(arguments['a'])
 
 
 @functools.cache

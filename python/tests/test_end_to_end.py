@@ -52,6 +52,9 @@ SOURCE = """
         print('about to fail')
         raise ValueError(f'no {x}')
 
+    def plain(x):
+        return -x
+
     @work
     def killed():
         os.kill(os.getpid(), signal.SIGKILL)
@@ -98,6 +101,14 @@ SOURCE = """
     @workflow
     def unlucky():
         return failing(7)
+
+    @workflow(attempts=2)
+    def dies_once(marker):
+        total = sum(leaf.map(range(3)))
+        if not os.path.exists(marker):
+            open(marker, 'w').close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return total + leaf(total)
 
     if __name__ == '__main__':
         print(main(4), list(add.map([1, 2], y=10)))
@@ -154,6 +165,31 @@ class EndToEnd(FolderTest):
         self.assertEqual((newest['state'], newest['error']['type']), ('failed', 'culm.UserError'))
         self.assertIn('no 7', newest['error']['message'])
         self.assertIn('in unlucky', newest['error']['stack'])
+
+    def test_a_workflow_function_that_runs_as_a_job_is_one_workflow_and_goes_on_when_it_is_lost(self):
+        call = self.flow.dies_once.submit(os.path.join(self.folder, 'marker'))
+        self.assertEqual(call.result(DEADLINE_SECONDS), 13)
+        row = self.client.get(f'/v1/workflows/{call.workflow_id}')
+        self.assertEqual((row['kind'], row['state'], row['value']), ('job', 'done', {'text': '13'}))
+        self.assertEqual(len(self.client.get(f'/v1/jobs/{call.job_id}')['attempts']), 2)
+        tasks = self.client.get('/v1/tasks', {'workflowId': call.workflow_id})['items']
+        self.assertEqual(
+            sorted((t['name'], t['counts']['total']) for t in tasks), [('dies_once', 1), ('leaf', 1), ('leaf', 3)]
+        )
+
+    def test_an_executor_runs_works_and_plain_functions(self):
+        with culm.Executor() as jobs:
+            futures = [jobs.submit(self.flow.add, n, y=1) for n in range(20)]
+            self.assertEqual(sum(f.result() for f in concurrent.futures.as_completed(futures)), 210)
+            self.assertEqual(list(jobs.map(self.flow.plain, range(3))), [0, -1, -2])
+            self.assertIsInstance(jobs.submit(self.flow.failing, 1).exception(), ValueError)
+            asleep = jobs.submit(self.flow.sleeping)
+            self.assertTrue(asleep.cancel())
+
+    def test_an_error_tells_what_was_printed_and_where_there_is_more(self):
+        error = self.raised(ValueError, self.flow.failing.submit(7))
+        self.assertEqual(error.log, 'about to fail')
+        self.assertIn(f'{SERVER}/#/{error.job_id}', str(error))
 
     def test_an_error_has_the_lines_of_the_user_and_its_job_a_log(self):
         error = self.raised(ValueError, self.flow.failing.submit(7))

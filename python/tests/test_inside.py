@@ -306,7 +306,7 @@ class InJobs(ServerTest):
         self.assertIsNone(self.value('left'))
         self.assertIsNone(self.value('left', wallSeconds=None))
         self.assertAlmostEqual(self.value('left', wallSeconds=100), 100, delta=10)
-        self.server.workflows['w1'] = {'id': 'w1', 'state': 'running', 'epoch': 1}
+        self.server.workflows['w1'] = {'id': 'w1', 'kind': 'function', 'state': 'running', 'epoch': 1}
         self.server.bundles['b'] = {}
         self.begin('waits', wallSeconds=100)
         self.assertEqual(self.runner.hear()['t'], 'awaiting')

@@ -319,6 +319,49 @@ class Results(WorkTest):
         self.assertEqual(caught.exception.job_id, call.job_id)
         self.assertFalse(call.outcome().ok)
 
+    def test_an_error_tells_what_the_job_printed_last_and_where_there_is_more(self):
+        call = self.square.submit(3)
+        self.server.logs[call.job_id] = ''.join(f'line {n}\n' for n in range(100))
+        self.server.fail(call.job_id, type='ValueError', message='no', stack='File "steps.py"')
+        with self.assertRaises(ValueError) as caught:
+            call.result()
+        self.assertEqual(self.server.requests_of('GET', '/log'), [], 'nobody looked at it yet')
+        text = str(caught.exception)
+        self.assertIn('\nline 80\n', text)
+        self.assertIn('\nline 99\n', text)
+        self.assertNotIn('line 79', text)
+        self.assertIn(f'{self.server.url}/#/{call.job_id}', text)
+        asked = len(self.server.requests_of('GET', '/log'))
+        self.assertEqual((str(caught.exception), caught.exception.log.count('\n')), (text, 19))
+        self.assertEqual(len(self.server.requests_of('GET', '/log')), asked, 'it was fetched once')
+
+    def test_an_error_is_told_though_its_log_cannot_be_had(self):
+        call = self.square.submit(3)
+        self.server.fail(call.job_id, type='ValueError', message='no', stack='File "steps.py"')
+        error = call.outcome().error
+
+        def hook(when, method, path):
+            if '/log' in path:
+                raise Drop
+
+        self.server.hooks.append(hook)
+        self.assertIn('File "steps.py"', str(error))
+        self.assertEqual(error.log, '')
+
+    def test_the_server_is_not_told_of_its_own_logs(self):
+        @culm.workflow
+        def main():
+            call = self.square.submit(3)
+            self.server.logs[call.job_id] = 'printed'
+            self.server.fail(call.job_id, type='ValueError', message='no')
+            call.result()
+
+        with self.assertRaises(ValueError) as caught:
+            main()
+        (workflow,) = self.server.workflows.values()
+        self.assertNotIn('printed', str(workflow['ended']))
+        self.assertIn('printed', str(caught.exception))
+
     def test_every_bad_end_is_an_error_of_its_kind(self):
         for cause, state, kind in (
             ('lost', 'failed', culm.LostError),
@@ -477,8 +520,35 @@ class Maps(WorkTest):
         for outcomes in (calls.settle(), sorted(calls.as_settled(), key=lambda o: o.index)):
             self.assertEqual([o.ok for o in outcomes], [True, False, True])
             self.assertEqual([o.index for o in outcomes], [0, 1, 2])
-            self.assertEqual((outcomes[0].value, str(outcomes[1].error).split(':')[-1]), (None, ' two'))
+            self.assertEqual((outcomes[0].value, outcomes[1].error.remote_message), (None, 'two'))
             self.assertEqual(outcomes[1].state, 'failed')
+
+    def test_values_are_found_by_their_arguments(self):
+        points = [{'lr': 0.1, 'depth': 3}, {'lr': 0.2, 'depth': 3}, {'depth': 3, 'lr': 0.1}, None, 0, False, [1]]
+        calls = self.square.map(points)
+        points[0]['lr'] = 7  # It was another one when it was sent.
+        texts = ['null', '0', '"again"', 'false', '1', '[]', '2']
+        for job_id, text in zip(self.server.tasks[calls.task_id]['jobs'], texts):
+            self.server.finish(job_id, text)
+        values = calls.by_args()
+        self.assertEqual((len(calls), len(values)), (7, 6), 'both jobs ran, and are one key')
+        self.assertEqual(values[{'depth': 3, 'lr': 0.1}], 'again')
+        self.assertEqual([values[key] for key in (None, 0, False, [1])], [False, 1, [], 2])
+        self.assertEqual(
+            (values[{'lr': 0.2, 'depth': 3.0}], values.get({'lr': 7}), {'lr': 7} in values), (0, None, False)
+        )
+        with self.assertRaises(KeyError):
+            values[{'lr': 7}]
+        self.assertEqual(dict(zip(map(str, values), values.values()))["{'lr': 0.2, 'depth': 3}"], 0)
+
+    def test_of_several_iterables_the_key_is_a_tuple_and_of_failures_the_outcomes_can_be_had(self):
+        calls = self.square.map([1, 2], [3, 4])
+        self.server.fail(self.server.job_of(calls.task_id, 1), type='ValueError', message='no')
+        self.server.finish(self.server.job_of(calls.task_id, 0), 'null')
+        with self.assertRaises(ValueError):
+            calls.by_args(DEADLINE_SECONDS)
+        outcomes = calls.settle_by_args(DEADLINE_SECONDS)
+        self.assertEqual((outcomes[1, 3].ok, outcomes[1, 3].value, outcomes[2, 4].ok), (True, None, False))
 
     def test_a_large_map_goes_in_parts(self):
         calls = self.square.map(range(2500))

@@ -61,7 +61,7 @@ export const handlers: Handlers = {
     serverVersion: version,
   }),
 
-  createWorkflow: ({ engine, principal, body }) => createWorkflow(engine, principal, body),
+  createWorkflow: (ask) => createTraced(ask),
   listWorkflows: ({ engine, principal, query }) => workflows.listWorkflows(engine, principal, query),
   getWorkflow: ({ engine, principal, params }) => workflows.getWorkflow(engine, principal, num('w', params)),
   renewDriver: ({ engine, principal, params, body }) => renewDriver(engine, principal, num('w', params), body.epoch),
@@ -101,7 +101,12 @@ export const handlers: Handlers = {
       engine,
       principal,
       num('j', params),
-      { after: readLogPlace(query.after), attempt: query.attempt ?? null, waitSeconds: query.waitSeconds },
+      {
+        after: readLogPlace(query.after),
+        last: query.last ?? null,
+        attempt: query.attempt ?? null,
+        waitSeconds: query.waitSeconds,
+      },
       signal,
     ),
   jobMetrics: ({ engine, principal, params, query, signal }) =>
@@ -156,21 +161,36 @@ export const handlers: Handlers = {
   ready: async ({ engine }) => ({ ok: true, checks: await checkReady(engine) }),
 }
 
+const createTraced = (ask: Ask<'createWorkflow'>): Promise<ReplyOf<'createWorkflow'>> => {
+  const { engine, principal, body } = ask
+  if (!body.task) return createWorkflow(engine, principal, body)
+  return traced(ask, { task: body.task.name, jobs: 1 }, (trace) => createWorkflow(engine, principal, body, trace))
+}
+
+const submitTraced = (ask: Ask<'submitTask'>): Promise<ReplyOf<'submitTask'>> => {
+  const { engine, principal, body } = ask
+  return traced(ask, { task: body.name, jobs: body.jobs.length }, (trace) => submitTask(engine, principal, body, trace))
+}
+
 /** The trace of whoever submits goes on with the task. */
-const submitTraced = async ({ engine, principal, body, raw }: Ask<'submitTask'>): Promise<ReplyOf<'submitTask'>> => {
+const traced = async <Made extends { known: boolean }>(
+  { engine, raw }: Pick<Ask<'submitTask'>, 'engine' | 'raw'>,
+  { task, jobs }: { task: string; jobs: number },
+  submit: (trace: string | null) => Promise<Made>,
+): Promise<Made> => {
   const { traceparent } = raw.headers
   const parent = readTraceparent(traceparent) ? (traceparent as string) : null
   const span = engine.tracer.start('culm.submit', {
     parent,
     kind: 'producer',
-    attributes: { 'culm.task.name': body.name, 'culm.jobs': body.jobs.length },
+    attributes: { 'culm.task.name': task, 'culm.jobs': jobs },
   })
   try {
-    const made = await submitTask(engine, principal, body, span.traceparent)
+    const made = await submit(span.traceparent)
     span.end()
     if (!made.known) {
       engine.metrics.tasksSubmitted.add(1)
-      engine.metrics.jobsSubmitted.add(made.jobs)
+      engine.metrics.jobsSubmitted.add(jobs)
     }
     return made
   } catch (error) {

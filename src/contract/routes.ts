@@ -306,6 +306,13 @@ export const routes = {
       after: z.string().max(100).optional(),
       waitSeconds: z.coerce.number().min(0).max(30).default(0).meta({ description: 'Wait so long for more, s' }),
       attempt: base.attempt.optional(),
+      last: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(200)
+        .optional()
+        .meta({ description: 'Begin with the last so many pieces, and not after `after`' }),
     }),
     reply: jobs.logPage,
   },

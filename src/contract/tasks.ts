@@ -122,6 +122,12 @@ export const newTask = z.strictObject({
 })
 export type NewTask = z.infer<typeof newTask>
 
+/** What a workflow function that runs as a job asks for: a task of one job, which is made with its workflow. */
+export const functionTask = newTask
+  .omit({ workflowId: true, common: true, jobs: true, open: true, after: true, call: true })
+  .extend({ args: newJob.shape.args })
+export type FunctionTask = z.infer<typeof functionTask>
+
 export const submittedTask = z.object({
   taskId,
   firstJobId: jobId.nullable().meta({ description: 'Of the first of these jobs; null when there are none' }),

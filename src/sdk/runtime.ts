@@ -23,7 +23,7 @@ export type Runtime = {
   /** In a driver: which program this is, for who starts it again (`culm run --continue`). */
   run?: { id: string; program: string; acceptCode?: boolean }
   /** In a driver: a workflow was started for a workflow function, or for calls outside any. */
-  opened?(workflow: { workflowId: string; kind: 'function' | 'session' }): void
+  opened?(workflow: { workflowId: string; kind: 'function' | 'job' | 'session' }): void
   /** The working folder of the job, and whether what an earlier attempt has kept lies in there. */
   folder?: string
   restored?: boolean

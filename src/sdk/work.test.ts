@@ -17,6 +17,7 @@ test('values are typed from the function to the result', () => {
   expectTypeOf<Call<string>>().toExtend<Promise<string>>()
   expectTypeOf(square.local).toEqualTypeOf<(x: number) => number>()
   expectTypeOf(main).parameters.toEqualTypeOf<[n: number, label: string]>()
+  expectTypeOf(main.submit).toEqualTypeOf<(n: number, label: string) => Call<{ n: number; label: string }>>()
   expectTypeOf(main).returns.resolves.toEqualTypeOf<{ n: number; label: string }>()
 })
 

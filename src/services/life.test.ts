@@ -403,3 +403,18 @@ test('an ended workflow takes no more, and what it left running is cancelled', a
   const workflow = await user.call('getWorkflow', { params: { id: workflowId } })
   expect([workflow.state, workflow.value]).toEqual(['done', text(42)])
 })
+
+test('the end of a log can be had without what comes before it', async () => {
+  await submit(await newWorkflow(), 1)
+  const pilot = await newPilot()
+  const [job] = (await pilot.claim()).jobs
+  const { jobId, attempt } = job!
+  const chunks = ['one\n', 'two\n', 'three\n'].map((text, i) => ({
+    ...{ jobId, attempt, stream: 'stdout' as const, offset: 4 * i, text },
+  }))
+  await server.pilot.call('sendLogs', { params: { id: pilot.pilotId }, body: { epoch: pilot.epoch, chunks } })
+  const read = async (query: object) => (await user.call('jobLog', { params: { id: jobId }, query })).items
+  expect((await read({ last: 2 })).map(({ text }) => text)).toEqual(['two\n', 'three\n'])
+  expect((await read({ last: 2, attempt: attempt + 1 })).map(({ text }) => text)).toEqual([])
+  await pilot.report(finished(job!))
+})

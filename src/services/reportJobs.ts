@@ -1,6 +1,6 @@
 import { fault } from '../contract/faults.ts'
 import type { Report, ReportsReply } from '../contract/pilots.ts'
-import { type JobState, jobTable } from '../domain/job/states.ts'
+import { hasEnded, type JobState, jobTable } from '../domain/job/states.ts'
 import { readId, showId } from '../lib/ids.ts'
 import { statesLeftBy } from '../lib/machine.ts'
 import type { Db } from '../store/db.ts'
@@ -14,6 +14,7 @@ import { type BadEnd, endAttempts } from './endAttempts.ts'
 import { type Engine, transact } from './engine.ts'
 import { moveJobs, outcomeOf } from './moveJobs.ts'
 import { mayGoOn, ownPilot, recoverLost } from './pilots.ts'
+import { endIfOver, workflowsOfFunctions } from './workflows.ts'
 
 const finishable = statesLeftBy(jobTable, 'succeeded')
 
@@ -74,8 +75,15 @@ const finishPlain = async (
     effects.outcomes.push({ workflowId: job.workflowId, parentJobId: task.parentJobId, outcome })
   }
   effects.ring('agent:fold', ...done.map((job) => `log:${job.id}` as const))
+  const over = await workflowsOfFunctions(engine, facts.values())
+  if (over.length > 0) await transact(engine, (tx, its) => endAll(engine, tx, its, over))
   engine.tell(effects)
   return new Set(done.map((job) => showId('j', job.id)))
+}
+
+/** Last in a transaction: workflows are locked after jobs and tasks. */
+const endAll = async (engine: Engine, tx: Db, effects: Effects, workflowIds: number[]): Promise<void> => {
+  for (const id of workflowIds.sort((a, b) => a - b)) await endIfOver(engine, tx, effects, id)
 }
 
 const finishedRow = (r: Report, now: Date): FinishedRow => ({
@@ -145,6 +153,9 @@ const reportByDoor = (engine: Engine, pilotId: number, epoch: number, reports: r
         state: to ?? (isKnown ? job.state : null),
       })
     }
+    const ended = [...jobs.values()].filter((job) => hasEnded(job.state)).map((job) => job.taskId)
+    const facts = await engine.tasks.get(new Set(ended), tx)
+    await endAll(engine, tx, effects, await workflowsOfFunctions(engine, facts.values()))
     return { answers, givenUp }
   })
 

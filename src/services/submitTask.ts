@@ -1,6 +1,6 @@
 import type { Value } from '../contract/base.ts'
 import { fault } from '../contract/faults.ts'
-import type { NewJob, NewTask, Payload, SubmittedTask } from '../contract/tasks.ts'
+import type { FunctionTask, NewJob, NewTask, Payload, SubmittedTask } from '../contract/tasks.ts'
 import { type JobState, jobEnds } from '../domain/job/states.ts'
 import { taskHasEnded } from '../domain/task/states.ts'
 import { type Batcher, makeBatcher } from '../lib/batcher.ts'
@@ -49,9 +49,7 @@ export const submitTask = async (
 ): Promise<SubmittedTask> => {
   const workflowId = readId('w', task.workflowId)!
   await mayAddTo(engine, principal, workflowId)
-  await checkBundle(engine, principal, task)
-  if (task.secrets) await checkSecrets(engine, principal, task.secrets)
-  checkTexts(task)
+  await checkTask(engine, principal, task)
   if (task.call?.seen?.includes('\u0000')) throw fault('invalid_text', 'call.seen holds a raw NUL')
   const laneId = await laneFor(engine, task)
   const row = rowOf(principal, task, workflowId, laneId, trace)
@@ -72,6 +70,27 @@ export const submitTask = async (
       known: false,
     }
   return knownOrRefused(engine, workflowId, call)
+}
+
+/**
+ * Checks the task of a workflow function that is to run as a job, and gives what inserts it in the transaction that makes its workflow: neither is ever there without the other.
+ */
+export const checkFunctionTask = async (
+  engine: Engine,
+  principal: Principal,
+  { args, ...rest }: FunctionTask,
+  trace: string | null,
+): Promise<(tx: Db, effects: Effects, workflowId: number) => Promise<void>> => {
+  const task = { ...rest, jobs: [{ args }], open: false }
+  await checkTask(engine, principal, task)
+  const laneId = await laneFor(engine, task)
+  return async (tx, effects, workflowId) => {
+    const row = rowOf(principal, task, workflowId, laneId, trace)
+    const [made] = await insertTasks(tx, [{ row, call: null, jobs: jobRows(task.jobs) }], engine.clock())
+    effects.afterwards(() => engine.tasks.keep({ ...row, id: made!.taskId }))
+    effects.afterwards(() => engine.lanes.enqueued(laneId, 0), `lane:${laneId}`)
+    effects.ring('agent:fold')
+  }
 }
 
 const showJob = (id: number | null) => (id === null ? null : showId('j', id))
@@ -374,9 +393,18 @@ const mayAddTo = async (engine: Engine, principal: Principal, workflowId: number
   demand(principal, 'write', owner, 'workflow_unknown')
 }
 
+/** A task, whatever names the workflow that it belongs to. */
+type TaskBody = Omit<NewTask, 'workflowId'>
+
+const checkTask = async (engine: Engine, principal: Principal, task: TaskBody): Promise<void> => {
+  await checkBundle(engine, principal, task)
+  if (task.secrets) await checkSecrets(engine, principal, task.secrets)
+  checkTexts(task)
+}
+
 const knownBundles = new WeakMap<Engine, Set<string>>()
 
-const checkBundle = async (engine: Engine, principal: Principal, { payload }: NewTask): Promise<void> => {
+const checkBundle = async (engine: Engine, principal: Principal, { payload }: TaskBody): Promise<void> => {
   if (payload.kind !== 'function') return
   const known = knownBundles.get(engine) ?? new Set()
   knownBundles.set(engine, known)
@@ -409,7 +437,7 @@ const checkTexts = ({
 }
 
 /** The broker's decision, from cached facts only. */
-const laneFor = async (engine: Engine, task: NewTask): Promise<number> => {
+const laneFor = async (engine: Engine, task: TaskBody): Promise<number> => {
   if (engine.lanes.queues.length === 0) await engine.lanes.refresh()
   const choice = decideQueues(engine.lanes.queues, { queue: task.queue ?? null, cores: task.cores })
   if (choice.kind === 'none') {
@@ -423,7 +451,7 @@ const laneFor = async (engine: Engine, task: NewTask): Promise<number> => {
 
 const rowOf = (
   principal: Principal,
-  task: NewTask,
+  task: TaskBody,
   workflowId: number,
   laneId: number,
   trace: string | null,

@@ -19,7 +19,16 @@ export const insertLogs = async (db: Db, pilotId: number, rows: LogRow[]): Promi
     on conflict do nothing`)
 }
 
+type StoredLogRow = Omit<LogRow, 'jobId'> & { seq: number }
+
 export const logAfter = (db: Db, jobId: number, attempt: number | null, seq: number, limit: number) =>
-  db.rows<{ seq: number; attempt: number; stream: 'stdout' | 'stderr'; start: number; body: Buffer }>(sql`
+  db.rows<StoredLogRow>(sql`
     select seq, attempt, stream, start, body from log
     where job_id = ${jobId} and seq > ${seq} and (${attempt}::int is null or attempt = ${attempt}::int) order by seq limit ${limit}`)
+
+export const lastOfLog = (db: Db, jobId: number, attempt: number | null, limit: number) =>
+  db.rows<StoredLogRow>(sql`
+    select * from (
+      select seq, attempt, stream, start, body from log
+      where job_id = ${jobId} and (${attempt}::int is null or attempt = ${attempt}::int) order by seq desc limit ${limit}) l
+    order by seq`)

@@ -13,7 +13,7 @@ export type WorkflowViewRow = {
   id: number
   experimentId: number
   name: string
-  kind: 'function' | 'session' | 'tasks'
+  kind: 'function' | 'job' | 'session' | 'tasks'
   owner: string
   team: string
   state: WorkflowState

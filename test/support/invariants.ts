@@ -131,12 +131,12 @@ const endedTooSoon = (db: Db) =>
     where t.state in ('done', 'finished', 'failed', 'aborted') and j.state not in ('finished', 'failed', 'cancelled', 'closed')
        or t.state = 'done' and j.state <> 'finished'`)
 
-/** A workflow lives by its driver, whose timer is set, or by tasks that are there or may come. */
+/** A workflow lives by its driver, whose timer is set, by the job that its function is, or by tasks that are there or may come. */
 const unwatchedWorkflows = (db: Db) =>
   db.rows<{ id: number; state: string }>(sql`
     select w.id, w.state from workflow w
-    where (w.state = 'running' and w.kind <> 'tasks' and not exists (select from timer t where t.kind = 'driver' and t.id = w.id))
-       or (w.state in ('registered', 'running') and w.kind = 'tasks' and w.closed
+    where (w.state = 'running' and w.kind in ('function', 'session') and not exists (select from timer t where t.kind = 'driver' and t.id = w.id))
+       or (w.state in ('registered', 'running') and (w.kind = 'tasks' and w.closed or w.kind = 'job')
            and not exists (select from task t where t.workflow_id = w.id and t.ended_at is null)
            and not exists (select from task t join task_delta d on d.task_id = t.id where t.workflow_id = w.id))`)
 
