@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what the tests need beyond npm's packages, from Debian and PyPI: a browser, bubblewrap, podman (with the low-level runc, since crun
-# wants control groups that few test machines have), and the packages of the Python examples and of the fuzzing in an environment of their own. Needs root for Debian's part; safe to repeat.
+# Installs what the tests need beyond npm's packages, from Debian and PyPI: a browser, bubblewrap, podman (with the low-level runc, since crun wants control groups
+# that few test machines have), and the packages of the Python examples, of the Python client's tests (notebooks, pandas) and of the fuzzing in an environment of
+# their own. Needs root for Debian's part; safe to repeat.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,7 +11,7 @@ if ! command -v chromium >/dev/null || ! command -v bwrap >/dev/null || ! comman
 fi
 
 venv=.cache/venv
-wanted=(examples/hpo/requirements.txt test/fuzz/requirements.txt)
+wanted=(examples/hpo/requirements.txt examples/talk-hpo/requirements.txt python/tests/requirements.txt test/fuzz/requirements.txt)
 if ! cmp -s <(cat "${wanted[@]}") "$venv/installed.txt" 2>/dev/null; then
   rm -rf "$venv"
   python3 -m venv "$venv"

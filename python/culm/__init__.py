@@ -16,6 +16,7 @@ if __name__ == '__main__':
 
 from typing import TYPE_CHECKING, Any
 
+from ._callback import Callback, callback
 from ._errors import (
     ArgumentsChanged,
     BundleError,
@@ -33,11 +34,16 @@ from ._errors import (
     UserError,
     WallTimeLimit,
 )
+from ._inside import checkpoint, progress, remaining_seconds, report, restored
+from ._records import Record
+from ._setup import setup
 from ._work import Call, MapCall, Outcome, Work, work
 
 if TYPE_CHECKING:
     from . import journal
     from ._client import Client
+    from ._executor import Executor
+    from ._local import local
     from ._workflow import WorkflowFunction, session, workflow
 
 __version__ = '0.1.0'
@@ -47,15 +53,18 @@ __all__ = [
     'BundleError',
     'Call',
     'CallCancelled',
+    'Callback',
     'Client',
     'CodeChanged',
     'CulmError',
+    'Executor',
     'JournalDiverged',
     'LostError',
     'MapCall',
     'MemoryLimit',
     'Outcome',
     'ParentFailed',
+    'Record',
     'RemoteError',
     'RunnerError',
     'SiteError',
@@ -64,8 +73,16 @@ __all__ = [
     'WallTimeLimit',
     'Work',
     'WorkflowFunction',
+    'callback',
+    'checkpoint',
     'journal',
+    'local',
+    'progress',
+    'remaining_seconds',
+    'report',
+    'restored',
     'session',
+    'setup',
     'work',
     'workflow',
 ]
@@ -73,7 +90,14 @@ __all__ = [
 for _public in set(__all__) & set(globals()):
     globals()[_public].__module__ = __name__  # tracebacks say culm.UserError
 
-_LAZY = {'Client': '_client', 'WorkflowFunction': '_workflow', 'session': '_workflow', 'workflow': '_workflow'}
+_LAZY = {
+    'Client': '_client',
+    'Executor': '_executor',
+    'WorkflowFunction': '_workflow',
+    'local': '_local',
+    'session': '_workflow',
+    'workflow': '_workflow',
+}
 
 
 def __getattr__(name: str) -> Any:

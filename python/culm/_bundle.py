@@ -24,13 +24,31 @@ import site
 import sysconfig
 import threading
 from importlib.machinery import ModuleSpec
-from typing import Any, Dict, FrozenSet, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 from ._client import Client
 from ._credentials import credential_in
 from ._errors import CulmError
 from ._ignore import IgnoreFiles
 from ._source import Source, wanted_files
+
+if TYPE_CHECKING:
+    from ._capture import Captured
 
 MAX_FILES = 2_000
 MAX_BYTES = 50_000_000
@@ -46,21 +64,32 @@ _IGNORED_FOLDERS = {
 _BUILT_FOLDERS = frozenset({'build', 'dist'})
 _IGNORED_SUFFIXES = ('.pyc', '.pyo')
 
+#: When files were last changed, and their sizes.
+Stamps = Dict[str, Tuple[int, int]]
+
 #: Bundles by the file of the module, once per process: what runs remotely is what this process has loaded.
 _known: Dict[Tuple[str, str], str] = {}
+#: Bundles of what was captured, by its digest, with the files that they were made from.
+_known_captured: Dict[Tuple[str, str], Tuple[str, Stamps]] = {}
 _lock = threading.Lock()
 
 
+#: A file here, or what is in one that is made for the bundle.
+Content = Union[str, bytes]
+
+
 class Bundle(NamedTuple):
-    """`files` maps paths inside the bundle to files here."""
+    """`files` has what each path inside the bundle is."""
 
     hash: str
     manifest: Dict[str, Any]
-    files: Dict[str, str]
+    files: Dict[str, Content]
 
 
-def ensure_bundle(client: Client, source: Source) -> str:
+def ensure_bundle(client: Client, source: Union[Source, Captured]) -> str:
     """The hash of the bundle of a source; the server has it afterwards."""
+    if not isinstance(source, Source):
+        return _ensure_captured(client, source)
     place = (client.url, source.file or source.module)
     with _lock:
         if place not in _known:
@@ -68,6 +97,31 @@ def ensure_bundle(client: Client, source: Source) -> str:
             _upload(client, bundle)
             _known[place] = bundle.hash
         return _known[place]
+
+
+def _ensure_captured(client: Client, captured: Captured) -> str:
+    """Modules are shipped as they lie on the disk now: a session lives long, and its user edits them meanwhile."""
+    place = (client.url, captured.digest)
+    with _lock:
+        known, stamps = _known_captured.get(place, ('', {}))
+        if not known or stamps != _stamps(stamps):
+            bundle = make_bundle(gather_captured(captured))
+            _upload(client, bundle)
+            made_from = [file for file in bundle.files.values() if isinstance(file, str)]
+            known, _ = _known_captured[place] = bundle.hash, _stamps(made_from)
+        return known
+
+
+def _stamps(files: Iterable[str]) -> Stamps:
+    """What tells whether a file has changed."""
+    stamps: Stamps = {}
+    for file in files:
+        try:
+            stat = os.stat(file)
+            stamps[file] = (stat.st_mtime_ns, stat.st_size)
+        except OSError:
+            stamps[file] = (0, 0)
+    return stamps
 
 
 def _upload(client: Client, bundle: Bundle) -> None:
@@ -80,20 +134,25 @@ def _upload(client: Client, bundle: Bundle) -> None:
         if not ticket['missing']:
             return
         for wanted in ticket['missing']:
-            with open(by_hash[wanted['hash']], 'rb') as file:
-                client.put_bytes(wanted['url'], file.read())
+            client.put_bytes(wanted['url'], _read(by_hash[wanted['hash']]))
     raise CulmError(
         'bundle_failed', 'the server still lacks files that were sent', 'Did they change meanwhile? Run it again.'
     )
 
 
-def make_bundle(files: Mapping[str, str]) -> Bundle:
+def _read(content: Content) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    with open(content, 'rb') as file:
+        return file.read()
+
+
+def make_bundle(files: Mapping[str, Content]) -> Bundle:
     """Reads and hashes the files, and refuses what is too much, or nobody else's business."""
     entries: List[Dict[str, Any]] = []
     credentials: List[str] = []
     for path, place in files.items():
-        with open(place, 'rb') as file:
-            content = file.read()
+        content = _read(place)
         entries.append({'path': path, 'hash': hashlib.sha256(content).hexdigest(), 'bytes': len(content)})
         says = credential_in(path, content)
         if says:
@@ -135,16 +194,34 @@ def gather(source: Source, left_out: Optional[Dict[str, str]] = None) -> Dict[st
         names = [source.module.partition('.')[0]]
         if _spec(names[0]) is None:
             raise CulmError('bundle_failed', f'the module {source.module} was not found again by its name')
+    files.update(_modules(names, ignored))
+    _refuse_without_module(source, ignored)
+    return {**files, **_extra_files(files, ignored)}
+
+
+def gather_captured(captured: Captured) -> Dict[str, Content]:
+    """What was captured, the user's own modules that it imports, and the files that its work asks for."""
+    left_out: Dict[str, str] = {}
+    modules = _modules(captured.modules, left_out)
+    extra = _extra_files(modules, left_out)
+    for pattern in captured.patterns:
+        extra.update(_matching(captured.folder, '', pattern, left_out))
+    return {**captured.files, **modules, **extra}
+
+
+def _modules(wanted: Iterable[str], left_out: Dict[str, str]) -> Dict[str, str]:
+    """The files of the user's own modules among these, and of those that they import."""
+    files: Dict[str, str] = {}
+    names = sorted(wanted)
     seen: Set[str] = {'culm'}
     while names:
         name = names.pop()
         if name not in seen:
             seen.add(name)
-            found = _local_files(name, ignored)
+            found = _local_files(name, left_out)
             files.update(found)
             names += [inner for path, place in found.items() if path.endswith('.py') for inner in _imported(place)]
-    _refuse_without_module(source, ignored)
-    return {**files, **_extra_files(files, ignored)}
+    return files
 
 
 def _refuse_without_module(source: Source, left_out: Mapping[str, str]) -> None:
@@ -255,25 +332,31 @@ def _extra_files(files: Mapping[str, str], left_out: Dict[str, str]) -> Dict[str
     for module_file, pattern in sorted(wanted_files):
         if module_file not in inside:
             continue
-        folder, prefix = os.path.dirname(module_file), os.path.dirname(inside[module_file])
-        ignored = IgnoreFiles(folder[: len(folder) - len(prefix)])
-        places = [p for p in sorted(glob.glob(os.path.join(folder, pattern), recursive=True)) if os.path.isfile(p)]
-        if not places:
-            raise CulmError(
-                'bundle_failed',
-                f'files={pattern!r}: there is no such file in {folder}',
-                'Patterns are relative to the file of the work.',
-            )
-        for place in places:
-            path = os.path.normpath(os.path.join(prefix, os.path.relpath(place, folder)))
-            if path.startswith('..') or os.path.isabs(path):
-                raise CulmError('bundle_failed', f'files={pattern!r}: {place} lies outside the folder of the sources')
-            path = path.replace(os.sep, '/')
-            line = ignored.line_for(path)
-            if line:
-                left_out[path] = line
-            else:
-                found[path] = place
+        found.update(_matching(os.path.dirname(module_file), os.path.dirname(inside[module_file]), pattern, left_out))
+    return found
+
+
+def _matching(folder: str, prefix: str, pattern: str, left_out: Dict[str, str]) -> Dict[str, str]:
+    """Files of a folder by a pattern, and where they lie in the bundle, below `prefix`."""
+    ignored = IgnoreFiles(folder[: len(folder) - len(prefix)])
+    places = [p for p in sorted(glob.glob(os.path.join(folder, pattern), recursive=True)) if os.path.isfile(p)]
+    if not places:
+        raise CulmError(
+            'bundle_failed',
+            f'files={pattern!r}: there is no such file in {folder}',
+            'Patterns are relative to the file of the work, in a session to the folder it runs in.',
+        )
+    found: Dict[str, str] = {}
+    for place in places:
+        path = os.path.normpath(os.path.join(prefix, os.path.relpath(place, folder)))
+        if path.startswith('..') or os.path.isabs(path):
+            raise CulmError('bundle_failed', f'files={pattern!r}: {place} lies outside the folder of the sources')
+        path = path.replace(os.sep, '/')
+        line = ignored.line_for(path)
+        if line:
+            left_out[path] = line
+        else:
+            found[path] = place
     return found
 
 

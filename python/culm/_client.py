@@ -12,7 +12,7 @@ import ssl
 import time
 import weakref
 from types import TracebackType
-from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Type, Union
+from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Type, Union
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from ._discover import discover
@@ -26,7 +26,7 @@ _ANSWER_SECONDS = 90.0
 #: How long a stream may be silent, s: the server sends a ping every 15 s.
 _SILENT_SECONDS = 45.0
 
-_PASSING_CODES = frozenset({'server_away', 'database_away', 'overloaded', 'key_in_flight'})
+_PASSING_CODES = frozenset({'server_away', 'database_away', 'overloaded', 'storage_full', 'key_in_flight'})
 
 Query = Optional[Mapping[str, Union[str, int]]]
 
@@ -43,7 +43,8 @@ class Client:
     """A connection to a Culm server. Threads may share it.
 
     Speaks HTTP only to this machine and HTTPS elsewhere, with certificates verified. What is safe to repeat (reads,
-    writes with a key, what the caller marks) is repeated while the server is away, until `retry_seconds` are over.
+    writes with a key, what the caller marks) is repeated while the server is away or its disk is full, until
+    `retry_seconds` are over.
     Without arguments it finds the server by CULM_SERVER and CULM_TOKEN, else by the record of `culm up` in CULM_HOME.
     """
 
@@ -97,6 +98,12 @@ class Client:
         """Stores bytes at a signed address."""
         self._send('PUT', address, content, {'Content-Type': 'application/octet-stream'}, True, None, signed=True)
 
+    def put_file(self, address: str, path: str, size: int) -> None:
+        """Stores the first `size` bytes of a file at a signed address; they are read as they are sent."""
+        headers = {'Content-Type': 'application/octet-stream', 'Content-Length': str(size)}
+        with open(path, 'rb') as file:
+            self._send('PUT', address, _Begin(file, size), headers, True, None, signed=True)
+
     def stream(self, path: str, query: Query = None, last_id: Optional[str] = None) -> Stream:
         """Opens a stream of server-sent events; returns when the server has answered. Not repeated: see `Stream`."""
         headers = {'Accept': 'text/event-stream', **({'Last-Event-ID': last_id} if last_id else {})}
@@ -146,7 +153,7 @@ class Client:
         self,
         method: str,
         address: str,
-        body: Optional[bytes],
+        body: Union[bytes, _Begin, None],
         headers: Dict[str, str],
         repeat: bool,
         retry_seconds: Optional[float],
@@ -168,9 +175,13 @@ class Client:
                     raise
                 time.sleep(pause)
 
-    def _exchange(self, origin: str, method: str, target: str, body: Optional[bytes], headers: Dict[str, str]) -> bytes:
+    def _exchange(
+        self, origin: str, method: str, target: str, body: Union[bytes, _Begin, None], headers: Dict[str, str]
+    ) -> bytes:
         connection = self._take(origin)
         try:
+            if isinstance(body, _Begin):
+                body.rewind()
             connection.request(method, target, body, headers)
             response = connection.getresponse()
             content = response.read()
@@ -266,8 +277,28 @@ class Stream:
             self._socket.shutdown(socket.SHUT_RDWR)
 
 
+class _Begin:
+    """The first bytes of a file, as they are sent: a log may have grown since it was hashed."""
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        self._file = file
+        self._size = self._left = size
+
+    def rewind(self) -> None:
+        """To be sent once more."""
+        self._file.seek(0)
+        self._left = self._size
+
+    def read(self, length: int) -> bytes:
+        chunk = self._file.read(min(length, self._left))
+        if not chunk and self._left > 0:
+            raise CulmError('blob_mismatch', f'{self._file.name} has become shorter while it was sent')
+        self._left -= len(chunk)
+        return chunk
+
+
 def is_passing(error: CulmError) -> bool:
-    """The server or its database is away, or too busy: worth another try."""
+    """The server or its database is away, too busy, or has no room: worth another try."""
     return error.code in _PASSING_CODES
 
 

@@ -7,6 +7,7 @@ the order in which the program was told all says everything about what it did, a
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import sys
 import threading
 import weakref
@@ -26,9 +27,15 @@ def is_coroutine(value: Any) -> bool:
 
 
 def run_coroutine(coroutine: Any) -> Any:
+    """Runs it to its end. Where an event loop runs already, as in a notebook, it gets a thread and a loop of its own."""
     import asyncio
 
-    return asyncio.run(coroutine)
+    if not in_loop():
+        return asyncio.run(coroutine)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(1, 'culm-workflow') as thread:
+        return thread.submit(contextvars.copy_context().run, asyncio.run, coroutine).result()
 
 
 #: How often the rest of a loop goes first. A loop that never rests is not waited for any longer.

@@ -7,7 +7,9 @@ subclasses, one for each cause, say why a call has no value.
 from __future__ import annotations
 
 import builtins
-from typing import Any, Dict, Mapping, Optional, Tuple, Type
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, Type, Union
 
 #: What to do about the errors that arise on this machine; the server sends its own help.
 _LOCAL_HELP: Dict[str, str] = {
@@ -15,13 +17,16 @@ _LOCAL_HELP: Dict[str, str] = {
     'server_away': 'Is it running? `culm doctor` looks.',
     'plain_http': 'Use https:// for a server elsewhere.',
     'unauthenticated': 'Set CULM_TOKEN; on the machine of the server the token is in CULM_HOME/token.',
-    'work_not_exported': 'Define it with `def` at the top level of a .py file, under the name it is called by.',
+    'work_not_exported': 'Define it with `def`, and call it under the name that it was defined by.',
     'work_during_import': 'Call it inside a function; in a script, below `if __name__ == "__main__":`.',
     'bundle_has_credentials': 'Name it in .culmignore; what jobs need of it they get as a secret: '
     '`culm secret set NAME < FILE`, and `@work(secrets=…)`.',
     'bundle_too_large': 'Name what is not needed in a file .culmignore in the folder that holds the package '
     '(`culm bundle FILE --list` shows all), and keep data where jobs can read it.',
-    'value_unsupported': 'Send plain data: numbers, text, lists, dicts, dates, bytes, NumPy arrays.',
+    'callback_misplaced': 'Call `callback` inside a work, where it runs as a job, and return what it gave, by itself, '
+    'as the value of that job.',
+    'value_unsupported': 'Send plain data (numbers, text, lists, dicts, dates, bytes, dataclasses, NumPy arrays, pandas '
+    "tables), or mark the work with `@work(codec='pickle')`.",
     'workflow_ended': 'Start a new one; an ended workflow takes no more calls.',
     'code_changed': 'Continue it with the code that it was started with, or say that the change does not matter to '
     'what it has done so far: `culm run FILE --continue --accept-code` (CULM_ACCEPT_CODE=1).',
@@ -87,7 +92,9 @@ class RemoteError(CulmError):
     """A call ended without a value. Its class, and `cause`, say who is to blame.
 
     Attributes: `job_id`, `task_id`, `index` (place of the job in its task, from 0), `attempt`, `state`, `cause`,
-    `remote_type` and `remote_message` (class and text of the error on the worker), `remote_traceback` (text, or '').
+    `remote_type` and `remote_message` (class and text of the error on the worker), `remote_traceback` (text, or ''),
+    `page` (the address of the job's page, or '') and `log` (the last lines that it printed, or ''). The text of the
+    error has them all; the log is fetched when that text or `log` is first asked for.
     """
 
     #: How a sentence about it begins.
@@ -106,19 +113,52 @@ class RemoteError(CulmError):
         self.remote_type: str = error.get('type', '')
         self.remote_message: str = error.get('message', '')
         self.remote_traceback: str = error.get('stack', '')
+        self.page = ''
+        self._log: Union[str, Callable[[], str]] = ''
         super().__init__(self.cause or self.state, f'{work_name} ({self.job_id}) {self.what}{self._story()}')
 
     def _story(self) -> str:
         said = ': '.join(part for part in (self.remote_type, self.remote_message) if part)
         return f': {said}' if said else ''
 
+    @property
+    def log(self) -> str:
+        if not isinstance(self._log, str):
+            self._log = self._log()
+        return self._log
+
+    def told_by(self, page: str, read_log: Callable[[], str]) -> RemoteError:
+        """Says where there is more about it."""
+        self.page = page
+        self._log = read_log
+        return self
+
     def __str__(self) -> str:
-        if not self.remote_traceback:
-            return self.detail
-        return f'{self.detail}\n\nOn the worker, attempt {self.attempt}:\n{self.remote_traceback.rstrip()}\n'
+        parts = [self.detail]
+        if self.remote_traceback:
+            parts.append(f'On the worker, attempt {self.attempt}:\n{self.remote_traceback.rstrip()}')
+        if not _alone.get():
+            parts += [f'It printed last:\n{self.log}'] if self.log else []
+            parts += [f'{self.page} has more of it.'] if self.page else []
+        return '\n\n'.join(parts) + ('\n' if len(parts) > 1 else '')
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return error_of, (self.outcome, self.work_name)
+        known = self._log if isinstance(self._log, str) else ''
+        return error_of, (self.outcome, self.work_name), {'page': self.page, '_log': known}
+
+
+#: Whether errors are told without what the server has of them anyway.
+_alone: ContextVar[bool] = ContextVar('culm_alone', default=False)
+
+
+@contextmanager
+def told_alone() -> Iterator[None]:
+    """Around the making of a report for the server, which has logs and pages itself."""
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
 
 
 class UserError(RemoteError):

@@ -8,6 +8,7 @@ driver that starts again is led along.
 from __future__ import annotations
 
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Set
 
 from ._errors import CulmError
@@ -39,6 +40,8 @@ class Pending:
         self.failure: Optional[CulmError] = None
         self.journal = journal
         self.changed = threading.Condition(journal.lock)
+        #: When it was submitted, and when something came last, s of the monotonic clock.
+        self.began_at = self.came_at = time.monotonic()
         self._watchers: Dict[Callable[[], None], None] = {}
         self._all_told = False
         self._told: Set[int] = set()
@@ -59,6 +62,7 @@ class Pending:
             if told['state'] != 'finished':
                 self.failed.append(index)
             self.order.append(index)
+            self.came_at = time.monotonic()
             self.wake()
 
     def fail(self, error: CulmError) -> None:
@@ -119,6 +123,16 @@ class Pending:
         if self._told_failed:
             return self._told_failed[0]
         return -1 if self._all_told else None
+
+    def look_so_far(self) -> List[int]:
+        """The indices of those that have ended by now."""
+        while self.look_next(len(self._told_order)) is not None:
+            pass
+        return self._told_order
+
+    def look_good(self) -> int:
+        """How many have ended well by now."""
+        return len(self.look_so_far()) - len(self._told_failed)
 
     def _look_alone(self, index: int) -> bool:
         if self.journal.tell((self.task_id, index)):

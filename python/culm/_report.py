@@ -6,6 +6,7 @@ import traceback
 from types import TracebackType
 from typing import Dict, Optional, Sequence
 
+from ._errors import told_alone
 from ._source import SCRIPT_MODULE
 
 #: As long as the server takes them (`remoteError` in `src/contract/jobs.ts`), in UTF-16 units.
@@ -17,12 +18,13 @@ def report_error(error: BaseException, *, skip_files: Sequence[str] = (), folder
     kind = type(error)
     module = '' if kind.__module__ in ('builtins', '__main__', SCRIPT_MODULE) else f'{kind.__module__}.'
     first = _first_frame(error.__traceback__, skip_files)
-    stack = ''.join(traceback.format_exception(kind, error, first))
+    with told_alone():
+        stack, message = ''.join(traceback.format_exception(kind, error, first)), _message_of(error)
     if folder:
         stack = stack.replace(f'{folder}/', '')
     return {
         'type': _sendable(f'{module}{kind.__qualname__}')[:_MAX_TYPE],
-        'message': _cut(_sendable(_message_of(error)), _MAX_MESSAGE),
+        'message': _cut(_sendable(message), _MAX_MESSAGE),
         'stack': _sendable(stack)[-_MAX_STACK // 2 :],
     }
 

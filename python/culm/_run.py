@@ -16,6 +16,7 @@ import uuid
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional, Sequence
 
 from ._errors import CulmError
+from ._scope import is_set
 from ._source import SCRIPT_PATH, script_path
 from ._values import encode_arguments
 
@@ -34,13 +35,16 @@ class Place(NamedTuple):
         return {
             **{'id': self.run, 'key': self.key, 'program': program[:200]},
             **{name: value for name, value in hashes.items() if value},
-            **({'acceptCode': True} if os.environ.get('CULM_ACCEPT_CODE') in ('1', 'true', 'yes') else {}),
+            **({'acceptCode': True} if is_set('CULM_ACCEPT_CODE') else {}),
         }
 
 
-def place_of_function(fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Place:
+def place_of_function(
+    fn: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, as_job: bool = False
+) -> Place:
+    """A function that runs as a job is another workflow than one that runs here."""
     file = _file_of(fn)
-    name = f'{_module_of(fn)}#{getattr(fn, "__qualname__", type(fn).__name__)}'
+    name = f'{_module_of(fn)}#{getattr(fn, "__qualname__", type(fn).__name__)}{"@job" if as_job else ""}'
     return _run.place(name[-350:], _hash_of_file(file), _hash_of_arguments(args, kwargs))
 
 
@@ -51,6 +55,12 @@ def place_of_session(name: Optional[str] = None) -> Place:
         arguments = '\0'.join(sys.argv[1:]).encode('utf-8', 'surrogateescape')
         return Place(_run.id, 'session', _hash_of_file(main), _sha256(arguments))
     return _run.place(f'session#{name}'[-350:], _hash_of_file(main), None)
+
+
+def program_name() -> str:
+    """What people call it: the name of its file. Jupyter says in JPY_SESSION_NAME which notebook it is."""
+    file = os.environ.get('JPY_SESSION_NAME') or (sys.argv[0] if sys.argv else '')
+    return os.path.basename(file) or 'python'
 
 
 class _Run:

@@ -21,18 +21,27 @@ import sys
 import threading
 import time
 from types import ModuleType
-from typing import Any, Callable, Deque, Dict, Mapping, Optional, TextIO, Tuple
+from typing import Any, Callable, Deque, Dict, Mapping, NamedTuple, Optional, TextIO, Tuple
 
+from . import _inside
+from ._callback import Callback
 from ._coroutines import is_coroutine, run_coroutine
 from ._errors import CulmError
 from ._scope import MAX_INLINE_BYTES, Scope, entered
 from ._slot import Slot
-from ._source import SCRIPT_MODULE, SCRIPT_PATH
-from ._values import decode, encode
+from ._source import CAPTURED_MODULE, SCRIPT_MODULE, SCRIPT_PATH
+from ._values import Reading, decode, encode
 
 Word = Dict[str, Any]
 
 _CHANNEL_FD = 3
+
+
+class Function(NamedTuple):
+    """What a job calls; `pickled`: its work says that arguments and value may be pickles."""
+
+    call: Callable[..., Any]
+    pickled: bool
 
 
 class Channel:
@@ -155,14 +164,17 @@ class Runner:
         self._server_url: str = hello['serverUrl']
         self._output = Output()
         self._memory = Memory()
-        self._functions: Dict[Tuple[str, str], Callable[..., Any]] = {}
+        self._functions: Dict[Tuple[str, str], Function] = {}
         self._task: Word = {}
+        #: Texts of stored values that the common arguments of this task name.
+        self._stored: Dict[str, str] = {}
         # `python -m` put the folder it was started in first; what is imported comes from the bundle instead.
         sys.path[:] = [self._folder, *(p for p in sys.path if p not in ('', os.getcwd(), self._folder))]
 
     def begin_task(self, word: Word) -> None:
         """The jobs that follow have this in common."""
         self._task = word
+        self._stored.clear()
 
     def run(self, word: Word) -> None:
         """Runs a job, and tells the pilot how it ended."""
@@ -171,11 +183,15 @@ class Runner:
         began, cpu = time.perf_counter(), _cpu_seconds()
         self._memory.reset()
         done: Word = {'t': 'done', 'jobId': word['jobId'], 'attempt': word['attempt']}
+        job = _inside.RunningJob(word, self._server_url, self._channel.say)
+        _inside.enter(job)
         try:
             os.chdir(word['folder'])
-            done.update(self._outcome(word))
+            done.update(self._outcome(word, job))
         except BaseException as error:
             done.update(_failed(error, 'user', self._folder))
+        _inside.enter(None)
+        job.told.end()
         self._output.end(word['jobId'], word['attempt'])
         done['usage'] = {
             'wallSeconds': round(time.perf_counter() - began, 6),
@@ -187,13 +203,14 @@ class Runner:
             self._channel.give_back()
         self._channel.say(done)
 
-    def _outcome(self, word: Word) -> Word:
-        slot = Slot(lambda what: self._say_slot(what, word), self._hear_resumed)
+    def _outcome(self, word: Word, job: _inside.RunningJob) -> Word:
+        slot = Slot(lambda what: self._say_slot(what, word, job.clock), lambda: self._hear_resumed(job.clock))
         scope = self._scope(word, slot)
         try:
             with entered(scope):
                 return self._called(word, scope)
         finally:
+            slot.take_back()  # A thread of the job may have given it back after all had waited.
             slot.end()
             scope.close(
                 CulmError('workflow_ended', f'the job {word["jobId"]} has ended', 'Wait for calls before returning.')
@@ -208,12 +225,17 @@ class Runner:
         finally:
             scope.importing = False
         try:
-            args, kwargs = _arguments(word['common'], word['args'])
-            value = fn(*args, **kwargs)
+            own, common = Reading(scope.fetch_text, fn.pickled), Reading(self._fetch_once(scope), fn.pickled)
+            args, kwargs, scope.context = _arguments(word['common'], common, word['args'], own)
+            value = fn.call(*args, **kwargs)
             if is_coroutine(value):
                 value = run_coroutine(value)
+            if isinstance(value, Callback):
+                ended = _later(value, word)
+            else:
+                ended = {'ok': True, 'value': _sent(encode(value, pickled=fn.pickled), word['folder'])}
             scope.finish()
-            return {'ok': True, 'value': _sent(encode(value), word['folder'])}
+            return ended
         except ModuleNotFoundError as error:
             return _failed(error, 'bundle', self._folder)
         except BaseException as error:
@@ -229,35 +251,56 @@ class Runner:
         place = {'slot': slot, 'bundle': word['bundle'], 'continues': attempt > 1}
         return Scope(client, word['workflowId'], word['jobId'], attempt, **place)
 
-    def _function(self, module: str, export: str) -> Callable[..., Any]:
-        fn = self._functions.get((module, export))
-        if fn is None:
+    def _fetch_once(self, scope: Scope) -> Callable[[str], str]:
+        """For what all jobs of a task read."""
+
+        def fetch(digest: str) -> str:
+            if digest not in self._stored:
+                self._stored[digest] = scope.fetch_text(digest)
+            return self._stored[digest]
+
+        return fetch
+
+    def _function(self, module: str, export: str) -> Function:
+        if (module, export) not in self._functions:
             found = getattr(self._module(module), export, None)
             fn = getattr(found, 'fn', found)
             if not callable(fn):
                 raise CulmError('work_not_exported', f'{module} has no function {export}')
-            self._functions[module, export] = fn
-        return fn
+            self._functions[module, export] = Function(fn, getattr(found, 'pickled', False) is True)
+        return self._functions[module, export]
 
     def _module(self, name: str) -> ModuleType:
         path = os.path.join(self._folder, name)
+        if name == CAPTURED_MODULE:
+            return self._captured()
         if name.endswith('.py') and os.path.isfile(path):
             return sys.modules.get(SCRIPT_MODULE) or _import_script(path, name)
         return importlib.import_module(name)
 
-    def _say_slot(self, what: str, word: Word) -> None:
+    def _captured(self) -> ModuleType:
+        """A runner has one bundle, and a bundle one document of what was captured."""
+        from ._captured import load_captured
+
+        if CAPTURED_MODULE not in sys.modules:
+            sys.modules[CAPTURED_MODULE] = load_captured(self._folder)
+        return sys.modules[CAPTURED_MODULE]
+
+    def _say_slot(self, what: str, word: Word, clock: _inside.Clock) -> None:
         if what == 'awaiting':
+            clock.halt()
             self._channel.heard()
             self._channel.give_back()
         self._channel.say({'t': what, 'jobId': word['jobId']})
 
-    def _hear_resumed(self) -> None:
+    def _hear_resumed(self, clock: _inside.Clock) -> None:
         """What else the pilot says meanwhile was on its way when the job began to wait: it is given back."""
         while True:
             word = self._channel.hear()
             if word is None:
                 os._exit(1)
             if word['t'] == 'resumed':
+                clock.go()
                 return
             if word['t'] == 'run':
                 self._channel.say({'t': 'skipped', 'jobIds': [word['jobId']]})
@@ -294,13 +337,16 @@ def _import_script(path: str, name: str) -> ModuleType:
     return module
 
 
-def _arguments(common: Optional[Mapping[str, str]], own: Mapping[str, str]) -> Tuple[Any, Mapping[str, Any]]:
-    """Those of the task come first; named ones of the job win."""
-    mine = decode(_read(own))
+def _arguments(
+    common: Optional[Mapping[str, str]], read_common: Reading, own: Mapping[str, str], read_own: Reading
+) -> Tuple[Any, Mapping[str, Any], Any]:
+    """Those of the task come first; named ones of the job win. And the context."""
+    mine = decode(_read(own), read_own)
     if common is None:
-        return mine.get('a', ()), mine.get('k', {})
-    shared = decode(_read(common))
-    return [*shared.get('a', ()), *mine.get('a', ())], {**shared.get('k', {}), **mine.get('k', {})}
+        return mine.get('a', ()), mine.get('k', {}), mine.get('c')
+    shared = decode(_read(common), read_common)
+    named = {**shared.get('k', {}), **mine.get('k', {})}
+    return [*shared.get('a', ()), *mine.get('a', ())], named, shared.get('c')
 
 
 def _read(text: Mapping[str, str]) -> str:
@@ -318,6 +364,14 @@ def _sent(text: str, folder: str) -> Dict[str, str]:
     with open(path, 'w', encoding='utf-8') as file:
         file.write(text)
     return {'file': path}
+
+
+def _later(callback: Callback, word: Word) -> Word:
+    """A job that returns its callback has its value posted there later."""
+    if (callback.job_id, callback.attempt) != (word['jobId'], word['attempt']):
+        made_by = f'it returned a callback of {callback.job_id} (attempt {callback.attempt})'
+        raise CulmError('callback_misplaced', made_by)
+    return {'ok': True, 'later': {'expiresAt': callback.expires}}
 
 
 def _failed(error: BaseException, cause: str, folder: str) -> Word:

@@ -15,16 +15,18 @@ import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 
 from ._coroutines import SETTLE_POLL_SECONDS, AwaitedSource, turns_here
-from ._errors import CulmError
+from ._errors import CulmError, RemoteError, error_of
 from ._journal import REPLAY_SECONDS, Journal
+from ._log import JobLog
 from ._pending import Pending, Told
 from ._replay import Asked, Entry
-from ._values import decode
+from ._values import Reading, decode
 
 if TYPE_CHECKING:
     from ._client import Client
     from ._slot import Slot
     from ._stream import OutcomeStream
+    from ._work import Work
 
 #: Values up to so many bytes of text travel inside requests; larger ones go by reference.
 MAX_INLINE_BYTES = 1_000_000
@@ -42,6 +44,9 @@ _LOOK_SECONDS = (2.0, 60.0)
 
 class Scope:
     """One caller: `name` is 'driver' or the id of a job, `epoch` the number of its starts or attempt."""
+
+    #: Runs the jobs of a use of a work in this process, in a scope that does so instead of sending them.
+    run_here: Optional[Callable[[Work[Any, Any], Optional[str], Sequence[str]], Pending]] = None
 
     def __init__(
         self,
@@ -62,6 +67,8 @@ class Scope:
         self.slot = slot
         #: In a job, the bundle that it runs from: what it calls is in there too.
         self.bundle = bundle
+        #: In a job, what its caller wanted to be known around the function.
+        self.context: Any = None
         #: True while the worker imports the user's module: calls make no sense then.
         self.importing = False
         self.journal = Journal(workflow_id if name == 'driver' else name)
@@ -160,11 +167,15 @@ class Scope:
         if entry.outcome:
             pending.deliver(entry.outcome)
             return
+        self.listen(pending)
+        if not entry.closed:
+            self._add_jobs(pending, entry.jobs, jobs)
+
+    def listen(self, pending: Pending) -> None:
+        """Takes up a task that was submitted before: its outcomes so far are asked for, and those to come are told."""
         stream = self._outcomes()
         with stream.expecting() as since:
             stream.register(pending, since, known=True)
-        if not entry.closed:
-            self._add_jobs(pending, entry.jobs, jobs)
 
     def _add_jobs(self, pending: Pending, first_index: int, jobs: Sequence[str]) -> None:
         """Those from `first_index` on. The server knows a repeated part by its first index."""
@@ -273,15 +284,25 @@ class Scope:
             self.client.put_bytes(ticket['url'], content)
         return {'blob': digest, 'bytes': len(content)}
 
-    def value_in(self, told: Told) -> Any:
+    def value_in(self, told: Told, pickled: bool = False) -> Any:
         """The value of a finished job; one that was stored is fetched when it is first looked at."""
         value = told.get('value')
         if value is None:
             return None
         if 'text' not in value:
-            place = self.client.get(f'/v1/blobs/{value["blob"]}', {'workflowId': self.workflow_id})
-            value = told['value'] = {'text': self.client.get_bytes(place['url']).decode('utf-8')}
-        return decode(value['text'])
+            value = told['value'] = {**value, 'text': self.fetch_text(value['blob'])}
+        return decode(value['text'], Reading(self.fetch_text, pickled))
+
+    def fetch_text(self, digest: str) -> str:
+        """The text of a stored value."""
+        place = self.client.get(f'/v1/blobs/{digest}', {'workflowId': self.workflow_id})
+        return self.client.get_bytes(place['url']).decode('utf-8')
+
+    def error_of(self, told: Told, work_name: str) -> RemoteError:
+        """Why a job has no value."""
+        error = error_of(told, work_name)
+        log = JobLog(self.client, error.job_id, error.attempt)
+        return error.told_by(f'{self.client.url}/#/{error.job_id}', log.last_lines if error.attempt else lambda: '')
 
     def wait(self, pending: Pending, look: Callable[[], Any], timeout: Optional[float] = None) -> Any:
         """Waits until `look` (called with the lock of the journal) gives something, which is neither None nor False.
@@ -451,9 +472,22 @@ def entered(scope: Scope) -> Iterator[Scope]:
 
 
 def enclosing_scope() -> Optional[Scope]:
-    """The scope around this call, if it is this process's to use. In a job, everything is inside that job."""
-    scope = _current.get() or next((s for s in _active if s.is_job), None)
-    return scope if scope is None or scope.is_job or not scope.is_of_parent() else None
+    """The scope around this call, if it is this process's to use. In a job, everything is inside that job, and in a
+    local scope inside that; CULM_LOCAL puts a whole program into one."""
+    scope = _current.get() or next((s for s in _active if s.is_job or s.run_here), None)
+    if scope is not None and (scope.is_job or not scope.is_of_parent()):
+        return scope
+    return _local_scope() if is_set('CULM_LOCAL') else None
+
+
+def is_set(variable: str) -> bool:
+    return os.environ.get(variable) in ('1', 'true', 'yes')
+
+
+def _local_scope() -> Scope:
+    from ._local import local_scope
+
+    return local_scope()
 
 
 def only_scope() -> Optional[Scope]:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Set, Tuple, cast
 
 from ._errors import CulmError
 
 #: The name under which a worker imports a script, so that what stands below `if __name__ == '__main__'` does not run.
 SCRIPT_MODULE = '__culm_main__'
+#: The names under which a program's first module goes in its own process, in one that it spawned, and on a worker.
+MAIN_MODULES = frozenset({'__main__', '__mp_main__', SCRIPT_MODULE})
 #: In the globals of such a script: its path in the bundle.
 SCRIPT_PATH = '__culm_path__'
+#: The module, and file of a bundle, that has what was captured: works that no module has.
+CAPTURED_MODULE = '__culm_captured__.json'
 
 
 class Source(NamedTuple):
@@ -20,6 +25,11 @@ class Source(NamedTuple):
     export: str
     file: Optional[str]
     is_script: bool
+
+    @property
+    def identity(self) -> str:
+        """The name of the work in journals."""
+        return f'{self.module}#{self.export}'
 
 
 #: What `@work(files=…)` asks for: (file of the module, pattern).
@@ -31,17 +41,33 @@ def want_files(module_file: str, patterns: Sequence[str]) -> None:
     wanted_files.update((os.path.abspath(module_file), pattern) for pattern in patterns)
 
 
-def check_exported(fn: Callable[..., Any]) -> None:
-    """Refuses, when it is decorated, what no worker could import by its name."""
+def check_function(fn: Callable[..., Any]) -> None:
+    """Refuses, when it is decorated, what is no function, or one of a class."""
     name, qualname = getattr(fn, '__name__', ''), getattr(fn, '__qualname__', '')
     if not callable(fn) or not name:
         raise TypeError(f'@work is for functions, and this is {fn!r}')
-    if name == '<lambda>':
-        raise _not_exported('a lambda', 'has no name')
-    if '<locals>' in qualname:
-        raise _not_exported(qualname, 'is defined inside another function')
-    if qualname != name:
-        raise _not_exported(qualname, 'is a method of a class')
+    around = qualname.rpartition('<locals>.')[2].split('.')[:-1]
+    if any(not part.startswith('<') for part in around):  # a lambda may be in a `<listcomp>`
+        raise CulmError(
+            'work_not_exported',
+            f'{qualname} cannot be a work: it is a method of a class',
+            'Make it a function outside the class, which takes what it needs of the object.',
+        )
+
+
+def has_module(fn: Callable[..., Any]) -> bool:
+    """Whether a worker can import it by the name of its module. One that was typed in, stands inside another function or
+    is a lambda has to be captured."""
+    if fn.__name__ == '<lambda>' or '<locals>' in fn.__qualname__:
+        return False
+    scope = _globals_of(fn)
+    if SCRIPT_PATH in scope or scope.get('__name__') not in MAIN_MODULES:
+        return scope.get('__name__') in sys.modules
+    file = getattr(getattr(fn, '__code__', None), 'co_filename', '')
+    is_typed = file.startswith('<') and file.endswith('>')
+    spec = scope.get('__spec__')
+    is_module = spec is not None and spec.name not in MAIN_MODULES
+    return not is_typed and (is_module or os.path.isfile(scope.get('__file__') or ''))
 
 
 def locate(fn: Callable[..., Any], is_same: Callable[[Any], bool]) -> Source:
@@ -54,13 +80,12 @@ def locate(fn: Callable[..., Any], is_same: Callable[[Any], bool]) -> Source:
     if SCRIPT_PATH in scope:
         return Source(scope[SCRIPT_PATH], name, file, True)
     module = scope.get('__name__', '')
-    if module not in ('__main__', '__mp_main__'):  # The second is the script in a process that multiprocessing spawned.
+    if module not in MAIN_MODULES:
         return Source(module, name, file, False)
     spec = scope.get('__spec__')
     if spec is not None and spec.name != '__main__':
         return Source(spec.name, name, file, False)
-    if file is None or not os.path.isfile(file):
-        raise _not_exported(name, 'is in no file: it was typed into an interactive session')
+    assert file is not None
     return Source(script_path(file), name, os.path.abspath(file), True)
 
 

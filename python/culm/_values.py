@@ -14,9 +14,18 @@ The same forms are in `src/contract/values.ts`, and `fixtures/values.json` holds
 | map | dict with keys that are no text, or with a key `$culm` | [[key, value] …] |
 | array | numpy.ndarray | {"dtype", "shape", "data"}: base64 of the little-endian bytes in C order |
 | scalar | numpy.float32 … | {"dtype", "value"} |
+| decimal, fraction, uuid | Decimal, Fraction, UUID | text |
+| path | pathlib.PurePath | [kind, text] |
+| dataclass | an instance of one | {"module", "name", "fields"}, and "more" when it has further attributes |
+| enum | a member of one | {"module", "name", "member", "value"} |
+| namedtuple | an instance of one | {"module", "name", "fields", "items"} |
+| pandas | DataFrame, Series, Index, Timestamp … | {"kind", …}: tables as base64 of an Arrow IPC stream |
+| stored | the value of another call, as an argument | {"blob", "bytes"}: where its text lies; fetched by who reads it |
+| pickle | anything, of works with `codec='pickle'` | {"python": "3.11", "data": base64} |
 
-Floats keep their form (1.0 stays 1.0). A subclass of one of these types (OrderedDict, named tuples) arrives as the type
-itself. Everything else is refused, and the error names its place. NumPy is never imported to encode.
+Floats keep their form (1.0 stays 1.0). A subclass of a built-in type (OrderedDict …) arrives as the type itself, unless
+it is a class of the last rows. Everything else is refused, and the error names its place. NumPy, pandas and the modules
+of the other classes are never imported to encode.
 """
 
 from __future__ import annotations
@@ -27,8 +36,10 @@ import json
 import math
 import re
 import sys
-from typing import Any, Callable, Collection, Dict, FrozenSet, List, Mapping, Sequence, Set, Tuple
+from functools import partial
+from typing import Any, Callable, Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
+from . import _library, _records
 from ._errors import CulmError
 
 #: The largest integer that every language reads exactly: JavaScript's numbers are doubles.
@@ -38,36 +49,66 @@ _ATOMS: Set[type] = {str, bool, type(None)}
 _LONE_SURROGATE = re.compile('[\ud800-\udfff]')
 
 
-def encode(value: Any, place: str = 'the value') -> str:
-    """The JSON text of a value. Raises CulmError `value_unsupported`, naming the place, for what cannot be sent."""
-    return _write(lambda: value if _is_plain(value) else _to_plain(value, place, set()), place)
+class Reading(NamedTuple):
+    """How texts are read. `fetch` gives the text of a stored value by its hash; `pickled`: the work says that it takes
+    pickles."""
+
+    fetch: Optional[Callable[[str], str]] = None
+    pickled: bool = False
 
 
-def encode_arguments(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """The text of the arguments of a call, `{"a": [positional], "k": {named}}`; named ones in order of their names."""
+class Encoded:
+    """What knows the plain data that stands for it: the value of another call, as it came."""
+
+    plain: Any
+
+
+def encode(value: Any, place: str = 'the value', pickled: bool = False) -> str:
+    """The JSON text of a value. Raises CulmError `value_unsupported`, naming the place, for what cannot be sent.
+
+    With `pickled`, what is not plain data is pickled.
+    """
+    return _write(lambda: _whole(value, place, pickled), place)
+
+
+def encode_arguments(
+    args: Sequence[Any], kwargs: Mapping[str, Any], pickled: bool = False, context: Any = None
+) -> str:
+    """The text of the arguments of a call, `{"a": [positional], "k": {named}}`; named ones in order of their names.
+    `"c"` is what shall be known around the function and is no argument of it (`Scope.context`)."""
 
     def plain() -> Dict[str, Any]:
-        form: Dict[str, Any] = {'a': [_argument(v, f'argument {i + 1}') for i, v in enumerate(args)]}
+        form: Dict[str, Any] = {'a': [_whole(v, f'argument {i + 1}', pickled) for i, v in enumerate(args)]}
         if kwargs:
-            form['k'] = {name: _argument(kwargs[name], f'argument {name}') for name in sorted(kwargs)}
+            form['k'] = {name: _whole(kwargs[name], f'argument {name}', pickled) for name in sorted(kwargs)}
+        if context is not None:
+            form['c'] = _whole(context, 'the context', pickled)
         return form
 
     return _write(plain, 'an argument')
 
 
-def _argument(value: Any, place: str) -> Any:
-    return value if _is_plain(value) else _to_plain(value, place, set())
+def _whole(value: Any, place: str, pickled: bool) -> Any:
+    if _is_plain(value):
+        return value
+    if pickled and not isinstance(value, Encoded):
+        from . import _pickles
+
+        return _tag('pickle', _pickles.to_plain(value, place))
+    return _to_plain(value, place, set())
 
 
-def decode(text: str) -> Any:
+def decode(text: str, reading: Reading = Reading()) -> Any:
     """The value that a text stands for."""
-    return json.loads(text, object_hook=_untag) if '"$culm"' in text else json.loads(text)
+    return json.loads(text, object_hook=partial(_untag, reading)) if '"$culm"' in text else json.loads(text)
 
 
 def _write(plain: Callable[[], Any], place: str) -> str:
     """Without spaces, other than ASCII as it is, lone surrogates escaped: as JavaScript writes it."""
     try:
         text = _dumps(plain())
+    except CulmError:  # that of a call which is an argument may be a ValueError too
+        raise
     except RecursionError:
         raise _unsupported(place, 'contains itself, or is nested too deeply') from None
     except ValueError as error:  # int to text: Python refuses more than 4,300 digits
@@ -105,6 +146,9 @@ def _to_plain(value: Any, place: str, above: Set[int]) -> Any:
     numpy = sys.modules.get('numpy')
     if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
         return _numpy_to_plain(numpy, value, place)
+    tagged = _of_other_class(value, place, above)
+    if tagged is not None:
+        return _tag(*tagged)
     if value is None or isinstance(value, (str, bool)):
         return value
     if isinstance(value, float):
@@ -118,28 +162,48 @@ def _to_plain(value: Any, place: str, above: Set[int]) -> Any:
     if isinstance(value, (dt.date, dt.time, dt.timedelta)):
         return _time_to_plain(value, place)
     if isinstance(value, (list, tuple, dict, set, frozenset)):
-        return _container_to_plain(value, place, above)
+        return _within(value, place, above, _container_to_plain)
+    if isinstance(value, Encoded):
+        return value.plain
     raise _unsupported(place, f'is a {_type_name(value)}')
 
+
+def _of_other_class(value: Any, place: str, above: Set[int]) -> Optional[Tuple[str, Any]]:
+    """Tag and `v` of what is none of the built-in types, though it may be made from one."""
+    if type(value) in _BUILT_IN:
+        return None
+
+    def plain(part: Any, place: str) -> Any:
+        return _to_plain(part, place, above)
+
+    record = _within(value, place, above, lambda *_: _records.to_plain(value, place, plain))
+    return record or _library.to_plain(value, place, plain)
+
+
+_BUILT_IN = frozenset({*_ATOMS, float, int, list, dict, tuple, set, frozenset, bytes, bytearray, complex})
 
 _FLOAT_NAMES = {math.inf: 'Infinity', -math.inf: '-Infinity'}
 
 
-def _container_to_plain(value: Any, place: str, above: Set[int]) -> Any:
+def _within(value: Any, place: str, above: Set[int], to_plain: Callable[[Any, str, Set[int]], Any]) -> Any:
     if id(value) in above:
         raise _unsupported(place, 'contains itself')
     above.add(id(value))
     try:
-        if isinstance(value, dict):
-            return _dict_to_plain(value, place, above)
-        items = [_to_plain(item, f'{place}[{i}]', above) for i, item in enumerate(value)]
-        if isinstance(value, list):
-            return items
-        if isinstance(value, tuple):
-            return _tag('tuple', items)
-        return _tag('set' if isinstance(value, set) else 'frozenset', sorted(items, key=_dumps))
+        return to_plain(value, place, above)
     finally:
         above.discard(id(value))
+
+
+def _container_to_plain(value: Any, place: str, above: Set[int]) -> Any:
+    if isinstance(value, dict):
+        return _dict_to_plain(value, place, above)
+    items = [_to_plain(item, f'{place}[{i}]', above) for i, item in enumerate(value)]
+    if isinstance(value, list):
+        return items
+    if isinstance(value, tuple):
+        return _tag('tuple', items)
+    return _tag('set' if isinstance(value, set) else 'frozenset', sorted(items, key=_dumps))
 
 
 def _dict_to_plain(value: Dict[Any, Any], place: str, above: Set[int]) -> Any:
@@ -204,17 +268,41 @@ def _unsupported(place: str, why: str) -> CulmError:
     return CulmError('value_unsupported', f'{place} {why}')
 
 
-def _untag(pairs: Dict[str, Any]) -> Any:
+def _untag(reading: Reading, pairs: Dict[str, Any]) -> Any:
     """Called for every object from the inside out: what is in `v` is decoded already."""
     if '$culm' not in pairs:
         return pairs
-    read = _READ.get(pairs['$culm']) if isinstance(pairs['$culm'], str) else None
+    tag, v = pairs['$culm'], pairs.get('v')
+    read = _READ.get(tag) if isinstance(tag, str) else None
+    if tag == 'stored' and reading.fetch:
+        read = partial(_read_stored, reading)
+    elif tag == 'pickle':
+        read = _read_pickle if reading.pickled else _refuse_pickle
     if read is None:
-        raise _unsupported('a value', f'tagged {pairs["$culm"]!r} cannot be read here')
+        raise _unsupported('a value', f'tagged {tag!r} cannot be read here')
     try:
-        return read(pairs.get('v'))
+        return read(v)
     except (TypeError, ValueError, KeyError, AttributeError) as error:
-        raise _unsupported('a value', f'tagged {pairs["$culm"]!r} cannot be read: {error}') from None
+        raise _unsupported('a value', f'tagged {tag!r} cannot be read: {error}') from None
+
+
+def _read_stored(reading: Reading, v: Dict[str, Any]) -> Any:
+    assert reading.fetch is not None
+    return decode(reading.fetch(v['blob']), reading)
+
+
+def _read_pickle(v: Dict[str, str]) -> Any:
+    from . import _pickles
+
+    return _pickles.read(v)
+
+
+def _refuse_pickle(v: Any) -> Any:
+    raise CulmError(
+        'value_unsupported',
+        'a value came pickled, and is not unpickled here',
+        "Only works that are marked with `@work(codec='pickle')` take and give pickles.",
+    )
 
 
 def _read_datetime(v: str) -> dt.datetime:
@@ -262,4 +350,12 @@ _READ: Dict[str, Callable[[Any], Any]] = {
     'map': _read_map,
     'array': _read_array,
     'scalar': _read_scalar,
+    'decimal': _library.read_decimal,
+    'fraction': _library.read_fraction,
+    'uuid': _library.read_uuid,
+    'path': _library.read_path,
+    'pandas': _library.read_pandas,
+    'dataclass': _records.read_dataclass,
+    'enum': _records.read_enum,
+    'namedtuple': _records.read_namedtuple,
 }

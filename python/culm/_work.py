@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import json
 import sys
+import time
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -17,7 +19,6 @@ from typing import (
     Iterator,
     List,
     Mapping,
-    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -27,26 +28,32 @@ from typing import (
     overload,
 )
 
+from ._by_args import ByArgs
 from ._coroutines import AwaitedSource, in_loop, turns_here
-from ._errors import RemoteError, error_of
+from ._errors import RemoteError
 from ._pending import Pending, Told
+from ._replay import Asked
 from ._scope import Scope, enclosing_scope, only_scope
-from ._source import Source, check_exported, locate, want_files
-from ._values import encode_arguments
+from ._source import Source, check_function, has_module, locate, want_files
+from ._values import Encoded, Reading, decode, encode_arguments
 
 if TYPE_CHECKING:
     from inspect import Signature
 
     from typing_extensions import ParamSpec
 
+    from ._capture import Captured
+    from ._progress import State
+
     P = ParamSpec('P')
+    Located = Union[Source, Captured]
 else:
     P = TypeVar('P')
 R = TypeVar('R')
 
 #: Options by the name that the server gives them (`needs` in `src/contract/tasks.ts`), where it differs.
 _OPTION_NAMES = {'memory_mb': 'memoryMb', 'wall_seconds': 'wallSeconds', 'lost_after_seconds': 'lostAfterSeconds'}
-_OPTIONS = frozenset({'queue', 'cores', 'priority', 'attempts', 'labels', 'secrets', *_OPTION_NAMES})
+_OPTIONS = frozenset({'queue', 'cores', 'priority', 'attempts', 'labels', 'secrets', 'cache', *_OPTION_NAMES})
 
 #: The queue of `culm up`: only there is the caller's own interpreter sure to exist.
 _LOCAL_QUEUE = 'local'
@@ -60,15 +67,28 @@ class Work(Generic[P, R]):
     """
 
     def __init__(
-        self, fn: Callable[P, R], name: Optional[str], files: Sequence[str], options: Mapping[str, Any]
+        self,
+        fn: Callable[P, R],
+        name: Optional[str],
+        files: Sequence[str],
+        options: Mapping[str, Any],
+        codec: Optional[str] = None,
     ) -> None:
-        check_exported(fn)
+        if codec not in (None, 'pickle'):
+            raise ValueError(f"codec={codec!r}: it is 'pickle', or left out for plain data")
+        check_function(fn)
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.name = name or fn.__name__
+        self.pickled = codec == 'pickle'
         self.options: Dict[str, Any] = {}
         self._after: Tuple[Union[Call[Any], MapCall[Any]], ...] = ()
+        self.files = tuple(files)
+        #: What its jobs know around the function (`Scope.context`).
+        self._context: Any = None
         self._source: Optional[Source] = None
+        #: The work that this is a variant of, with other options.
+        self._base = self
         self._set(options)
         module_file = getattr(fn, '__globals__', {}).get('__file__')
         if files and module_file:
@@ -79,40 +99,58 @@ class Work(Generic[P, R]):
 
     def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
         """Submits a job, and returns its handle without waiting for it."""
-        text = self._encoded(args, kwargs)
+        text = self.encoded(args, kwargs)
+        source = self.located([text], (args, kwargs))
         scope = calling()
-        return Call(scope, self._submit(scope, None, [text]), self.name)
+        return Call(scope, self._submit(scope, source, None, [text]), self)
 
     def map(self, /, *iterables: Iterable[Any], **common: Any) -> MapCall[R]:
         """Submits one task with a job for each item. As with the built-in `map`, each gets one item of every iterable.
 
-        `common` are named arguments that all jobs share; they are sent once. Returns a handle without waiting.
+        `common` are named arguments that all jobs share; they are sent once. Returns a handle without waiting. Of another
+        map as an iterable the values are awaited; large ones go from job to job, and not by this process.
         """
         if not iterables:
             raise TypeError(f'{self.name}.map() takes at least one iterable')
-        return self.starmap(zip(*iterables), **common)
+        key = _only_argument if len(iterables) == 1 else _positional_arguments
+        parts = (each.parts() if isinstance(each, MapCall) else each for each in iterables)
+        return self._map([(row, {}) for row in zip(*parts)], common, key)
 
     def starmap(self, items: Iterable[Sequence[Any]], /, **common: Any) -> MapCall[R]:
         """As `map`, with the positional arguments of each job as one tuple."""
-        rows = list(items)
-        for row in rows:
-            self._check_arguments(row, common)
-        texts = [encode_arguments(row, {}) for row in rows]
-        shared = encode_arguments((), common) if common else None
+        return self._map([(row, {}) for row in items], common, _positional_arguments)
+
+    def _map(
+        self,
+        rows: Sequence[Tuple[Sequence[Any], Mapping[str, Any]]],
+        common: Mapping[str, Any],
+        key: Callable[[Mapping[str, Any]], Any],
+    ) -> MapCall[R]:
+        """One job for each row of positional and named arguments. `key`: what of them its value is found by."""
+        for args, kwargs in rows:
+            self._check_arguments(args, {**common, **kwargs})
+        texts = [encode_arguments(args, kwargs, self.pickled) for args, kwargs in rows]
+        has_shared = common or self._context is not None
+        shared = encode_arguments((), common, self.pickled, self._context) if has_shared else None
+        source = self.located([*texts, shared or ''], (rows, common))
         scope = calling()
-        pending = self._submit(scope, shared, texts) if rows else Pending(0, scope.journal)
-        return MapCall(scope, pending, self.name)
+        pending = self._submit(scope, source, shared, texts) if rows else Pending(0, scope.journal)
+        return MapCall(scope, pending, self, texts, key)
 
     async def aio(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls it from asynchronous code: submits a job, and awaits its value."""
         import asyncio
 
-        text = self._encoded(args, kwargs)
+        for value in (*args, *kwargs.values()):
+            if isinstance(value, _Handle):
+                await value.ended()
+        text = self.encoded(args, kwargs)
+        source = self.located([text], (args, kwargs))
         scope = calling_now() or await asyncio.to_thread(calling)
-        asked = scope.ask(self._identity(), None, [text])
+        asked = scope.ask(source.identity, None, [text])
         await scope.journal.await_go_async(asked)
-        pending = await asyncio.to_thread(scope.send, asked, lambda: self._task(scope), None, [text])
-        return await Call(scope, pending, self.name)
+        pending = await asyncio.to_thread(self._send, scope, asked, source, None, [text])
+        return await Call(scope, pending, self)
 
     def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls the function itself, here and now, without a server."""
@@ -132,38 +170,46 @@ class Work(Generic[P, R]):
         other._set(options)
         return other
 
+    def _with_context(self, context: Any) -> Work[P, R]:
+        other = copy.copy(self)
+        other._context = context
+        return other
+
     def __repr__(self) -> str:
         return f'<work {self.name}>'
 
     def _set(self, options: Mapping[str, Any]) -> None:
-        unknown = set(options) - _OPTIONS
-        if unknown:
-            raise TypeError(f'a work has no option {sorted(unknown)[0]!r}; it has {", ".join(sorted(_OPTIONS))}')
+        check_options(options)
         for option, value in options.items():
             if value is not None:
                 attempts = option == 'attempts' and isinstance(value, int)
                 self.options[_OPTION_NAMES.get(option, option)] = {'user': value} if attempts else value
 
-    def _submit(self, scope: Scope, common: Optional[str], texts: List[str]) -> Pending:
-        asked = scope.ask(self._identity(), common, texts)
-        return scope.send(asked, lambda: self._task(scope), common, texts)
+    def _submit(self, scope: Scope, source: Located, common: Optional[str], texts: List[str]) -> Pending:
+        return self._send(scope, scope.ask(source.identity, common, texts), source, common, texts)
 
-    def _identity(self) -> str:
-        source = self._located()
-        return f'{source.module}#{source.export}'
+    def _send(self, scope: Scope, asked: Asked, source: Located, common: Optional[str], texts: List[str]) -> Pending:
+        if scope.run_here:
+            return scope.run_here(self, common, texts)
+        return scope.send(asked, lambda: self.task_in(scope, source), common, texts)
 
-    def _task(self, scope: Scope) -> Dict[str, Any]:
-        task: Dict[str, Any] = {'name': self.name, 'payload': self._payload(scope, self._located()), **self.options}
+    def task_in(self, scope: Scope, source: Located) -> Dict[str, Any]:
+        """What it asks for, beside its jobs; its sources are on the server afterwards."""
+        task: Dict[str, Any] = {'name': self.name, 'payload': self._payload(scope, source), **self.options}
         after = [call.task_id for call in self._after if call.task_id]
         if after:
             task['after'] = after
         return task
 
-    def _payload(self, scope: Scope, source: Source) -> Dict[str, Any]:
+    def waits_in_vain(self) -> bool:
+        """Whether something that it is to run after is known not to have finished."""
+        return any(call._pending.failed for call in self._after)
+
+    def _payload(self, scope: Scope, source: Located) -> Dict[str, Any]:
         payload = {
             'kind': 'function',
             'language': 'python',
-            'bundle': scope.bundle or self._bundle(scope, source),
+            'bundle': self._bundle(scope, source),
             'module': source.module,
             'export': source.export,
         }
@@ -171,19 +217,28 @@ class Work(Generic[P, R]):
             payload['interpreter'] = sys.executable
         return payload
 
-    def _bundle(self, scope: Scope, source: Source) -> str:
+    def _bundle(self, scope: Scope, source: Located) -> str:
+        if scope.bundle and isinstance(source, Source):
+            return scope.bundle
         from ._bundle import ensure_bundle
 
         return ensure_bundle(scope.client, source)
 
-    def _located(self) -> Source:
-        if self._source is None:
+    def located(self, texts: Sequence[str], values: Sequence[Any]) -> Located:
+        """Where a worker finds it. Without a module that is what is captured now, and the classes that its arguments
+        are of."""
+        if self._source is None and has_module(self.fn):
             self._source = locate(self.fn, lambda found: found is self.fn or getattr(found, 'fn', None) is self.fn)
-        return self._source
+        if self._source is not None:
+            return self._source
+        from ._capture import capture
 
-    def _encoded(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        has_classes = self.pickled or any('"module":"__main__"' in text for text in texts)
+        return capture(self, values if has_classes else ())
+
+    def encoded(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         self._check_arguments(args, kwargs)
-        return encode_arguments(args, kwargs)
+        return encode_arguments(args, kwargs, self.pickled, self._context)
 
     def _check_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """What the function would not take is said here and not by a worker."""
@@ -193,31 +248,47 @@ class Work(Generic[P, R]):
             raise TypeError(f'{self.name}(): {error}') from None
 
 
-class Outcome(NamedTuple):
+class Outcome:
     """How one call ended: with a value, or with an error. `state` is the job's: finished, failed, cancelled, closed."""
 
-    index: int  # type: ignore[assignment]
-    job_id: str
-    state: str
-    value: Any
-    error: Optional[RemoteError]
+    def __init__(
+        self, index: int, job_id: str, state: str, error: Optional[RemoteError], fetch: Callable[[], Any]
+    ) -> None:
+        self.index = index
+        self.job_id = job_id
+        self.state = state
+        self.error = error
+        self._fetch = fetch
 
     @property
     def ok(self) -> bool:
         return self.error is None
 
+    @property
+    def value(self) -> Any:
+        """The value, or None; a large one is fetched when it is looked at."""
+        return self._fetch() if self.ok else None
 
-class _Handle:
-    """What the handles of one call and of many have in common."""
+    def __repr__(self) -> str:
+        return f'<Outcome {self.index}: {self.job_id} {self.state}>'
 
-    def __init__(self, scope: Scope, pending: Pending, name: str) -> None:
+
+class _Handle(Encoded):
+    """What the handles of one call and of many have in common. As an argument of a call it stands for its value."""
+
+    def __init__(self, scope: Scope, pending: Pending, work: Work[Any, Any]) -> None:
         self._scope = scope
         self._pending = pending
-        self._name = name
+        self._name = work.name
+        self._pickled = work.pickled
 
     @property
     def task_id(self) -> str:
         return self._pending.task_id
+
+    @property
+    def workflow_id(self) -> str:
+        return self._scope.workflow_id
 
     def done(self) -> bool:
         """Whether it has ended, well or not."""
@@ -237,17 +308,28 @@ class _Handle:
         asked = scope.record(f'cancel:{self.task_id}', lambda: 'true' if scope.cancel_task(pending) else 'false')
         return scope.told(asked) == 'true'
 
+    async def ended(self) -> None:
+        """Waits for its end, well or not."""
+        await self._told(self._pending.look_all)
+
     def _value(self, index: int) -> Any:
+        return self._scope.value_in(self._finished(index), self._pickled)
+
+    def _part(self, index: int) -> Any:
+        """The value as plain data; of a large one where it lies."""
+        value = self._finished(index).get('value') or {'text': 'null'}
+        return {'$culm': 'stored', 'v': _place_of(value)} if 'blob' in value else json.loads(value['text'])
+
+    def _finished(self, index: int) -> Told:
         told = cast(Told, self._pending.outcomes[index])
         if told['state'] != 'finished':
-            raise error_of(told, self._name)
-        return self._scope.value_in(told)
+            raise self._scope.error_of(told, self._name)
+        return told
 
     def _outcome(self, index: int) -> Outcome:
         told = cast(Told, self._pending.outcomes[index])
-        if told['state'] == 'finished':
-            return Outcome(index, told['jobId'], 'finished', self._scope.value_in(told), None)
-        return Outcome(index, told['jobId'], told['state'], None, error_of(told, self._name))
+        error = None if told['state'] == 'finished' else self._scope.error_of(told, self._name)
+        return Outcome(index, told['jobId'], told['state'], error, lambda: self._value(index))
 
     def _wait(self, look: Callable[[], Any], timeout: Optional[float] = None) -> Any:
         return self._scope.wait(self._pending, look, timeout)
@@ -280,6 +362,11 @@ class Call(_Handle, Generic[R]):
         self._wait(self._pending.look_all, timeout)
         return self._outcome(0)
 
+    @property
+    def plain(self) -> Any:
+        self._wait(self._pending.look_all)
+        return self._part(0)
+
     def __await__(self) -> Generator[Any, None, R]:
         return self._awaited().__await__()
 
@@ -290,6 +377,19 @@ class Call(_Handle, Generic[R]):
 
 class MapCall(_Handle, Generic[R]):
     """The handle of a map: iterated or indexed it gives the values in the order of the arguments, waiting for each."""
+
+    def __init__(
+        self,
+        scope: Scope,
+        pending: Pending,
+        work: Work[Any, Any],
+        texts: Sequence[str],
+        key: Callable[[Mapping[str, Any]], Any],
+    ) -> None:
+        super().__init__(scope, pending, work)
+        #: The arguments as they were sent: whoever changes them since finds the values by what they were.
+        self._texts = texts
+        self._key = key
 
     def result(self, timeout: Optional[float] = None) -> List[R]:
         """Waits for all values; raises as soon as one call has failed (the others go on)."""
@@ -303,13 +403,55 @@ class MapCall(_Handle, Generic[R]):
 
     def _values(self, failed: int) -> List[R]:
         if failed >= 0:
-            raise error_of(cast(Told, self._pending.outcomes[failed]), self._name)
+            raise self._scope.error_of(cast(Told, self._pending.outcomes[failed]), self._name)
         return [self._value(index) for index in range(self._pending.total)]
 
     def settle(self, timeout: Optional[float] = None) -> List[Outcome]:
         """Waits for the end of all, and tells how each ended, in the order of the arguments."""
         self._wait(self._pending.look_all, timeout)
         return [self._outcome(index) for index in range(self._pending.total)]
+
+    def by_args(self, timeout: Optional[float] = None) -> ByArgs[R]:
+        """As `result`, by the arguments: `values = f.map(points).by_args(); values[points[3]]`.
+
+        Of a map over several iterables, and of `starmap`, the keys are tuples. Arguments that are equal are one key,
+        though each of them was a job: the last value counts.
+        """
+        return ByArgs(zip(self._arguments(), self.result(timeout)))
+
+    def settle_by_args(self, timeout: Optional[float] = None) -> ByArgs[Outcome]:
+        """As `settle`, by the arguments."""
+        return ByArgs(zip(self._arguments(), self.settle(timeout)))
+
+    def _arguments(self) -> Iterator[Any]:
+        return map(self._key, self.rows())
+
+    def rows(self) -> Iterator[Mapping[str, Any]]:
+        """The arguments of each job, as they were sent: `{'a': positional, 'k': named}`."""
+        reading = Reading(self._scope.fetch_text, self._pickled)
+        return (decode(text, reading) for text in self._texts)
+
+    def progress(self) -> MapCall[R]:
+        """Waits for the end of all, well or not, and shows meanwhile how far it has come: a line on a terminal, a bar in
+        a notebook, nothing elsewhere. Gives the map itself: `square.map(range(100)).progress().result()`.
+        """
+        from ._progress import shown
+
+        with shown(self._state):
+            self._wait(self._pending.look_all)
+        return self
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it."""
+        return self._state().html()
+
+    def _state(self) -> State:
+        from ._progress import State
+
+        pending = self._pending
+        until = pending.came_at if pending.has_all() else time.monotonic()
+        seconds = until - pending.began_at
+        return State(self._name, len(pending.order), len(pending.failed), pending.total, seconds)
 
     def as_completed(self) -> Iterator[Tuple[int, R]]:
         """(index, value) as they come; raises at the first that failed."""
@@ -318,6 +460,18 @@ class MapCall(_Handle, Generic[R]):
     def as_settled(self) -> Iterator[Outcome]:
         """How each ended, as they come."""
         return map(self._outcome, self._arrivals())
+
+    @property
+    def plain(self) -> Any:
+        return [part.plain for part in self.parts()]
+
+    def parts(self) -> Iterator[Encoded]:
+        """Waits for each value in the order of the arguments, and gives what stands for it as an argument of a call."""
+        for index in range(len(self)):
+            self._wait(lambda index=index: self._pending.look_at(index))  # type: ignore[misc]
+            part = Encoded()
+            part.plain = self._part(index)
+            yield part
 
     def _arrivals(self) -> Iterator[int]:
         for n in range(self._pending.total):
@@ -338,8 +492,11 @@ class MapCall(_Handle, Generic[R]):
     def __getitem__(self, index: Union[int, slice]) -> Union[R, List[R]]:
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        index = range(len(self))[index]
-        self._wait(lambda: self._pending.look_at(index))
+        return self.value(range(len(self))[index])
+
+    def value(self, index: int, timeout: Optional[float] = None) -> R:
+        """Waits for one of the values, and returns it or raises what went wrong."""
+        self._wait(lambda: self._pending.look_at(index), timeout)
         return cast(R, self._value(index))
 
 
@@ -360,30 +517,61 @@ def work(
     lost_after_seconds: Optional[int] = None,
     labels: Optional[Mapping[str, str]] = None,
     secrets: Optional[Sequence[Mapping[str, str]]] = None,
+    cache: Optional[bool] = None,
     files: Sequence[str] = (),
+    codec: Optional[str] = None,
 ) -> Callable[[Callable[P, R]], Work[P, R]]: ...
 
 
 def work(
-    fn: Optional[Callable[..., Any]] = None, *, name: Optional[str] = None, files: Sequence[str] = (), **options: Any
+    fn: Optional[Callable[..., Any]] = None,
+    *,
+    name: Optional[str] = None,
+    files: Sequence[str] = (),
+    codec: Optional[str] = None,
+    **options: Any,
 ) -> Any:
     """Marks a function to run as a job: `@work`, or `@work(cores=4, memory_mb=8000)`.
 
     name: what the task is called; the function's name by default.
     queue: where it runs; the broker chooses by default.
     cores: how many it may use (1). memory_mb: limit over its processes, MB. wall_seconds: limit of one attempt, s.
-    priority: 0 to 10,000 (1000). attempts: how often a job that raises an error is tried (1), or a mapping
+    priority: 0 to 8,000 (1000). attempts: how often a job that raises an error is tried (1), or a mapping
     `{'user': 1, 'site': 3, 'lost': 5}` by cause. lost_after_seconds: how long its pilot may be silent, s.
     labels: to filter and report by. files: data files to ship with its module, as patterns relative to that.
     secrets: those of yours (`culm secret set NAME`) that its jobs get, each as variable `env`, as `file` in the folder
     `$CULM_SECRETS`, or both (the variable is its path then): `[{'name': 'db-password', 'env': 'DB_PASSWORD'}]`.
+    cache: calls take stored results of yours of the same code, arguments and environment instead of running, and store
+    theirs; for works whose result depends on nothing else. `culm explain` says which part was other.
 
-    The function must be at the top level of a file; it is found there by its name on the worker. Its arguments and its
-    value are plain data (see `docs/reference/values.md`).
+    codec: 'pickle' for arguments and values that are no plain data. They are pickled by who sends them and unpickled in
+    the job and in this program only, both with the same minor version of Python.
+
+    At the top level of a file it is found there by its name on the worker. In a notebook, at the prompt, inside another
+    function or as a lambda it takes along what it uses. Arguments and value are plain data
+    (`docs/guide/values.md`).
     """
     if fn is not None:
-        return Work(fn, name, files, options)
-    return lambda fn: Work(fn, name, files, options)
+        return Work(fn, name, files, options, codec)
+    return lambda fn: Work(fn, name, files, options, codec)
+
+
+def _place_of(value: Mapping[str, Any]) -> Dict[str, Any]:
+    return {'blob': value['blob'], 'bytes': value['bytes']}
+
+
+def check_options(options: Iterable[str]) -> None:
+    unknown = set(options) - _OPTIONS
+    if unknown:
+        raise TypeError(f'a work has no option {sorted(unknown)[0]!r}; it has {", ".join(sorted(_OPTIONS))}')
+
+
+def _only_argument(arguments: Mapping[str, Any]) -> Any:
+    return arguments['a'][0]
+
+
+def _positional_arguments(arguments: Mapping[str, Any]) -> Any:
+    return tuple(arguments['a'])
 
 
 @functools.cache

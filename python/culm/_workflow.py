@@ -9,15 +9,31 @@ import os
 import sys
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, Callable, Dict, Generic, Iterator, Mapping, Optional, TypeVar, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Dict,
+    Generic,
+    Iterator,
+    Mapping,
+    Optional,
+    Sequence,
+    TypeVar,
+    Union,
+    cast,
+    overload,
+)
 
 from ._client import Client, is_passing
 from ._coroutines import is_coroutine, run_coroutine
 from ._errors import CulmError, JournalDiverged
 from ._journal import REPLAY_SECONDS
-from ._run import Place, place_of_function, place_of_session
-from ._scope import Scope, enclosing_scope, entered, only_scope
+from ._run import Place, place_of_function, place_of_session, program_name
+from ._scope import Scope, enclosing_scope, entered, is_set, only_scope
+from ._submitted import start_as_job
 from ._values import encode
+from ._work import Call, Work, check_options
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec
@@ -35,7 +51,7 @@ class WorkflowFunction(Generic[P, R]):
     """A function that calls works. Made by `@workflow`.
 
     Called, it runs here, as the driver of a new workflow, and returns its value, which the server keeps too.
-    Called inside a workflow or a job it is a part of that, like any function.
+    Called inside a workflow or a job it is a part of that, like any function. Submitted, it runs as a job.
 
     In a program that is continued (`culm run FILE --continue`, or CULM_RUN) it goes on where its earlier run was: what
     that had called is not called again, and a function that was done gives its value without running.
@@ -47,20 +63,39 @@ class WorkflowFunction(Generic[P, R]):
         name: Optional[str],
         labels: Optional[Mapping[str, str]],
         replay_seconds: float = REPLAY_SECONDS,
+        local: bool = True,
+        files: Sequence[str] = (),
+        options: Optional[Mapping[str, Any]] = None,
     ) -> None:
         functools.update_wrapper(self, fn)
         self.fn = fn
         self.name = name or fn.__name__
         self._labels = labels
         self._replay_seconds = replay_seconds
+        self._local = local
+        self._files = files
+        self._options = options or {}
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         scope = enclosing_scope()
+        if not self._local or (scope is None and is_set('CULM_REMOTE')):
+            return self._value_of_job(*args, **kwargs)
         if scope is None:
             place = place_of_function(self.fn, args, kwargs)
             return self._drive(place, functools.partial(self.fn, *args, **kwargs))
         scope.check()
         return self.fn(*args, **kwargs)
+
+    def submit(self, /, *args: P.args, **kwargs: P.kwargs) -> Call[R]:
+        """Has it run as a job, and returns a handle of that without waiting for it: `.workflow_id`, `.result(timeout)`,
+        `.cancel()`.
+
+        It is a workflow of its own, which ends as the job does and goes on whether this program does or not. When the
+        job is lost, its next attempt goes on where it was. Inside a workflow or a job it is a job of that.
+        """
+        if enclosing_scope():
+            return self._work.submit(*args, **kwargs)
+        return start_as_job(self._work, self._labels, args, kwargs)
 
     def local(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Calls the function itself, as a part of whatever calls it."""
@@ -68,6 +103,19 @@ class WorkflowFunction(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f'<workflow {self.name}>'
+
+    @functools.cached_property
+    def _work(self) -> Work[P, R]:
+        """Made when it is first submitted: what runs here need not be found by a worker."""
+        return Work(self.fn, self.name, self._files, self._options)
+
+    def _value_of_job(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        call = self.submit(*args, **kwargs)
+        try:
+            return call.result()
+        except KeyboardInterrupt:
+            call.cancel()
+            raise
 
     def _drive(self, place: Place, run: Callable[[], R]) -> R:
         driver = _Driver(self.name, 'function', place, self._labels, self._replay_seconds)
@@ -93,7 +141,7 @@ class _Driver:
         replay_seconds: float = REPLAY_SECONDS,
     ) -> None:
         self._client = Client()
-        body = {'name': name[:200], 'kind': kind, 'run': place.told(_program_name())}
+        body = {'name': name[:200], 'kind': kind, 'run': place.told(program_name())}
         started = self._started({**body, **({'labels': dict(labels)} if labels else {})})
         self.id: str = started['workflowId']
         self.value: Any = None
@@ -223,7 +271,20 @@ def workflow(fn: Callable[P, R]) -> WorkflowFunction[P, R]: ...
 
 @overload
 def workflow(
-    *, name: Optional[str] = None, labels: Optional[Mapping[str, str]] = None, replay_seconds: float = REPLAY_SECONDS
+    *,
+    name: Optional[str] = None,
+    labels: Optional[Mapping[str, str]] = None,
+    replay_seconds: float = REPLAY_SECONDS,
+    local: bool = True,
+    queue: Optional[str] = None,
+    cores: Optional[int] = None,
+    memory_mb: Optional[int] = None,
+    wall_seconds: Optional[int] = None,
+    priority: Optional[int] = None,
+    attempts: Union[int, Mapping[str, int], None] = None,
+    lost_after_seconds: Optional[int] = None,
+    secrets: Optional[Sequence[Mapping[str, str]]] = None,
+    files: Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], WorkflowFunction[P, R]]: ...
 
 
@@ -233,6 +294,9 @@ def workflow(
     name: Optional[str] = None,
     labels: Optional[Mapping[str, str]] = None,
     replay_seconds: float = REPLAY_SECONDS,
+    local: bool = True,
+    files: Sequence[str] = (),
+    **options: Any,
 ) -> Any:
     """Marks a function that calls works: `@workflow`, or `@workflow(name='scan', labels={'campaign': 'mc26'})`.
 
@@ -243,19 +307,28 @@ def workflow(
     more.
 
     replay_seconds: when it does not go the way that it had gone, for how long nothing may move until JournalDiverged is
-    raised, s (60; CULM_REPLAY_SECONDS goes before).
+    raised, s (60; CULM_REPLAY_SECONDS goes before). local: False for one that runs as a job when it is called, too; the
+    call waits for its value (CULM_REMOTE=1, `culm run --remote`, does this for a whole program). The other options are
+    those of `@work`, for that job.
 
     Raises CodeChanged or ArgumentsChanged when it is continued and its file or its arguments are not what they were.
     """
-    if fn is not None:
-        return WorkflowFunction(fn, name, labels, replay_seconds)
-    return lambda fn: WorkflowFunction(fn, name, labels, replay_seconds)
+    check_options(options)
+
+    def mark(fn: Callable[..., Any]) -> WorkflowFunction[Any, Any]:
+        return WorkflowFunction(fn, name, labels, replay_seconds, local, files, options)
+
+    return mark if fn is None else mark(fn)
 
 
 @contextlib.contextmanager
 def session(name: Optional[str] = None, *, labels: Optional[Mapping[str, str]] = None) -> Iterator[str]:
     """`with session():` gathers the calls made inside under one workflow of its own; yields its id."""
-    name = name or _program_name()
+    scope = enclosing_scope()
+    if scope and scope.run_here:
+        yield scope.workflow_id
+        return
+    name = name or program_name()
     driver = _Driver(name, 'session', place_of_session(name), labels)
     with driver.running():
         yield driver.id
@@ -273,7 +346,7 @@ def scope_of_call() -> Scope:
     global _session
     with _session_lock:
         if _session is None or _session.scope.is_of_parent():
-            _session = _Driver(_program_name(), 'session', place_of_session())
+            _session = _Driver(program_name(), 'session', place_of_session())
             atexit.register(_end_session, _session)
         return _session.scope
 
@@ -295,10 +368,6 @@ def _end_session(driver: _Driver) -> None:
     except JournalDiverged as diverged:
         driver.leave()
         print(f'culm.JournalDiverged: {diverged}', file=sys.stderr)
-
-
-def _program_name() -> str:
-    return os.path.basename(sys.argv[0] if sys.argv else '') or 'python'
 
 
 def _renew_lock() -> None:

@@ -87,6 +87,9 @@ class ServerTest(FolderTest):
 
     def setUp(self):
         super().setUp()
+        from culm import _bundle
+
+        _bundle._known.clear()  # Another server may have had the same port.
         self.server = FakeServer()
         self.addCleanup(self.server.close)
         for name, value in (('CULM_SERVER', self.server.url), ('CULM_TOKEN', USER_TOKEN)):
@@ -136,6 +139,7 @@ class FakeServer:
         self.jobs = {}
         self.blobs = {}
         self.bundles = {}
+        self.checkpoints = {}  # job -> manifest
         self.told = []  # outcomes in the order of their cursors
         self.requests = []  # (method, path, body, headers)
         self.replies = {}  # idempotency key -> (digest, status, reply)
@@ -144,6 +148,7 @@ class FakeServer:
         self.hooks = []  # called with (moment, method, path); may raise Drop
         self.ids = self.seqs = 0
         self.journal = {}  # (workflow, scope, key) -> entry
+        self.logs = {}  # what jobs have printed
         self.page = 1000
         self.short_outcomes = True
         self.with_ids = True
@@ -184,7 +189,15 @@ class FakeServer:
                 return
             told = {'jobId': job_id, 'taskId': job['taskId'], 'index': job['index'], 'attempt': 1, **how}
             job['outcome'] = told
+            self.end_with_job(job, how)
             self.tell(told)
+
+    def end_with_job(self, job, how):
+        """A workflow whose function is a job ends as that."""
+        workflow = self.workflows[self.tasks[job['taskId']]['workflowId']]
+        if workflow['kind'] == 'job' and workflow['job']['jobId'] == job['id'] and workflow['state'] == 'running':
+            state = {'finished': 'done'}.get(how['state'], how['state'])
+            workflow.update(state=state, ended=how)
 
     def tell(self, told):
         with self.lock:
@@ -231,34 +244,54 @@ class FakeServer:
         return reply
 
     def post_workflows(self, _, body, scope):
-        only(body, 'name', 'kind', 'labels', 'run')
+        only(body, 'name', 'kind', 'labels', 'run', 'task')
         run = body.get('run') or {}
         only(run, 'id', 'key', 'program', 'code', 'arguments', 'acceptCode')
         place = (run.get('id'), run.get('key'))
         row = next((w for w in self.workflows.values() if run and w['place'] == place), None)
         if row:
             return self.continued(row, run)
-        row = {'id': self.new_id('w'), **body, 'state': 'running', 'ended': None, 'place': place, 'epoch': 1}
+        row = {
+            'id': self.new_id('w'),
+            **body,
+            'state': 'running',
+            'ended': None,
+            'place': place,
+            'epoch': 1,
+            'job': None,
+        }
         self.workflows[row['id']] = row
+        if body['kind'] == 'job':
+            row.update(epoch=0, job=self.function_job(row['id'], body['task']))
         return self.started(row, False)
+
+    def function_job(self, workflow_id, body):
+        only(body, 'name', 'payload', 'args', 'queue', 'cores', 'memoryMb', 'wallSeconds', 'attempts', 'priority')
+        if body['payload']['bundle'] not in self.bundles:
+            raise Problem(404, 'bundle_unknown')
+        place = {'workflowId': workflow_id, 'scope': 'driver', 'place': None, 'jobs': [], 'closed': True}
+        task = {**body, 'id': self.new_id('t'), **place}
+        self.tasks[task['id']] = task
+        self.add(task, [{'args': body['args']}])
+        return {'taskId': task['id'], 'jobId': task['jobs'][0]}
 
     def continued(self, row, run):
         before = row['run']
-        if row['state'] not in ('running', 'done'):
+        if row['state'] not in ('running', 'done') and row['kind'] != 'job':
             raise Problem(409, 'workflow_ended')
         if run.get('arguments') != before.get('arguments'):
             raise Problem(409, 'arguments_changed')
         if run.get('code') != before.get('code') and not run.get('acceptCode'):
             raise Problem(409, 'code_changed')
         before['code'] = run.get('code')
-        if row['state'] == 'running':
+        if row['state'] == 'running' and row['kind'] != 'job':
             row['epoch'] += 1
         return self.started(row, True)
 
     def started(self, row, known):
         start = {'workflowId': row['id'], 'epoch': row['epoch'], 'renewSeconds': self.renew_seconds}
         value = (row['ended'] or {}).get('value')
-        return {**start, 'known': known, 'state': row['state'], 'value': value}
+        return {**start, 'known': known, 'state': row['state'], 'value': value, 'job': row['job']}
 
     def refuse(self, workflow_id, scope, epoch):
         row = self.workflows[workflow_id]
@@ -315,6 +348,8 @@ class FakeServer:
 
     def post_workflows_cancel(self, workflow_id, body, scope):
         workflow = self.workflows[workflow_id]
+        if workflow['state'] != 'running':
+            raise Problem(409, 'not_cancellable')
         workflow['state'] = 'cancelled'
         jobs = [j for j in self.jobs.values() if self.tasks[j['taskId']]['workflowId'] == workflow_id]
         for job in jobs:
@@ -396,6 +431,15 @@ class FakeServer:
             self.fail(job_id, 'cancelled', 'cancelled')
         return {'cancelled': len(alive), 'asked': 0}
 
+    def get_jobs(self, job_id, query, scope):
+        attempt = {'attempt': 1, 'startedAt': '2026-01-01T00:00:00.000Z', 'endedAt': '2026-01-01T00:00:01.000Z'}
+        return {'id': job_id, 'attempts': [attempt]}
+
+    def get_jobs_log(self, job_id, query, scope):
+        text = self.logs.get(job_id, '')[int(query.get('after', 0)) :]
+        items = [{'attempt': 1, 'stream': 'stdout', 'offset': 0, 'text': text}] if text else []
+        return {'items': items, 'next': str(len(self.logs.get(job_id, ''))), 'ended': not items}
+
     def post_blobs(self, _, body, scope):
         only(body, 'hash', 'bytes')
         present = body['hash'] in self.blobs
@@ -423,6 +467,14 @@ class FakeServer:
         if not missing:
             self.bundles[name] = manifest
         return {'bundle': name, 'missing': [{'hash': h, 'url': f'/v1/content/{h}?sig=1'} for h in missing]}
+
+    def post_jobs_checkpoint(self, job_id, manifest, scope):
+        only(manifest, 'version', 'files')
+        assert scope == job_id
+        missing = sorted({f['hash'] for f in manifest['files']} - set(self.blobs))
+        if not missing:
+            self.checkpoints[job_id] = manifest
+        return {'kept': not missing, 'missing': [{'hash': h, 'url': f'/v1/content/{h}?sig=1'} for h in missing]}
 
     def get_me(self, _, query, scope):
         return {'kind': 'user' if scope == 'driver' else 'job', 'name': 'someone'}
@@ -522,6 +574,7 @@ class _Handler(BaseHTTPRequestHandler):
         fake, mine = self.fake, queue.Queue()
         with fake.lock:
             fake.streams.append(mine)
+            fake.changed.notify_all()
             after = int(self.headers.get('Last-Event-ID') or len(fake.told))
         try:
             self.send_response(200)

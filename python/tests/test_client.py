@@ -144,7 +144,7 @@ class Calls(ServerTest):
         self.assertEqual(caught.exception.code, 'unauthenticated')
 
     def test_a_busy_server_is_asked_again(self):
-        busy = [Problem(503, 'overloaded'), Problem(503, 'database_away'), Problem(409, 'key_in_flight')]
+        busy = [Problem(503, 'overloaded'), Problem(503, 'database_away'), Problem(409, 'key_in_flight'), Problem(507, 'storage_full')]
 
         def hook(when, method, path):
             if when == 'before' and busy:

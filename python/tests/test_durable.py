@@ -131,6 +131,23 @@ class Continued(DurableTest):
         submitted = [json.loads(body)['call'] for _, _, body, _ in self.server.requests_of('POST', '/v1/tasks')]
         self.assertEqual(submitted[-1]['seen'], '[3,"%s"]' % list(self.server.tasks)[3])
 
+    def test_futures_of_an_executor_go_on_where_they_were(self):
+        @workflow
+        def main():
+            with culm.Executor() as jobs:
+                first = [jobs.submit(value, n) for n in range(4)]
+                total = sum(future.result() for future in concurrent.futures.as_completed(first))
+                second = [jobs.submit(value, future.result()) for future in first]
+                return [total, [future.result() for future in second], list(jobs.map(value, range(3)))]
+
+        for kill_after in (3, 10, 13, 18):
+            with self.subTest(kill_after=kill_after):
+                self.run_id = str(uuid.uuid4())
+                before = len(self.server.tasks)
+                self.assertIsNone(self.start(main, kill_after=kill_after))
+                self.assertIsNotNone(self.start(main))
+                self.assertEqual(len(self.server.tasks) - before, 9, 'none was submitted twice')
+
     def test_a_workflow_that_was_done_gives_its_value_without_running(self):
         ran = []
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import unittest
+import unittest.mock
 
 from support import DEADLINE_SECONDS, PYTHON_FOLDER, FolderTest, end_session, eventually
 
@@ -51,6 +52,9 @@ SOURCE = """
         print('about to fail')
         raise ValueError(f'no {x}')
 
+    def plain(x):
+        return -x
+
     @work
     def killed():
         os.kill(os.getpid(), signal.SIGKILL)
@@ -71,6 +75,25 @@ SOURCE = """
     def place():
         return sys.executable, sys.prefix, os.path.basename(__file__)
 
+    @work
+    def length(x, scale=1):
+        return len(x) * scale
+
+    class Box:
+        def __init__(self, items):
+            self.items = items
+
+    @work(codec='pickle')
+    def doubled(box):
+        return Box(box.items * 2)
+
+    def make(n):
+        return work(lambda x: x + n)
+
+    @work
+    def nested(n):
+        return make(n).map([1, 2]).result()
+
     @workflow
     def main(n):
         return {'sum': sum(leaf.map(range(n))), 'root': root(1)}
@@ -78,6 +101,14 @@ SOURCE = """
     @workflow
     def unlucky():
         return failing(7)
+
+    @workflow(attempts=2)
+    def dies_once(marker):
+        total = sum(leaf.map(range(3)))
+        if not os.path.exists(marker):
+            open(marker, 'w').close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return total + leaf(total)
 
     if __name__ == '__main__':
         print(main(4), list(add.map([1, 2], y=10)))
@@ -135,6 +166,31 @@ class EndToEnd(FolderTest):
         self.assertIn('no 7', newest['error']['message'])
         self.assertIn('in unlucky', newest['error']['stack'])
 
+    def test_a_workflow_function_that_runs_as_a_job_is_one_workflow_and_goes_on_when_it_is_lost(self):
+        call = self.flow.dies_once.submit(os.path.join(self.folder, 'marker'))
+        self.assertEqual(call.result(DEADLINE_SECONDS), 13)
+        row = self.client.get(f'/v1/workflows/{call.workflow_id}')
+        self.assertEqual((row['kind'], row['state'], row['value']), ('job', 'done', {'text': '13'}))
+        self.assertEqual(len(self.client.get(f'/v1/jobs/{call.job_id}')['attempts']), 2)
+        tasks = self.client.get('/v1/tasks', {'workflowId': call.workflow_id})['items']
+        self.assertEqual(
+            sorted((t['name'], t['counts']['total']) for t in tasks), [('dies_once', 1), ('leaf', 1), ('leaf', 3)]
+        )
+
+    def test_an_executor_runs_works_and_plain_functions(self):
+        with culm.Executor() as jobs:
+            futures = [jobs.submit(self.flow.add, n, y=1) for n in range(20)]
+            self.assertEqual(sum(f.result() for f in concurrent.futures.as_completed(futures)), 210)
+            self.assertEqual(list(jobs.map(self.flow.plain, range(3))), [0, -1, -2])
+            self.assertIsInstance(jobs.submit(self.flow.failing, 1).exception(), ValueError)
+            asleep = jobs.submit(self.flow.sleeping)
+            self.assertTrue(asleep.cancel())
+
+    def test_an_error_tells_what_was_printed_and_where_there_is_more(self):
+        error = self.raised(ValueError, self.flow.failing.submit(7))
+        self.assertEqual(error.log, 'about to fail')
+        self.assertIn(f'{SERVER}/#/{error.job_id}', str(error))
+
     def test_an_error_has_the_lines_of_the_user_and_its_job_a_log(self):
         error = self.raised(ValueError, self.flow.failing.submit(7))
         self.assertIsInstance(error, culm.UserError)
@@ -174,6 +230,34 @@ class EndToEnd(FolderTest):
     def test_large_values_go_both_ways(self):
         self.assertEqual(self.flow.same('x' * 3_000_000), 'x' * 3_000_000)
         self.assertEqual(self.flow.big(1_000_000), 'é' * 1_000_000)
+
+    def test_a_large_value_goes_from_job_to_job_and_not_by_the_caller(self):
+        big = self.flow.same.submit('x' * 2_000_000)
+        asked = []
+        get_bytes = Client.get_bytes
+
+        def fetching(client, address):
+            asked.append(address)
+            return get_bytes(client, address)
+
+        with unittest.mock.patch.object(Client, 'get_bytes', fetching):
+            call = self.flow.length.submit(big)
+            self.assertEqual(call.result(DEADLINE_SECONDS), 2_000_000)
+            lengths = self.flow.length.map(self.flow.same.map(['y' * 1_500_000, 'z']), scale=2)
+            self.assertEqual(lengths.result(DEADLINE_SECONDS), [3_000_000, 2])
+        self.assertEqual(asked, [])
+        args = self.client.get(f'/v1/jobs/{call.job_id}')['args']['text']
+        self.assertRegex(args, r'^{"a":\[{"\$culm":"stored","v":{"blob":"[0-9a-f]{64}","bytes":2000002}}\]}$')
+
+    def test_works_without_a_module_run(self):
+        made = self.flow.make(10)
+        self.assertEqual(made.map([1, 2]).result(DEADLINE_SECONDS), [11, 12])
+        self.assertEqual(self.flow.nested.submit(5).result(DEADLINE_SECONDS), [6, 7])
+
+    def test_pickles_go_both_ways(self):
+        box = self.flow.Box([1])
+        back = self.flow.doubled.submit(box).result(DEADLINE_SECONDS)
+        self.assertEqual((type(back), back.items), (self.flow.Box, [1, 1]))
 
     def test_the_caller_s_own_interpreter_runs_it(self):
         self.assertEqual(self.flow.place(), (sys.executable, sys.prefix, 'flow.py'))

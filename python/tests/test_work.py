@@ -75,21 +75,24 @@ class WorkTest(ServerTest):
 
 
 class Definitions(WorkTest):
-    def test_what_no_worker_could_find_is_refused_when_it_is_decorated(self):
-        def nested():
-            pass
-
+    def test_methods_and_what_is_no_function_are_refused_when_they_are_decorated(self):
         class Box:
             def method(self):
                 pass
 
-        for fn, words in ((nested, 'inside another function'), (Box.method, 'inside another'), (lambda: 0, 'lambda')):
+        for fn in (Box.method, WorkTest.later):
             with self.assertRaises(CulmError) as caught:
                 work(fn)
             self.assertEqual(caught.exception.code, 'work_not_exported')
-            self.assertIn(words, str(caught.exception))
-        with self.assertRaises(TypeError):
-            work(7)
+            self.assertIn('is a method of a class', str(caught.exception))
+            self.assertIn('outside the class', str(caught.exception))
+        for other in (7, Box()):
+            with self.assertRaises(TypeError):
+                work(other)
+
+    def test_an_unknown_codec_is_refused(self):
+        with self.assertRaises(ValueError):
+            work(codec='marshal')(self.steps.plain)
 
     def test_a_work_under_another_name_than_its_function_is_refused_when_it_is_used(self):
         with self.assertRaises(CulmError) as caught:
@@ -227,11 +230,81 @@ class Submitting(WorkTest):
         self.server.finish(call.job_id, '1')
         self.assertEqual(call.result(), 1)
 
+    def test_what_all_jobs_of_a_map_share_is_stored_and_sent_once(self):
+        calls = self.square.map(range(1500), scale='x' * 2_000_000)
+        first, rest = (json.loads(r[2]) for r in self.server.requests_of('POST', '/v1/tasks'))
+        self.assertEqual(first['common']['bytes'], len('{"a":[],"k":{"scale":""}}') + 2_000_000)
+        self.assertEqual((set(rest), len(rest['jobs'])), ({'firstIndex', 'jobs', 'close', 'epoch'}, 500))
+        self.assertEqual(rest['jobs'][0], {'args': {'text': '{"a":[1000]}'}})
+        stored = [r for r in self.server.requests_of('PUT', '/v1/content') if len(r[2]) > 1_000_000]
+        self.assertEqual(len(stored), 1)
+        self.square.map([1], scale='x' * 2_000_000)
+        self.assertEqual(len([r for r in self.server.requests_of('PUT', '/v1/content') if len(r[2]) > 1_000_000]), 1)
+        self.assertEqual(len(calls), 1500)
+
     def test_what_cannot_be_sent_is_refused_before_anything_is(self):
         with self.assertRaises(CulmError) as caught:
             self.square(1, scale=object())
         self.assertIn('argument scale', str(caught.exception))
         self.assertEqual(self.submitted(), [])
+
+
+class CallsAsArguments(WorkTest):
+    """The value of a call goes to another one without a detour."""
+
+    def end(self, call, value, index=0):
+        self.server.end(self.server.job_of(call.task_id, index), {'state': 'finished', 'value': value})
+
+    def arguments(self, place=-1):
+        return [json.loads(job['args']['text']) for job in self.submitted()[place]['jobs']]
+
+    def test_a_small_value_is_sent_in_the_place_of_its_call(self):
+        call = self.square.submit(3)
+        self.end(call, {'text': '{"$culm":"tuple","v":[1.0]}'})
+        self.square.submit([call], scale=call)
+        plain = {'$culm': 'tuple', 'v': [1.0]}
+        self.assertEqual(self.arguments(), [{'a': [[plain]], 'k': {'scale': plain}}])
+
+    def test_a_large_value_stays_where_it_is(self):
+        stored = {'blob': 'b' * 64, 'bytes': 5_000_000}
+        call, calls = self.square.submit(3), self.square.map([1, 2])
+        self.end(call, stored)
+        self.end(calls, {'text': '1'})
+        self.end(calls, stored, 1)
+        place = {'$culm': 'stored', 'v': stored}
+        self.square.submit(call, scale=calls)
+        self.assertEqual(self.arguments(), [{'a': [place], 'k': {'scale': [1, place]}}])
+        self.square.map(calls, scale=call)
+        self.assertEqual(self.arguments(), [{'a': [1]}, {'a': [place]}])
+        self.assertEqual(json.loads(self.submitted()[-1]['common']['text']), {'k': {'scale': place}, 'a': []})
+        self.assertEqual(self.server.requests_of('GET', '/v1/blobs'), [])
+
+    def test_one_that_was_looked_at_stays_there_too(self):
+        self.server.blobs['c' * 64] = b'"text"'
+        call = self.square.submit(3)
+        self.end(call, {'blob': 'c' * 64, 'bytes': 6})
+        self.assertEqual(call.result(), 'text')
+        self.square.submit(call)
+        self.assertEqual(self.arguments()[0]['a'][0]['v'], {'blob': 'c' * 64, 'bytes': 6})
+
+    def test_what_has_not_ended_is_waited_for_and_what_failed_is_raised(self):
+        call = self.square.submit(3)
+        second = self.later(lambda: self.square.submit(call))
+        self.answer(1, lambda job: '1')
+        second.result(DEADLINE_SECONDS)
+        self.assertEqual(self.arguments(), [{'a': [1]}])
+        failing = self.square.submit(4)
+        self.server.fail(failing.job_id, type='ValueError', message='no')
+        with self.assertRaises(ValueError):
+            self.square.submit(failing)
+
+    def test_it_is_awaited_in_asynchronous_code(self):
+        async def main():
+            call, calls = self.square.submit(1), self.square.map([])
+            answers = asyncio.to_thread(self.answer, 2, lambda job: job['args']['text'].replace('$', ''))
+            return (await asyncio.gather(self.square.aio(call, scale=calls), answers))[0]
+
+        self.assertEqual(asyncio.run(main()), {'a': [{'a': [1]}], 'k': {'scale': []}})
 
 
 class Results(WorkTest):
@@ -258,6 +331,49 @@ class Results(WorkTest):
         self.assertIn('File "steps.py", line 6', str(caught.exception))
         self.assertEqual(caught.exception.job_id, call.job_id)
         self.assertFalse(call.outcome().ok)
+
+    def test_an_error_tells_what_the_job_printed_last_and_where_there_is_more(self):
+        call = self.square.submit(3)
+        self.server.logs[call.job_id] = ''.join(f'line {n}\n' for n in range(100))
+        self.server.fail(call.job_id, type='ValueError', message='no', stack='File "steps.py"')
+        with self.assertRaises(ValueError) as caught:
+            call.result()
+        self.assertEqual(self.server.requests_of('GET', '/log'), [], 'nobody looked at it yet')
+        text = str(caught.exception)
+        self.assertIn('\nline 80\n', text)
+        self.assertIn('\nline 99\n', text)
+        self.assertNotIn('line 79', text)
+        self.assertIn(f'{self.server.url}/#/{call.job_id}', text)
+        asked = len(self.server.requests_of('GET', '/log'))
+        self.assertEqual((str(caught.exception), caught.exception.log.count('\n')), (text, 19))
+        self.assertEqual(len(self.server.requests_of('GET', '/log')), asked, 'it was fetched once')
+
+    def test_an_error_is_told_though_its_log_cannot_be_had(self):
+        call = self.square.submit(3)
+        self.server.fail(call.job_id, type='ValueError', message='no', stack='File "steps.py"')
+        error = call.outcome().error
+
+        def hook(when, method, path):
+            if '/log' in path:
+                raise Drop
+
+        self.server.hooks.append(hook)
+        self.assertIn('File "steps.py"', str(error))
+        self.assertEqual(error.log, '')
+
+    def test_the_server_is_not_told_of_its_own_logs(self):
+        @culm.workflow
+        def main():
+            call = self.square.submit(3)
+            self.server.logs[call.job_id] = 'printed'
+            self.server.fail(call.job_id, type='ValueError', message='no')
+            call.result()
+
+        with self.assertRaises(ValueError) as caught:
+            main()
+        (workflow,) = self.server.workflows.values()
+        self.assertNotIn('printed', str(workflow['ended']))
+        self.assertIn('printed', str(caught.exception))
 
     def test_every_bad_end_is_an_error_of_its_kind(self):
         for cause, state, kind in (
@@ -288,6 +404,22 @@ class Results(WorkTest):
         self.assertEqual(self.server.requests_of('GET', '/v1/blobs'), [])
         self.assertEqual([call.result(), call.result()], ['x' * 10] * 2)
         self.assertEqual(len(self.server.requests_of('GET', '/v1/blobs')), 1)
+
+    def test_to_tell_how_many_large_results_ended_none_is_fetched(self):
+        calls = self.square.map(range(20))
+        content = json.dumps('x' * 2000).encode()
+        for index, job_id in enumerate(self.server.tasks[calls.task_id]['jobs']):
+            digest = f'{index:064}'
+            self.server.blobs[digest] = content
+            self.server.end(job_id, {'state': 'finished', 'value': {'blob': digest, 'bytes': len(content)}})
+        outcomes = calls.settle()
+        self.assertEqual([(o.ok, o.state) for o in [*outcomes, *calls.as_settled()]], [(True, 'finished')] * 40)
+        self.assertTrue(calls.done() and repr(outcomes) and repr(calls))
+        self.assertEqual(self.server.requests_of('GET', '/v1/blobs'), [])
+        self.assertEqual((calls[7], outcomes[7].value), ('x' * 2000, 'x' * 2000))
+        self.assertEqual(
+            [r[1].split('?')[0] for r in self.server.requests_of('GET', '/v1/blobs')], [f'/v1/blobs/{7:064}']
+        )
 
     def test_a_wait_may_have_a_limit(self):
         call = self.square.submit(3)
@@ -401,8 +533,35 @@ class Maps(WorkTest):
         for outcomes in (calls.settle(), sorted(calls.as_settled(), key=lambda o: o.index)):
             self.assertEqual([o.ok for o in outcomes], [True, False, True])
             self.assertEqual([o.index for o in outcomes], [0, 1, 2])
-            self.assertEqual((outcomes[0].value, str(outcomes[1].error).split(':')[-1]), (None, ' two'))
+            self.assertEqual((outcomes[0].value, outcomes[1].error.remote_message), (None, 'two'))
             self.assertEqual(outcomes[1].state, 'failed')
+
+    def test_values_are_found_by_their_arguments(self):
+        points = [{'lr': 0.1, 'depth': 3}, {'lr': 0.2, 'depth': 3}, {'depth': 3, 'lr': 0.1}, None, 0, False, [1]]
+        calls = self.square.map(points)
+        points[0]['lr'] = 7  # It was another one when it was sent.
+        texts = ['null', '0', '"again"', 'false', '1', '[]', '2']
+        for job_id, text in zip(self.server.tasks[calls.task_id]['jobs'], texts):
+            self.server.finish(job_id, text)
+        values = calls.by_args()
+        self.assertEqual((len(calls), len(values)), (7, 6), 'both jobs ran, and are one key')
+        self.assertEqual(values[{'depth': 3, 'lr': 0.1}], 'again')
+        self.assertEqual([values[key] for key in (None, 0, False, [1])], [False, 1, [], 2])
+        self.assertEqual(
+            (values[{'lr': 0.2, 'depth': 3.0}], values.get({'lr': 7}), {'lr': 7} in values), (0, None, False)
+        )
+        with self.assertRaises(KeyError):
+            values[{'lr': 7}]
+        self.assertEqual(dict(zip(map(str, values), values.values()))["{'lr': 0.2, 'depth': 3}"], 0)
+
+    def test_of_several_iterables_the_key_is_a_tuple_and_of_failures_the_outcomes_can_be_had(self):
+        calls = self.square.map([1, 2], [3, 4])
+        self.server.fail(self.server.job_of(calls.task_id, 1), type='ValueError', message='no')
+        self.server.finish(self.server.job_of(calls.task_id, 0), 'null')
+        with self.assertRaises(ValueError):
+            calls.by_args(DEADLINE_SECONDS)
+        outcomes = calls.settle_by_args(DEADLINE_SECONDS)
+        self.assertEqual((outcomes[1, 3].ok, outcomes[1, 3].value, outcomes[2, 4].ok), (True, None, False))
 
     def test_a_large_map_goes_in_parts(self):
         calls = self.square.map(range(2500))
@@ -637,13 +796,6 @@ class Processes(WorkTest):
         self.assertEqual((payload['module'], payload['export']), ('program.py', 'double'))
         files = self.server.bundles[payload['bundle']]['files']
         self.assertEqual(sorted(f['path'] for f in files), ['program.py', 'steps.py'])
-
-    def test_a_work_that_is_in_no_file_is_refused(self):
-        text = 'from culm import work\n@work\ndef f():\n    pass\nf()\n'
-        env = {**os.environ, 'PYTHONPATH': PYTHON_FOLDER}
-        done = subprocess.run([sys.executable], input=text, env=env, capture_output=True, text=True, timeout=60)
-        self.assertIn('is in no file', done.stderr)
-        self.assertIn('(work_not_exported)', done.stderr)
 
     def test_without_a_server_the_error_is_the_one_command_that_starts_one(self):
         for name in ('CULM_SERVER', 'CULM_TOKEN'):

@@ -1,3 +1,4 @@
+import { forgetPosted } from '../services/callbacks.ts'
 import { dueTimers } from '../services/dueTimers.ts'
 import type { Engine } from '../services/engine.ts'
 import { foldCounters } from '../services/foldCounters.ts'
@@ -32,12 +33,13 @@ const leases = (engine: Engine): Agent => ({
   once: () => silentPilots(engine),
 })
 
-/** Replies to keyed requests are kept for a day: whoever repeats a request does so within minutes. */
+/** Replies to keyed requests and to posts are kept for a day: whoever repeats a request does so within minutes. */
 const replies = (engine: Engine): Agent => ({
   name: 'replies',
   everyMs: 3_600_000,
   once: async () => {
     await forgetReplies(engine.db, new Date(engine.clock().getTime() - 86_400_000))
+    await forgetPosted(engine)
     return false
   },
 })

@@ -5,7 +5,9 @@ import { type Noun, readId } from '../lib/ids.ts'
 import { readTraceparent } from '../lib/trace.ts'
 import type { Principal, User } from '../services/authenticate.ts'
 import * as blobs from '../services/blobs.ts'
+import { createCallback, postToCallback, readCallback } from '../services/callbacks.ts'
 import { cancelJob, cancelTask } from '../services/cancel.ts'
+import { keepCheckpoint } from '../services/checkpoints.ts'
 import { claimJobs } from '../services/claimJobs.ts'
 import type { Engine } from '../services/engine.ts'
 import * as explain from '../services/explain.ts'
@@ -18,6 +20,7 @@ import { reportJobs } from '../services/reportJobs.ts'
 import * as secrets from '../services/secrets.ts'
 import { addJobs, submitTask } from '../services/submitTask.ts'
 import * as tokens from '../services/tokens.ts'
+import { keepTold, readMetrics, taskMetrics } from '../services/told.ts'
 import { traceWaits } from '../services/traceWaits.ts'
 import * as jobs from '../services/views/jobs.ts'
 import { readAfter } from '../services/views/pages.ts'
@@ -33,6 +36,8 @@ export type Ask<N extends RouteName> = {
   params: ParamsOf<N>
   query: QueryOf<N>
   body: BodyOf<N>
+  /** The body as it came, for routes that keep what they are sent as it was written. */
+  text: string
   version: string
   /** Aborted when the caller has gone. */
   signal: AbortSignal
@@ -56,7 +61,7 @@ export const handlers: Handlers = {
     serverVersion: version,
   }),
 
-  createWorkflow: ({ engine, principal, body }) => createWorkflow(engine, principal, body),
+  createWorkflow: (ask) => createTraced(ask),
   listWorkflows: ({ engine, principal, query }) => workflows.listWorkflows(engine, principal, query),
   getWorkflow: ({ engine, principal, params }) => workflows.getWorkflow(engine, principal, num('w', params)),
   renewDriver: ({ engine, principal, params, body }) => renewDriver(engine, principal, num('w', params), body.epoch),
@@ -82,6 +87,7 @@ export const handlers: Handlers = {
   listJobs: ({ engine, principal, params, query }) => tasks.listJobs(engine, principal, num('t', params), query),
   listOutcomes: ({ engine, principal, params, query }) =>
     tasks.listOutcomes(engine, principal, num('t', params), query),
+  taskMetrics: ({ engine, principal, params, query }) => taskMetrics(engine, principal, num('t', params), query),
   cancelTask: ({ engine, principal, params, body }) =>
     cancelTask(engine, principal, num('t', params), body.why ?? 'cancelled by a person'),
   explainTask: ({ engine, principal, params }) => explain.explainTask(engine, principal, num('t', params)),
@@ -96,9 +102,22 @@ export const handlers: Handlers = {
       engine,
       principal,
       num('j', params),
-      { after: readLogPlace(query.after), attempt: query.attempt ?? null, waitSeconds: query.waitSeconds },
+      {
+        after: readLogPlace(query.after),
+        last: query.last ?? null,
+        attempt: query.attempt ?? null,
+        waitSeconds: query.waitSeconds,
+      },
       signal,
     ),
+  jobMetrics: ({ engine, principal, params, query, signal }) =>
+    readMetrics(engine, principal, num('j', params), query, signal),
+  keepCheckpoint: ({ engine, principal, params, body }) => keepCheckpoint(engine, principal, num('j', params), body),
+
+  createCallback: ({ engine, principal, params, body }) =>
+    createCallback(engine, principal, num('j', params), body.seconds),
+  postToCallback: async ({ engine, params, query, body, text }) =>
+    postToCallback(engine, readCallback(engine, num('j', params), query), body, text),
 
   createBlob: ({ engine, principal, body }) => blobs.createBlob(engine, principal, body),
   getBlob: ({ engine, principal, params, query }) => blobs.getBlob(engine, principal, params.hash, query.workflowId),
@@ -119,6 +138,7 @@ export const handlers: Handlers = {
   renew: ({ engine, principal, params, body }) => pilots.renewPilot(engine, principal, num('p', params), body),
   sendLogs: ({ engine, principal, params, body }) =>
     keepLogs(engine, principal, num('p', params), body.epoch, body.chunks),
+  sendTold: ({ engine, principal, params, body }) => keepTold(engine, principal, num('p', params), body),
   leavePilot: ({ engine, principal, params, body }) =>
     pilots.leavePilot(engine, principal, num('p', params), body.epoch),
   listPilots: ({ engine, query }) => places.listPilots(engine, query),
@@ -144,21 +164,36 @@ export const handlers: Handlers = {
   ready: async ({ engine }) => ({ ok: true, checks: await checkReady(engine) }),
 }
 
+const createTraced = (ask: Ask<'createWorkflow'>): Promise<ReplyOf<'createWorkflow'>> => {
+  const { engine, principal, body } = ask
+  if (!body.task) return createWorkflow(engine, principal, body)
+  return traced(ask, { task: body.task.name, jobs: 1 }, (trace) => createWorkflow(engine, principal, body, trace))
+}
+
+const submitTraced = (ask: Ask<'submitTask'>): Promise<ReplyOf<'submitTask'>> => {
+  const { engine, principal, body } = ask
+  return traced(ask, { task: body.name, jobs: body.jobs.length }, (trace) => submitTask(engine, principal, body, trace))
+}
+
 /** The trace of whoever submits goes on with the task. */
-const submitTraced = async ({ engine, principal, body, raw }: Ask<'submitTask'>): Promise<ReplyOf<'submitTask'>> => {
+const traced = async <Made extends { known: boolean }>(
+  { engine, raw }: Pick<Ask<'submitTask'>, 'engine' | 'raw'>,
+  { task, jobs }: { task: string; jobs: number },
+  submit: (trace: string | null) => Promise<Made>,
+): Promise<Made> => {
   const { traceparent } = raw.headers
   const parent = readTraceparent(traceparent) ? (traceparent as string) : null
   const span = engine.tracer.start('culm.submit', {
     parent,
     kind: 'producer',
-    attributes: { 'culm.task.name': body.name, 'culm.jobs': body.jobs.length },
+    attributes: { 'culm.task.name': task, 'culm.jobs': jobs },
   })
   try {
-    const made = await submitTask(engine, principal, body, span.traceparent)
+    const made = await submit(span.traceparent)
     span.end()
     if (!made.known) {
       engine.metrics.tasksSubmitted.add(1)
-      engine.metrics.jobsSubmitted.add(made.jobs)
+      engine.metrics.jobsSubmitted.add(jobs)
     }
     return made
   } catch (error) {

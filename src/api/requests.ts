@@ -8,6 +8,7 @@ import type { Engine } from '../services/engine.ts'
 declare module 'fastify' {
   interface FastifyRequest {
     principal: Principal
+    text: string
   }
   interface FastifyContextConfig {
     name?: RouteName

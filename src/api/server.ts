@@ -32,7 +32,7 @@ export const makeServer = (
   })
   app.removeContentTypeParser('text/plain')
   app.addContentTypeParser('application/octet-stream', (_request, payload, done) => done(null, payload))
-  app.setErrorHandler((error, request, reply) => answerError(engine, asFault(error), request, reply))
+  app.setErrorHandler((error, request, reply) => answerError(engine, asFault(error, request), request, reply))
   // Before the body is read, as everything that a look at the head decides.
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id)
@@ -40,7 +40,8 @@ export const makeServer = (
   })
   app.addHook('onResponse', async (request, reply) => noteRequest(engine, request, reply))
   for (const [name, route] of Object.entries(routes) as [RouteName, Route][])
-    if (route.kind !== 'text') mount(app, engine, name, route, version)
+    if (route.verbatim) app.register(async (apart) => mount(takingText(apart, route), engine, name, route, version))
+    else if (route.kind !== 'text') mount(app, engine, name, route, version)
   app.get(routes.metrics.path, { config: { name: 'metrics' } }, async (request, reply) => {
     await mayWatch(engine, request)
     return reply.type('text/plain; version=0.0.4; charset=utf-8').send(await metrics())
@@ -58,6 +59,17 @@ const pageHeaders = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'cache-control': 'no-store',
+}
+
+/** Routes of this instance are given the text of what they are sent beside what it says, whatever names stand in it. */
+const takingText = (app: FastifyInstance, { verbatim }: Route): FastifyInstance => {
+  const parse = app.getDefaultJsonParser('ignore', 'ignore')
+  const options = { parseAs: 'string', bodyLimit: verbatim!.maxBytes } as const
+  app.addContentTypeParser<string>('application/json', options, (request, text, done) => {
+    request.text = text
+    parse(request, text, done)
+  })
+  return app
 }
 
 const mount = (app: FastifyInstance, engine: Engine, name: RouteName, route: Route, version: string) => {
@@ -109,6 +121,7 @@ const answerOf = (
     params: request.params,
     query: request.query,
     body: request.body,
+    text: request.text,
     version,
     /** Ends when the asker has gone. Made when it is asked for: most handlers do not. */
     get signal() {
@@ -140,19 +153,25 @@ const answerMalformed = (error: NodeJS.ErrnoException, socket: Socket) => {
 /** With a reason of our own: without one, every `abort` would make an error with a stack (30 µs, measured). */
 const closeOf = (reply: FastifyReply): AbortSignal => {
   const gone = new AbortController()
+  if (reply.raw.destroyed) gone.abort('gone')
   reply.raw.on('close', () => gone.abort('gone'))
   return gone.signal
 }
 
 /** What the framework says in its own words, in ours. */
-const asFault = (error: unknown): unknown => {
+const asFault = (error: unknown, request: FastifyRequest): unknown => {
   if (isFault(error)) return error
   const { code, statusCode, message } = error as { code?: string; statusCode?: number; message: string }
-  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return fault('body_too_large', `more than ${maxBodyBytes} bytes`)
+  if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request)
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return fault('unsupported_media', message)
   if (code?.startsWith('FST_ERR_CTP') || error instanceof SyntaxError) return fault('malformed_json', message)
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return fault('invalid_input', message)
   return error
+}
+
+const tooLarge = ({ routeOptions }: FastifyRequest) => {
+  const { verbatim } = routes[routeOptions.config.name!] as Route
+  return fault(verbatim?.tooLarge ?? 'body_too_large', `more than ${verbatim?.maxBytes ?? maxBodyBytes} bytes`)
 }
 
 const answerError = (engine: Engine, error: unknown, request: FastifyRequest, reply: FastifyReply) => {

@@ -23,6 +23,8 @@ export const streamWorkflow = async (engine: Engine, request: FastifyRequest, re
 
   reply.hijack()
   const { raw } = reply
+  // Who went while it was looked up what he may hear is told of by nobody any more.
+  if (raw.destroyed) return
   raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
   const write = inOneGo(kinds.has('outcomes'), (text) => {
     if (raw.destroyed) return

@@ -230,6 +230,51 @@ test('show tells of workflows and tasks their numbers, what is below them, and t
   expect((await cli.run('show', jobIds[2]!)).out).not.toContain('value')
 })
 
+test('show tells how far a job is, and its metrics as a table, in pages that nobody sees', async () => {
+  const { job, taskId } = await running()
+  await pilot.tell(job, 'loss', [1, 'NaN', 0.25], 3, 8)
+  expect((await cli.run('show', job.jobId)).out).toMatch(/progress +3 of 8 \(37%\), fitting, \d+s ago\n/)
+  const { out } = await cli.run('show', job.jobId, '--metrics')
+  const lines = out.trimEnd().split('\n')
+  expect(lines[0]).toMatch(/^METRIC +STEP +VALUE +ATTEMPT +AT$/)
+  expect(lines.slice(1).map((line) => line.split(/ +/).slice(0, 4))).toEqual([
+    ['loss', '0', '1', '1'],
+    ['loss', '1', 'NaN', '1'],
+    ['loss', '2', '0.25', '1'],
+  ])
+  await pilot.tell(job, 'accuracy', new Array(1500).fill(0.5), 8, 8)
+  const all = (await cli.run('show', '--json', job.jobId, '--metrics')).json() as { name: string; step: number }[]
+  expect(all.map(({ name, step }) => `${name} ${step}`)).toEqual([
+    ...Array.from({ length: 1500 }, (_, step) => `accuracy ${step}`),
+    ...['loss 0', 'loss 1', 'loss 2'],
+  ])
+  const refused = await cli.run('show', taskId, '--metrics')
+  expect([refused.code, refused.err]).toEqual([2, expect.stringContaining(`culm ls ${taskId}`)])
+  await pilot.finish(job)
+  const silent = await running()
+  expect(await cli.run('show', silent.job.jobId, '--metrics')).toMatchObject({
+    ...{ code: 0, out: '', err: `${silent.job.jobId} has told no metrics so far\n` },
+  })
+  await pilot.finish(silent.job)
+})
+
+test('what a task was asked for is shown in the words in which it was asked', async () => {
+  const options = ['--cores', '2', '--memory', '3GB', '--time', '90m', '--attempts', 'user=2,lost=9']
+  const { taskId, workflowId } = await submit(...options, '--lost-after', '5m', '--priority', '7')
+  expect(await server.user.call('getTask', { params: { id: taskId } })).toMatchObject({
+    ...{ cores: 2, memoryMb: 3000, wallSeconds: 5400, priority: 7, attempts: { user: 2, site: 3, lost: 9 } },
+    lostAfterSeconds: 300,
+  })
+  const { out } = await cli.run('show', taskId)
+  expect(out).toContain(
+    'cores 2, memory 3.0 GB, time 1 h 30 m, priority 7, attempts user=2, attempts lost=9, lost after 5 m 00 s\n',
+  )
+  await cli.run('cancel', workflowId)
+  const plain = await submit()
+  expect((await cli.run('show', plain.taskId)).out).toMatch(/needs +cores 1\n/)
+  await cli.run('cancel', plain.workflowId)
+})
+
 test('explain says in one sentence why, what shows it, and what to try', async () => {
   const { job, workflowId } = await running()
   const { out } = await cli.run('explain', job.jobId)

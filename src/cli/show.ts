@@ -3,10 +3,12 @@ import type { Value } from '../contract/base.ts'
 import type { Client } from '../contract/client.ts'
 import type { AttemptView, Explanation, Job, Move, RemoteError } from '../contract/jobs.ts'
 import type { Payload, Task } from '../contract/tasks.ts'
+import type { MetricLine, ProgressView } from '../contract/told.ts'
 import type { Workflow } from '../contract/workflows.ts'
 import type { Cli } from './cli.ts'
+import { UsageError } from './errors.ts'
 import { explain, reasonLines, remedyLines } from './explain.ts'
-import { naming, subjectOf } from './ids.ts'
+import { naming, type Subject, subjectOf } from './ids.ts'
 import { stateCell, stateText, withNumbers } from './look/states.ts'
 import type { Style } from './look/style.ts'
 import { type Cell, table } from './look/table.ts'
@@ -26,9 +28,11 @@ export const showCommand = (cli: Cli): Command =>
   new Command('show')
     .description('all there is to know of a workflow, task or job')
     .argument('<id>', 'w12, t34 or j56')
-    .action(async (text: string) => {
+    .option('--metrics', 'of a job, what it has told by `report`, as a table')
+    .action(async (text: string, { metrics }: { metrics?: boolean }) => {
       const client = await cli.client()
       const subject = subjectOf(text)
+      if (metrics) return showMetrics(cli, client, subject)
       const found = await { w: findWorkflow, t: findTask, j: findJob }[subject.noun](client, subject.id as never)
       const explanation = await explain(client, subject)
       if (cli.json) return cli.printJson({ ...found.row, ...found.parts, history: found.history, explanation })
@@ -37,6 +41,44 @@ export const showCommand = (cli: Cli): Command =>
         ...sections([...found.sections(style), historyLines(found.history, style), nextLines(explanation, style)]),
       )
     })
+
+const showMetrics = async (cli: Cli, client: Client, subject: Subject): Promise<void> => {
+  if (subject.noun !== 'j')
+    throw new UsageError(`only jobs tell metrics, and ${subject.id} is none`, `culm ls ${subject.id} lists its jobs`)
+  const items: MetricLine[] = []
+  for await (const page of metricPages(client, subject.id)) items.push(...page)
+  if (cli.json) return cli.printJson(items)
+  if (items.length === 0) return cli.note(`${subject.id} has told no metrics so far`)
+  cli.print(...metricLines(items, cli.style()))
+}
+
+async function* metricPages(client: Client, id: `j${number}`): AsyncGenerator<MetricLine[]> {
+  for (let after: string | undefined; ; ) {
+    const query = { after, limit: 1000 }
+    const { items, next } = await naming(id, client.call('jobMetrics', { params: { id }, query }))
+    if (items.length === 0) return
+    yield items
+    after = next
+  }
+}
+
+const metricLines = (items: MetricLine[], style: Style): string[] => {
+  const columns = [
+    { title: 'metric', flexible: true },
+    { title: 'step', right: true },
+    { title: 'value' },
+    { title: 'attempt', right: true },
+    { title: 'at' },
+  ]
+  const rows = items.map(({ name, step, value, attempt, at }): Cell[] => [
+    name,
+    String(step),
+    String(value),
+    String(attempt),
+    { text: localTime(at), paint: style.colors.dim },
+  ])
+  return table(columns, rows, style)
+}
 
 /** What was found of one thing: its row and parts for programs, its sections for people. */
 type Found = { row: object; parts: object; history: Move[]; sections(style: Style): string[][] }
@@ -152,6 +194,7 @@ const taskLines = (row: Task, style: Style): string[] =>
     ['called by', row.parentJobId ?? ''],
     ['runs', payloadText(row.payload)],
     ['queue', row.queue ?? ''],
+    ['needs', needsText(row)],
     ['owner', row.owner],
     ['jobs', countsText(row.counts)],
     ...times(row, style),
@@ -168,11 +211,25 @@ const jobLines = (row: Job, style: Style): string[] =>
         .filter(Boolean)
         .join(', '),
     ],
+    ['progress', row.progress ? progressText(row.progress, style) : ''],
+    [
+      'checkpoint',
+      row.checkpoint
+        ? `${megabytes(row.checkpoint.bytes / 1e6)} of attempt ${row.checkpoint.attempt}, kept ${ago(row.checkpoint.at, style.now)} ago`
+        : '',
+    ],
     ['cancel', row.cancelAsked && !['cancelled', 'finished', 'failed'].includes(row.state) ? 'asked for' : ''],
     ['arguments', showArguments(row.args, style)],
     ['value', valueText(row.value, style)],
     ['cause', row.cause ?? ''],
   ])
+
+/** `3 of 10 (30%), fitting, 12s ago`. */
+const progressText = ({ done, total, text, at }: ProgressView, { now }: Style): string => {
+  const percent = total ? ` (${Math.floor((100 * done) / total)}%)` : ''
+  const amount = total === null ? String(done) : `${done} of ${total}${percent}`
+  return [amount, plainText(text ?? ''), `${ago(at, now)} ago`].filter(Boolean).join(', ')
+}
 
 /** A title, and below it what is known, by name. */
 const header = (id: string, name: string, state: string, { colors }: Style, fields: [string, string][]): string[] => {
@@ -195,6 +252,24 @@ const countsText = ({ total, ...states }: Workflow['jobs']): string => {
   const parts = Object.entries(states).map(([state, n]) => `${n} ${state}`)
   return parts.length > 0 ? `${total}: ${parts.join(', ')}` : String(total)
 }
+
+/** In the words of `culm submit` and of works; what is as when nothing is asked for is left out. */
+const needsText = ({ cores, memoryMb, wallSeconds, priority, attempts, lostAfterSeconds }: Task): string =>
+  [
+    `cores ${cores}`,
+    memoryMb === null ? '' : `memory ${megabytes(memoryMb)}`,
+    wallSeconds === null ? '' : `time ${duration(wallSeconds)}`,
+    priority === usual.priority ? '' : `priority ${priority}`,
+    ...(['user', 'site', 'lost'] as const)
+      .filter((cause) => attempts[cause] !== usual.attempts[cause])
+      .map((cause) => `attempts ${cause}=${attempts[cause]}`),
+    lostAfterSeconds === null ? '' : `lost after ${duration(lostAfterSeconds)}`,
+  ]
+    .filter(Boolean)
+    .join(', ')
+
+/** As in `needs` of `contract/tasks.ts`. */
+const usual = { priority: 1000, attempts: { user: 1, site: 3, lost: 5 } }
 
 /** Commands have no value, and say so by null. */
 const valueText = (value: Value | null, style: Style): string =>
@@ -230,7 +305,7 @@ const attemptCells = (a: AttemptView, style: Style): Cell[] => {
   const seconds = a.usage?.wallSeconds ?? (a.startedAt ? secondsBetween(a.startedAt, a.endedAt ?? style.now) : null)
   return [
     String(a.attempt),
-    a.end ? stateCell('attempt', a.end, style) : stateCell('job', a.startedAt ? 'running' : 'sent', style),
+    a.end ? stateCell('attempt', a.end, style) : stateCell('job', underWay(a), style),
     a.cause ?? '',
     a.signal ?? (a.exitCode === null ? '' : String(a.exitCode)),
     a.pilotId ?? '',
@@ -239,6 +314,12 @@ const attemptCells = (a: AttemptView, style: Style): Cell[] => {
     seconds === null ? '' : duration(seconds),
     a.usage?.maxRssMb === undefined ? '' : megabytes(a.usage.maxRssMb),
   ]
+}
+
+/** One whose payload has ended waits for its value. */
+const underWay = ({ startedAt, endedAt }: AttemptView): 'holding' | 'running' | 'sent' => {
+  if (endedAt) return 'holding'
+  return startedAt ? 'running' : 'sent'
 }
 
 /** The stack of the place where it was raised, which begins with the error itself. */

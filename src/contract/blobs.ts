@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { attempt, hash, jobId, wellFormed, workflowId } from './base.ts'
+import { at, attempt, hash, jobId, wellFormed, workflowId } from './base.ts'
 
 export const newBlob = z.strictObject({
   hash,
@@ -36,22 +36,17 @@ export const bundlePath = z
 /** Sources, not data: more than this was bundled by mistake, and every pilot would have to keep it. */
 export const maxBundleBytes = 50_000_000
 
-export const manifest = z.strictObject({
-  version: z.literal(1),
-  language: z.enum(['node', 'python']),
-  files: z.array(z.strictObject({ path: bundlePath, hash, bytes: z.int().min(0) })).max(20_000),
-})
+const files = z.array(z.strictObject({ path: bundlePath, hash, bytes: z.int().min(0) })).max(20_000)
+
+export const manifest = z.strictObject({ version: z.literal(1), language: z.enum(['node', 'python']), files })
 export type Manifest = z.infer<typeof manifest>
 
 /** The name of a bundle: the hash of its manifest, written with sorted files and without spaces. */
 export const manifestText = ({ version, language, files }: Manifest): string =>
-  JSON.stringify({
-    version,
-    language,
-    files: [...files]
-      .sort((a, b) => (a.path < b.path ? -1 : 1))
-      .map(({ path, hash, bytes }) => ({ path, hash, bytes })),
-  })
+  JSON.stringify({ version, language, files: sorted(files) })
+
+const sorted = (files: Manifest['files']): Manifest['files'] =>
+  [...files].sort((a, b) => (a.path < b.path ? -1 : 1)).map(({ path, hash, bytes }) => ({ path, hash, bytes }))
 
 export const bundleTicket = z.object({
   bundle: hash,
@@ -59,3 +54,22 @@ export const bundleTicket = z.object({
     .array(z.object({ hash, url: z.string() }))
     .meta({ description: 'PUT these, then send the manifest again' }),
 })
+
+/** What a job keeps of its working folder for its next attempt: files by their paths in there. */
+export const checkpointManifest = z.strictObject({ version: z.literal(1), files })
+export type CheckpointManifest = z.infer<typeof checkpointManifest>
+
+/** As it is stored, under its hash. */
+export const checkpointText = ({ version, files }: CheckpointManifest): string =>
+  JSON.stringify({ version, files: sorted(files) })
+
+export const checkpointTicket = z.object({
+  kept: z.boolean().meta({ description: 'The next attempt gets this' }),
+  missing: z.array(z.object({ hash, url: z.string() })).meta({
+    description: 'PUT these, then send the manifest again; until then the job has the checkpoint that it had',
+  }),
+})
+
+/** What the next attempt of a job gets. */
+export const checkpointView = z.object({ attempt, bytes: z.int(), at })
+export type CheckpointView = z.infer<typeof checkpointView>

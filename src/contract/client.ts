@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import { Agent, type Dispatcher } from 'undici'
 import { backoffMs } from '../lib/backoff.ts'
 import { sleep } from '../lib/clock.ts'
@@ -6,7 +7,7 @@ import { type BodyInputOf, type ParamsOf, type QueryInputOf, type ReplyOf, type 
 
 /**
  * Calls the API by the names of `routes`. Speaks HTTP only to this machine and HTTPS elsewhere, keeps connections open, and repeats what is safe to
- * repeat (reads, keyed writes, and what the caller marks) while the server is away, until `retrySeconds` are over.
+ * repeat (reads, keyed writes, and what the caller marks) while the server is away or its disk is full, until `retrySeconds` are over.
  */
 export type Call<N extends RouteName> = {
   params?: ParamsOf<N>
@@ -34,10 +35,15 @@ export type Client = {
     call: { params?: Record<string, string>; query?: Record<string, string>; signal?: AbortSignal; lastId?: string },
   ): Promise<AsyncIterable<ServerSent>>
   /** Raw content, which lies under its hash and may be sent and fetched as often as one likes. */
-  put(url: string, bytes: Uint8Array): Promise<void>
+  put(url: string, content: Uint8Array | Content): Promise<void>
   get(url: string): Promise<Buffer>
+  /** The same as it comes, for what may be large; tried once. */
+  read(url: string): Promise<AsyncIterable<Uint8Array>>
   close(): Promise<void>
 }
+
+/** Content that need not be in memory: `open` gives all of its `bytes`, from the start each time. */
+export type Content = { bytes: number; open(): Readable }
 
 export type ServerSent = { kind: string; id: string | null; data: unknown }
 
@@ -125,20 +131,27 @@ export const makeClient = ({
   }
 
   const absolute = (address: string) => new URL(address, base)
-  const content = async (address: string, method: 'PUT' | 'GET', bytes?: Uint8Array): Promise<Buffer> => {
+  const exchange = async (address: string, options: Pick<Dispatcher.RequestOptions, 'method' | 'headers' | 'body'>) => {
     const { origin, pathname, search } = absolute(address)
-    const type = bytes && { 'content-type': 'application/octet-stream' }
-    const { status, body } = await send({ origin, path: pathname + search, method, headers: type, body: bytes })
-    const answer = Buffer.from(await body.arrayBuffer())
-    if (status >= 400) throw problemIn(status, answer.toString())
-    return answer
+    const { status, body } = await send({ origin, path: pathname + search, ...options })
+    if (status >= 400) throw problemIn(status, await body.text())
+    return body
   }
-  const put: Client['put'] = async (address, bytes) => {
-    await persist(() => content(address, 'PUT', bytes), { safe: true })
+  const put: Client['put'] = async (address, content) => {
+    const isHere = content instanceof Uint8Array
+    const headers = {
+      'content-type': 'application/octet-stream',
+      'content-length': String(isHere ? content.length : content.bytes),
+    }
+    const once = async () =>
+      (await exchange(address, { method: 'PUT', headers, body: isHere ? content : content.open() })).dump()
+    await persist(once, { safe: true })
   }
-  const get: Client['get'] = (address) => persist(() => content(address, 'GET'), { safe: true })
+  const read: Client['read'] = (address) => exchange(address, { method: 'GET' })
+  const get: Client['get'] = (address) =>
+    persist(async () => Buffer.from(await (await exchange(address, { method: 'GET' })).arrayBuffer()), { safe: true })
 
-  return { url: base, call, open, put, get, close: () => agent.destroy() }
+  return { url: base, call, open, put, get, read, close: () => agent.destroy() }
 }
 
 /** Plain HTTP only on this machine: a token must not cross a network in clear. */
@@ -174,10 +187,14 @@ const problemIn = (status: number, text: string): Error => {
     : fault('internal', `the server answered ${status}: ${text.slice(0, 200)}`)
 }
 
-/** The server or its database is away, or too busy: worth another try. */
+/** The server or its database is away, too busy, or has no room: what anybody may do again later. */
+export const isAway = (error: unknown): boolean => awayCodes.has((error as { code?: string }).code ?? '')
+const awayCodes = new Set(['server_away', 'database_away', 'overloaded', 'storage_full'])
+
+/** Worth another try. */
 const isPassing = (error: unknown): boolean => {
   const { code } = error as { code?: string }
-  return passing.has(code ?? '')
+  return awayCodes.has(code ?? '') || passing.has(code ?? '')
 }
 const passing = new Set([
   'ECONNREFUSED',
@@ -188,14 +205,11 @@ const passing = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
   'UND_ERR_HEADERS_TIMEOUT',
   'UND_ERR_BODY_TIMEOUT',
-  'server_away',
-  'database_away',
-  'overloaded',
   'key_in_flight',
 ])
 
 const awayFault = (url: string, error: unknown): Error =>
-  (error as { code?: string }).code === 'overloaded'
+  ['overloaded', 'storage_full'].includes((error as { code?: string }).code ?? '')
     ? (error as Error)
     : fault('server_away', `${url} does not answer (${(error as Error).message})`, undefined, error)
 

@@ -46,6 +46,11 @@ export const faults = {
     title: 'Larger than one value or file may be',
     help: 'Keep it below the limit (1 GB by default), or write it to storage of your own and pass its place.',
   },
+  callback_too_large: {
+    status: 413,
+    title: 'More than may be posted to a callback',
+    help: 'Post at most 1 MB; keep what is larger in storage of your own, and post where it is.',
+  },
   blob_mismatch: {
     status: 422,
     title: 'What arrived is not what the hash says',
@@ -72,6 +77,16 @@ export const faults = {
     status: 403,
     title: 'The signed address is wrong or has expired',
     help: 'Ask for a new one: GET /v1/blobs/{hash} or POST /v1/blobs.',
+  },
+  callback_invalid: {
+    status: 403,
+    title: 'The address is not that of a callback, or not all of it',
+    help: 'Use it as `callback` gave it, to the last character; in a shell between quotes, since & ends a command.',
+  },
+  callback_expired: {
+    status: 403,
+    title: 'The callback held until a time that is past',
+    help: 'A later attempt of the job makes an address of its own; `callback(seconds=…)` says how long one holds.',
   },
   // What is asked for
   method_unknown: {
@@ -175,6 +190,16 @@ export const faults = {
     title: 'The attempt that this was for is over',
     help: 'End it: its job was given to others, was cancelled, or has ended.',
   },
+  callback_used: {
+    status: 409,
+    title: 'Something else was posted to this callback before',
+    help: 'What was posted first counts, and stays. The same once more is answered as the first time.',
+  },
+  callback_over: {
+    status: 409,
+    title: 'The attempt that waited for this is over',
+    help: '`culm show` says how it ended; a later attempt of the job makes an address of its own.',
+  },
   jobs_out_of_order: {
     status: 409,
     title: 'These jobs do not follow those that the task has',
@@ -194,6 +219,11 @@ export const faults = {
     status: 422,
     title: 'No environment can be made of this',
     help: 'The detail says which setting and line; docs/guide/environments.md shows how lock files are written.',
+  },
+  checkpoint_invalid: {
+    status: 422,
+    title: 'This cannot be kept for the next attempt',
+    help: 'Keep a file or folder inside the working folder of the job: plain files, at most 20,000 of 1 GB each.',
   },
   parent_unknown: {
     status: 422,
@@ -258,6 +288,11 @@ export const faults = {
     status: 422,
     title: 'A work was called in a process that the job had forked',
     help: 'Call it in the process that runs the job; its connections belong to that.',
+  },
+  callback_misplaced: {
+    status: 422,
+    title: 'A callback belongs to one attempt of one job',
+    help: 'Call `callback` inside a work, where it runs as a job, and return what it gave, by itself, as the value of that job.',
   },
   bundle_failed: {
     status: 422,

@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { attemptCauseNames, attemptEnds } from '../domain/job/causes.ts'
 import { jobStates } from '../domain/job/states.ts'
 import { at, attempt, jobId, pageQuery, pilotId, taskId, value, workflowId } from './base.ts'
+import { checkpointView } from './blobs.ts'
+import { progressView } from './told.ts'
 
 export { stopsTask } from '../domain/job/causes.ts'
 
@@ -47,7 +49,9 @@ export const attemptView = z.object({
   host: z.string().nullable(),
   sentAt: at,
   startedAt: at.nullable(),
-  endedAt: at.nullable(),
+  endedAt: at
+    .nullable()
+    .meta({ description: 'When its payload ended: before `end` is known, if its value is still to be posted' }),
   cause: z.enum(attemptCauseNames).nullable(),
   error: remoteError.nullable(),
   exitCode: z.int().nullable(),
@@ -76,6 +80,8 @@ export const job = jobLine.extend({
   args: value,
   value: value.nullable(),
   error: remoteError.nullable(),
+  progress: progressView.nullable().meta({ description: 'How far it is, as it has said last' }),
+  checkpoint: checkpointView.nullable().meta({ description: 'What it has kept for its next attempt' }),
   attempts: z.array(attemptView),
 })
 export type Job = z.infer<typeof job>

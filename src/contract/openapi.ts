@@ -88,7 +88,7 @@ const takesInput = (route: Route): boolean => writes(route) || Boolean(route.par
 const refusals: Record<string, (route: Route) => boolean> = {
   400: takesInput,
   401: (route) => !isOpen(route) || route.kind === 'text',
-  403: (route) => !isOpen(route) || route.kind === 'bytes' || route.kind === 'text',
+  403: (route) => !isOpen(route) || route.signed === true || route.kind === 'text',
   404: takesInput,
   409: writes,
   413: writes,

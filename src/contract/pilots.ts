@@ -73,6 +73,9 @@ export const claimedJob = z.object({
   index: z.int(),
   attempt,
   args: value,
+  checkpoint: hash
+    .optional()
+    .meta({ description: 'The manifest of what an earlier attempt has kept: to be laid into the working folder' }),
   token: z
     .string()
     .meta({ description: 'What the payload may speak to the server with, as long as this attempt is held' }),
@@ -92,10 +95,11 @@ export type ClaimReply = z.infer<typeof claimReply>
 export const report = z.strictObject({
   jobId,
   attempt,
-  what: z.enum(['starting', 'running', 'awaiting', 'woken', 'finished', 'failed', 'cancelled', 'returned']),
+  what: z.enum(['starting', 'running', 'awaiting', 'woken', 'finished', 'deferred', 'failed', 'cancelled', 'returned']),
   startedAt: at.optional(),
   endedAt: at.optional(),
   value: value.optional(),
+  until: at.optional().meta({ description: 'Goes with `deferred`: how long the value may take that is posted later' }),
   cause: z.enum(attemptCauseNames).optional(),
   error: remoteError.optional(),
   exitCode: z.int().min(-maxInteger).max(maxInteger).optional(),

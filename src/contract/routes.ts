@@ -1,13 +1,16 @@
 import { z } from 'zod'
 import * as base from './base.ts'
 import * as blobs from './blobs.ts'
+import * as callbacks from './callbacks.ts'
 import { environment } from './environments.ts'
+import type { FaultCode } from './faults.ts'
 import * as jobs from './jobs.ts'
 import { notices } from './notices.ts'
 import * as accounts from './people.ts'
 import * as pilots from './pilots.ts'
 import * as secrets from './secrets.ts'
 import * as tasks from './tasks.ts'
+import * as telling from './told.ts'
 import * as workflows from './workflows.ts'
 
 /**
@@ -31,6 +34,10 @@ export type Route = {
   keyed?: boolean
   /** `sse`: a stream of server-sent events; `bytes`: raw content. */
   kind?: 'json' | 'sse' | 'bytes' | 'text'
+  /** The address itself is the right: it bears a signature. */
+  signed?: boolean
+  /** The body has at most so many bytes, and what it says is kept as it was written. */
+  verbatim?: { maxBytes: number; tooLarge: FaultCode }
 }
 
 const people = ['user', 'job'] as const
@@ -237,6 +244,15 @@ export const routes = {
     query: z.object({ ...base.pageQuery, limit: z.int().min(1).max(1000).default(200) }),
     reply: base.pageOf(jobs.outcome),
   },
+  taskMetrics: {
+    method: 'GET',
+    path: '/v1/tasks/:id/metrics',
+    who: people,
+    summary: 'The last of a metric of each job of a task, in order of their index',
+    params: t,
+    query: telling.taskMetricQuery,
+    reply: base.pageOf(telling.taskMetric),
+  },
   cancelTask: {
     method: 'POST',
     path: '/v1/tasks/:id/cancel',
@@ -299,8 +315,56 @@ export const routes = {
       after: z.string().max(100).optional(),
       waitSeconds: z.coerce.number().min(0).max(30).default(0).meta({ description: 'Wait so long for more, s' }),
       attempt: base.attempt.optional(),
+      last: z.coerce
+        .number()
+        .int()
+        .min(1)
+        .max(200)
+        .optional()
+        .meta({ description: 'Begin with the last so many pieces, and not after `after`' }),
     }),
     reply: jobs.logPage,
+  },
+  jobMetrics: {
+    method: 'GET',
+    path: '/v1/jobs/:id/metrics',
+    who: people,
+    summary: 'Metrics that a job has told, by name and step',
+    params: j,
+    query: telling.metricQuery,
+    reply: telling.metricPage,
+  },
+  keepCheckpoint: {
+    method: 'POST',
+    path: '/v1/jobs/:id/checkpoint',
+    who: ['job'],
+    summary: 'Keep files for the next attempt of the job; tells which of them are wanted',
+    params: j,
+    body: blobs.checkpointManifest,
+    reply: blobs.checkpointTicket,
+  },
+
+  createCallback: {
+    method: 'POST',
+    path: '/v1/jobs/:id/callback',
+    who: ['job'],
+    summary: 'Ask for an address to which the value of this attempt may be posted after its payload has ended',
+    params: j,
+    body: callbacks.newCallback,
+    reply: callbacks.callback,
+    status: 201,
+  },
+  postToCallback: {
+    method: 'POST',
+    path: '/v1/callbacks/:id',
+    who: ['nobody'],
+    summary: 'Post the value of a job to its signed address, or why there is none',
+    params: j,
+    query: callbacks.callbackQuery,
+    body: callbacks.posted,
+    reply: callbacks.postedReply,
+    signed: true,
+    verbatim: { maxBytes: callbacks.maxPostedBytes, tooLarge: 'callback_too_large' },
   },
 
   createBlob: {
@@ -331,6 +395,7 @@ export const routes = {
     summary: 'Store bytes at a signed address',
     params: h,
     kind: 'bytes',
+    signed: true,
     status: 204,
   },
   getContent: {
@@ -340,6 +405,7 @@ export const routes = {
     summary: 'Read bytes from a signed address',
     params: h,
     kind: 'bytes',
+    signed: true,
   },
   createBundle: {
     method: 'POST',
@@ -393,6 +459,15 @@ export const routes = {
     summary: 'What jobs printed',
     params: p,
     body: pilots.logReport,
+    reply: z.object({ kept: z.int() }),
+  },
+  sendTold: {
+    method: 'POST',
+    path: '/v1/pilots/:id/told',
+    who: ['pilot'],
+    summary: 'What jobs said of themselves: metrics and progress',
+    params: p,
+    body: telling.told,
     reply: z.object({ kept: z.int() }),
   },
   leavePilot: {

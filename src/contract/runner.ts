@@ -11,6 +11,7 @@
  * nothing only the last may leave one.
  */
 import type { RemoteError, Usage } from './jobs.ts'
+import type { Metrics, Progress } from './told.ts'
 
 /** The first word of the pilot: where the bundle lies (unpacked, read-only by custom) and how the payload reaches the server. */
 export type Hello = { t: 'hello'; bundleFolder: string; serverUrl: string }
@@ -26,6 +27,8 @@ export type Task = {
   module: string
   export: string
   common: Text | null
+  /** The limit of one attempt, s: time in which it has a slot. */
+  wallSeconds: number | null
 }
 
 export type Run = {
@@ -36,8 +39,10 @@ export type Run = {
   args: Text
   /** The job's own token, for calls that it makes. */
   token: string
-  /** A folder of the job's own, empty at its start, removed after its end: its working directory. Large results are written there. */
+  /** A folder of the job's own, removed after its end: its working directory. Large results are written there. */
   folder: string
+  /** What an earlier attempt has kept lies in the folder, which is empty otherwise. */
+  restored?: true
   /** The trace that the job runs in (a W3C traceparent): its environment has it as `TRACEPARENT`. */
   trace?: string
 }
@@ -59,7 +64,14 @@ export type Done = {
   usage?: Usage
   /** This runner is not fit for another job. */
   last?: boolean
-} & ({ ok: true; value: Text } | { ok: false; cause: 'user' | 'bundle'; error: RemoteError })
+} & (
+  | { ok: true; value: Text }
+  | { ok: true; later: Later }
+  | { ok: false; cause: 'user' | 'bundle'; error: RemoteError }
+)
+
+/** The job's value is to be posted to its callback, which holds so long. */
+export type Later = { expiresAt: string }
 
 /** It waits for calls of its own, and for nothing else: its slot may go to others. */
 export type Awaiting = { t: 'awaiting'; jobId: string }
@@ -67,10 +79,13 @@ export type Awaiting = { t: 'awaiting'; jobId: string }
 /** What it waited for has come; it asks for a slot, and waits for `resumed`. */
 export type Woken = { t: 'woken'; jobId: string }
 
+/** What it says of itself, as it goes along. Runners gather what is said within a tenth of a second, and say what is left before `done`. */
+export type Told = { t: 'told'; jobId: string; attempt: number; metrics?: Metrics[]; progress?: Progress }
+
 /** These jobs have not begun, and will not here. */
 export type Skipped = { t: 'skipped'; jobIds: string[] }
 
-export type FromRunner = Ready | Done | Awaiting | Woken | Skipped
+export type FromRunner = Ready | Done | Awaiting | Woken | Told | Skipped
 
 export const endMark = (jobId: string, attempt: number): string => `\u0000culm:end:${jobId}:${attempt}\u0000\n`
 

@@ -71,6 +71,10 @@ export const needs = {
       'How long a pilot may be silent before its jobs are given to others, s; not before it is suspect (45 s). When left out, what its queue says, or else 60, or a tenth of the elapsed time (at most 2 h)',
   }),
   secrets: wantedSecrets.optional(),
+  cache: z.boolean().default(false).meta({
+    description:
+      'Take stored results of your own of the same code, arguments and environment, and store those that are computed',
+  }),
 }
 
 export const newJob = z.strictObject({
@@ -123,6 +127,12 @@ export const newTask = z.strictObject({
 })
 export type NewTask = z.infer<typeof newTask>
 
+/** What a workflow function that runs as a job asks for: a task of one job, which is made with its workflow. */
+export const functionTask = newTask
+  .omit({ workflowId: true, common: true, jobs: true, open: true, after: true, call: true })
+  .extend({ args: newJob.shape.args })
+export type FunctionTask = z.infer<typeof functionTask>
+
 export const submittedTask = z.object({
   taskId,
   firstJobId: jobId.nullable().meta({ description: 'Of the first of these jobs; null when there are none' }),
@@ -159,6 +169,12 @@ export const task = z.object({
   state: z.enum(taskStates),
   payload,
   queue: z.string().nullable(),
+  cores: z.int(),
+  memoryMb: z.int().nullable(),
+  wallSeconds: z.int().nullable(),
+  priority: z.int(),
+  attempts: z.object({ user: z.int(), site: z.int(), lost: z.int() }),
+  lostAfterSeconds: z.int().nullable(),
   counts: jobCounts,
   createdAt: at,
   endedAt: at.nullable(),

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { sha256 } from '../lib/digest.ts'
 import { type Manifest, manifestText } from './blobs.ts'
-import { decodeValue, encodeValue } from './values.ts'
+import { decodeValue, encodeValue, TaggedValue } from './values.ts'
 
 /** The vectors that hold the Python client to the same forms: python/tests/test_values.py, test_bundle.py. */
 const vectors = (name: string) => JSON.parse(readFileSync(`fixtures/${name}.json`, 'utf8'))
@@ -48,6 +48,9 @@ const key = fc.oneof(anyText, fc.constantFrom('$culm', 'v', '__proto__', 'constr
 const entry = <T>(object: Record<string, T>, [name, value]: [string, T]) =>
   Object.defineProperty(object, name, { value, enumerable: true, writable: true, configurable: true })
 
+/** JSON text has no minus zero of its own. */
+const passedOn = ([tag, v]: [string, unknown]) => new TaggedValue(tag, JSON.parse(JSON.stringify(v)))
+
 const { value: anyValue } = fc.letrec<{ value: unknown; plain: unknown }>((tie) => ({
   plain: fc.oneof(
     anyText,
@@ -70,6 +73,7 @@ const { value: anyValue } = fc.letrec<{ value: unknown; plain: unknown }>((tie) 
     fc
       .array(fc.tuple(fc.oneof(fc.integer(), fc.string()), tie('value')), { maxLength: 4 })
       .map((pairs) => new Map(pairs.filter(([name]) => name !== '$culm'))),
+    fc.tuple(fc.constantFrom('decimal', 'dataclass', 'enum', 'pandas', 'pickle'), fc.jsonValue()).map(passedOn),
   ),
 }))
 
@@ -84,6 +88,31 @@ test('so does every value made of these, in every nesting, by text that any data
     }),
     { numRuns: 500 },
   )
+})
+
+test('what came from Python is in a JavaScript type where there is one, and goes back as what it was until it is changed', () => {
+  const tuple = decodeValue('{"$culm":"tuple","v":[1,2]}') as number[]
+  expect(tuple).toEqual([1, 2])
+  expect(encodeValue([tuple, [...tuple]])).toBe('[{"$culm":"tuple","v":[1,2]},[1,2]]')
+  const day = decodeValue('{"$culm":"date","v":"2026-01-02"}') as Date
+  expect(day.toISOString()).toBe('2026-01-02T00:00:00.000Z')
+  day.setUTCHours(5)
+  expect(encodeValue(day)).toBe('{"$culm":"datetime","v":"2026-01-02T05:00:00.000Z"}')
+  const table = decodeValue('{"$culm":"array","v":{"dtype":"int8","shape":[2,2],"data":"AQIDBA=="}}') as Int8Array
+  table[0] = 9
+  expect(encodeValue(table)).toBe('{"$culm":"array","v":{"dtype":"int8","shape":[2,2],"data":"CQIDBA=="}}')
+})
+
+test('what JavaScript has no type for is an opaque value that another copy of this code passes on too', async () => {
+  const text = '{"$culm":"decimal","v":"1.50"}'
+  const price = decodeValue(text)
+  expect(price).toMatchObject({ tag: 'decimal', v: '1.50' })
+  expect(price).toBeInstanceOf(TaggedValue)
+  vi.resetModules()
+  const copy: typeof import('./values.ts') = await import('./values.ts')
+  expect(copy.TaggedValue).not.toBe(TaggedValue)
+  const tuple = decodeValue('{"$culm":"tuple","v":[]}')
+  expect(copy.encodeValue([price, tuple])).toBe(`[${text},{"$culm":"tuple","v":[]}]`)
 })
 
 test.each([

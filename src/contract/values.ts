@@ -1,10 +1,45 @@
 /**
  * Values cross as JSON text, with tags for what JSON lacks: `{"$culm": tag, "v": …}`. The same forms are in `python/culm/_values.py`, and
  * `fixtures/values.json` holds both to them. A map that has a `$culm` key of its own is tagged `map`, so that every value survives.
+ *
+ * What comes from another language goes back as it came: what JavaScript has no type for is a `TaggedValue`; of what it has a poorer type for (an array for a
+ * tuple, a Date for a day) it is remembered what it was, as long as it is that same object. Only numbers lose something: a whole float its point.
  */
 import { fault } from './faults.ts'
 
 type Tagged = { $culm: string; v: unknown }
+
+/** On a `TaggedValue`: each copy of this code, in a bundle or a runner, knows those of the others by it. */
+const taggedMark = Symbol.for('culm.taggedValue')
+
+/** A value of another language that JavaScript has no type for (a decimal, an instance of a Python class, a table): it can be passed on, and is what it was. */
+export class TaggedValue {
+  /** Which kind it is: docs/reference/values.md has them all. */
+  readonly tag: string
+  /** What it consists of, as it travels. */
+  readonly v: unknown
+
+  constructor(tag: string, v: unknown) {
+    this.tag = tag
+    this.v = v
+    Object.freeze(this)
+  }
+
+  get [taggedMark]() {
+    return true
+  }
+}
+
+/** As what something came, by the object that was made of it. One for all copies of this code in a process. */
+const originsKey = Symbol.for('culm.valueOrigins')
+const home = globalThis as { [originsKey]?: WeakMap<object, Tagged> }
+home[originsKey] ??= new WeakMap()
+const origins = home[originsKey]
+
+const remembered = <T extends object>(value: T, origin: Tagged): T => {
+  origins.set(value, origin)
+  return value
+}
 
 /** The JSON text of a value. Throws `value_unsupported`, naming the place, for what cannot be sent (functions, symbols, cycles). */
 export const encodeValue = (value: unknown): string => JSON.stringify(toPlain(value, '$', new Set())) ?? 'null'
@@ -35,14 +70,19 @@ const objectToPlain = (value: object, place: string, above: Set<object>): unknow
   if (above.has(value)) throw fault('value_unsupported', `${place} contains itself`)
   above.add(value)
   try {
-    if (Array.isArray(value)) return Array.from(value, (item, i) => toPlain(item, `${place}[${i}]`, above))
-    if (value instanceof Date) return tag('datetime', isoOf(value, place))
+    if (taggedMark in value) return tag((value as TaggedValue).tag, (value as TaggedValue).v)
+    const origin = origins.get(value)
+    if (Array.isArray(value)) {
+      const items = Array.from(value, (item, i) => toPlain(item, `${place}[${i}]`, above))
+      return origin ? tag('tuple', items) : items
+    }
+    if (value instanceof Date) return dateToPlain(value, place, origin)
     if (value instanceof Uint8Array)
       return tag('bytes', Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64'))
-    if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return arrayToPlain(value as TypedArray)
+    if (ArrayBuffer.isView(value) && !(value instanceof DataView)) return arrayToPlain(value as TypedArray, origin)
     if (value instanceof Set)
       return tag(
-        'set',
+        origin ? 'frozenset' : 'set',
         Array.from(value, (item) => toPlain(item, `${place}{}`, above)),
       )
     if (value instanceof Map)
@@ -55,14 +95,20 @@ const objectToPlain = (value: object, place: string, above: Set<object>): unknow
     const entries = Object.entries(value as Record<string, unknown>).flatMap(([k, v]) =>
       v === undefined ? [] : [[k, toPlain(v, `${place}.${k}`, above)] as const],
     )
+    if (origin && entries.map(([k]) => k).join() === 're,im')
+      return tag(
+        'complex',
+        entries.map(([, v]) => v),
+      )
     return entries.some(([k]) => k === '$culm') ? tag('map', entries) : Object.fromEntries(entries)
   } finally {
     above.delete(value)
   }
 }
 
-/** What is in these is in no property of theirs: sent as plain objects they would arrive empty. */
+/** What is in these is in no property of theirs: sent as plain objects they would arrive empty. (A callback of the SDK is no value, and stands by itself.) */
 const emptied = new Set([
+  'culm.Callback',
   'Promise',
   'ArrayBuffer',
   'SharedArrayBuffer',
@@ -72,6 +118,10 @@ const emptied = new Set([
   'WeakSet',
   'WeakRef',
 ])
+
+/** A Date that came as a day, in another zone or with microseconds, and was not changed, is that still. */
+const dateToPlain = (date: Date, place: string, origin: Tagged | undefined): Tagged =>
+  origin && new Date(origin.v as string).getTime() === date.getTime() ? origin : tag('datetime', isoOf(date, place))
 
 const isoOf = (date: Date, place: string): string => {
   if (Number.isNaN(date.getTime())) throw fault('value_unsupported', `${place} is a date that is none`)
@@ -104,10 +154,12 @@ const arrayKinds = {
   BigUint64Array: 'uint64',
 } as const
 
-const arrayToPlain = (array: TypedArray): Tagged =>
+type PlainArray = { dtype: string; shape: number[]; data: string }
+
+const arrayToPlain = (array: TypedArray, origin: Tagged | undefined): Tagged =>
   tag('array', {
     dtype: arrayKinds[array.constructor.name as keyof typeof arrayKinds] ?? 'uint8',
-    shape: [array.length],
+    shape: (origin?.v as PlainArray | undefined)?.shape ?? [array.length],
     data: Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64'),
   })
 
@@ -134,26 +186,34 @@ const fromTag = ({ $culm, v }: Tagged): unknown => {
       return undefined
     case 'datetime':
     case 'date':
-      return new Date(v as string)
+      return remembered(new Date(v as string), tag($culm, v))
     case 'bytes':
       return new Uint8Array(Buffer.from(v as string, 'base64'))
     case 'array':
-      return arrayFrom(v as { dtype: string; shape: number[]; data: string })
+      return arrayFrom(v as PlainArray)
     case 'tuple':
-      return (v as unknown[]).map(fromPlain)
+      return remembered((v as unknown[]).map(fromPlain), tag($culm, null))
     case 'scalar':
       return fromPlain((v as { value: unknown }).value)
     case 'set':
-    case 'frozenset':
       return new Set((v as unknown[]).map(fromPlain))
+    case 'frozenset':
+      return remembered(new Set((v as unknown[]).map(fromPlain)), tag($culm, null))
     case 'map':
       return mapFrom((v as [unknown, unknown][]).map(([k, x]) => [fromPlain(k), fromPlain(x)]))
     case 'complex':
-      return { re: fromPlain((v as unknown[])[0]), im: fromPlain((v as unknown[])[1]) }
+      return remembered({ re: fromPlain((v as unknown[])[0]), im: fromPlain((v as unknown[])[1]) }, tag($culm, null))
     default:
+      if (passedOn.has($culm)) return new TaggedValue($culm, v)
       throw fault('value_unsupported', `a value tagged "${$culm}" cannot be read here`)
   }
 }
+
+/** Tags of values that JavaScript has no type for. */
+const passedOn = new Set([
+  ...['time', 'timedelta', 'decimal', 'fraction', 'uuid', 'path', 'dataclass', 'enum', 'namedtuple', 'pandas'],
+  ...['stored', 'pickle'],
+])
 
 /** A tagged map whose keys include `$culm` was a plain object; any other was a Map. */
 const mapFrom = (entries: [unknown, unknown][]): unknown => {
@@ -163,10 +223,12 @@ const mapFrom = (entries: [unknown, unknown][]): unknown => {
   return out
 }
 
-const arrayFrom = ({ dtype, data }: { dtype: string; data: string }): unknown => {
-  const bytes = new Uint8Array(Buffer.from(data, 'base64'))
-  const name = Object.entries(arrayKinds).find(([, kind]) => kind === dtype)?.[0]
-  if (!name) return bytes
-  const make = (globalThis as unknown as Record<string, new (b: ArrayBuffer) => unknown>)[name]!
-  return new make(bytes.buffer as ArrayBuffer)
+/** In more than one dimension the items row by row. Kinds that JavaScript has no array of are passed on. */
+const arrayFrom = (v: PlainArray): unknown => {
+  const name = Object.entries(arrayKinds).find(([, kind]) => kind === v.dtype)?.[0]
+  if (!name) return new TaggedValue('array', v)
+  const bytes = new Uint8Array(Buffer.from(v.data, 'base64'))
+  const make = (globalThis as unknown as Record<string, new (b: ArrayBuffer) => object>)[name]!
+  const array = new make(bytes.buffer as ArrayBuffer)
+  return v.shape.length === 1 ? array : remembered(array, tag('array', { shape: v.shape }))
 }

@@ -16,13 +16,13 @@ import {
 } from './base.ts'
 import { environment } from './environments.ts'
 import { outcome, remoteError } from './jobs.ts'
-import { jobCounts, journalKey, seen } from './tasks.ts'
+import { functionTask, jobCounts, journalKey, seen } from './tasks.ts'
 
 /**
- * `function`: a driver runs it and says when it ends. `session`: calls that a program makes outside any workflow function; it ends with its driver.
- * `tasks`: no driver; it ends when it is closed and its last task has ended.
+ * `function`: a driver runs it and says when it ends. `job`: its function runs as the one job of its first task, and it ends as that does, with that value or error.
+ * `session`: calls that a program makes outside any workflow function; it ends with its driver. `tasks`: no driver; it ends when it is closed and its last task has ended.
  */
-export const workflowKinds = ['function', 'session', 'tasks'] as const
+export const workflowKinds = ['function', 'job', 'session', 'tasks'] as const
 
 /** Names the program that asks: one that is started again says the same, and continues its workflows. */
 export const run = z.strictObject({
@@ -43,6 +43,7 @@ export const newWorkflow = z.strictObject({
   labels: labels.default({}),
   run: run.optional(),
   environment: environment.optional().meta({ description: 'Where its tasks run, in what they do not say themselves' }),
+  task: functionTask.optional().meta({ description: 'Of kind `job`, and only of that: what its function runs as' }),
 })
 export type NewWorkflow = z.infer<typeof newWorkflow>
 
@@ -77,15 +78,17 @@ export const workflowQuery = z.object({
 
 /**
  * The answer to a driver that starts: from here on its epoch is the only one that may write. A workflow that was done before is not begun again: its value comes with
- * the answer, and when there is none because it could not be stored, the journal gives the driver all that it asks for.
+ * the answer, and when there is none because it could not be stored, the journal gives the driver all that it asks for. A workflow whose function runs as a job has no
+ * driver (its epoch is 0), and may have ended in any way when it was there already: how, its job tells.
  */
 export const startedDriver = z.object({
   workflowId,
   epoch: z.int(),
   renewSeconds: z.int(),
   known: z.boolean().meta({ description: 'The workflow was there already: this driver continues it' }),
-  state: z.enum(['running', 'done']),
+  state: z.enum(workflowStates),
   value: value.nullable().meta({ description: 'Of a workflow that is done' }),
+  job: z.object({ taskId, jobId }).nullable().meta({ description: 'Of kind `job`: the one that its function runs as' }),
 })
 export type StartedDriver = z.infer<typeof startedDriver>
 

@@ -4,19 +4,24 @@ import { databaseClock } from './databaseClock.ts'
 /** A machine whose clocks are wrong by an hour, and a database whose clock is right; all pass together unless someone sets one. */
 const start = async () => {
   const machine = { wall: 3_600_000, steady: 50 }
-  const database = { time: 0, asked: 0, away: false }
+  const database = { time: 0, asked: 0, away: false, answerTakes: 0 }
+  const go = (ms: number) => {
+    machine.wall += ms
+    machine.steady += ms
+    database.time += ms
+  }
   const clock = await databaseClock(
     async () => {
       database.asked++
       if (database.away) throw new Error('away')
-      return new Date(database.time)
+      const time = new Date(database.time)
+      go(database.answerTakes)
+      return time
     },
     { wallMs: () => machine.wall, steadyMs: () => machine.steady },
   )
   const pass = async (ms: number) => {
-    machine.wall += ms
-    machine.steady += ms
-    database.time += ms
+    go(ms)
     await vi.advanceTimersByTimeAsync(ms)
   }
   return { machine, database, pass, now: () => clock().getTime() }
@@ -60,6 +65,18 @@ test('a clock of the database that is set is followed within ten seconds', async
   database.time += 3_600_000
   await pass(10_000)
   expect(now()).toBe(3_610_000)
+})
+
+test('an answer that was long under way changes nothing that it does not rule out', async () => {
+  const { machine, database, pass, now } = await start()
+  database.answerTakes = 4000
+  await pass(10_000)
+  expect(now()).toBe(14_000)
+  // The database's clock is set back by a minute.
+  machine.wall += 60_000
+  machine.steady += 60_000
+  await pass(10_000)
+  expect(now()).toBe(28_000)
 })
 
 test('while the database is away time goes on, and it is not asked in a hurry', async () => {

@@ -30,7 +30,9 @@ export const serve = async (
     stop: async () => {
       ending.abort()
       await app?.close()
+      engine.log.info({}, 'no request is under way any more')
       await Promise.all(loops)
+      engine.log.info({}, 'all loops have ended')
     },
   }
 }

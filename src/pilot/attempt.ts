@@ -1,6 +1,8 @@
 import type { Usage } from '../contract/jobs.ts'
 import type { ClaimedJob, ClaimedTask, Report } from '../contract/pilots.ts'
+import type { Told } from '../contract/runner.ts'
 import type { Clock } from '../lib/clock.ts'
+import { StopWatch } from '../lib/stopWatch.ts'
 import type { AttemptTrace } from './attemptTrace.ts'
 import { type Failed, failed, type Outcome } from './failure.ts'
 import { attemptKey, type JobOutput } from './jobOutput.ts'
@@ -23,6 +25,8 @@ export type Leader = { pid: number | undefined; apart?: string | undefined }
 export type Desk = {
   clock: Clock
   report(report: Report): void
+  /** What it says of itself. */
+  tell(attempt: Attempt, told: Told): void
   /** Its phase changed, and with it perhaps the cores and memory it takes. */
   moved(attempt: Attempt, from: Phase): void
   /** Its processes are to be measured, from now on or no longer. */
@@ -72,6 +76,7 @@ export class Attempt {
   #askedBack = false
   #resolveResumed = () => {}
   #resumed: Promise<void> = Promise.resolve()
+  /** Time in a slot: what its limit is over. */
   readonly #inSlot = new StopWatch()
 
   constructor({
@@ -166,6 +171,10 @@ export class Attempt {
     this.#checkWallTime()
   }
 
+  tells(told: Told): void {
+    this.#desk.tell(this, told)
+  }
+
   awaits(): void {
     if (this.#phase !== 'running' || this.#stop) return
     this.#inSlot.halt()
@@ -227,16 +236,21 @@ export class Attempt {
     })
   }
 
-  /** What its last report says, once `outcome` is all that happened; null when it is not ours to report. A result that came before the stop took effect wins. */
+  /**
+   * What its last report says, once `outcome` is all that happened; null when it is not ours to report. A result that came before the stop took effect wins, and so does the
+   * word that it is to come from outside: whoever is to post it has been told.
+   */
   endReport(outcome: Outcome): Report | null {
     this.computed()
-    const told = this.#stop && outcome.what !== 'finished' ? outcomeOf(this.#stop) : outcome
+    const isDone = outcome.what === 'finished' || outcome.what === 'deferred'
+    const told = this.#stop && !isDone ? outcomeOf(this.#stop) : outcome
     const dropped = told.what === 'dropped' || this.#stop?.why === 'dropped'
     this.#enter('ended')
     if (dropped) return null
     const report = this.#reportOf(told.what as Exclude<Outcome['what'], 'dropped'>)
     report.endedAt = this.#desk.clock().toISOString()
     if (told.what === 'finished') report.value = told.value
+    else if (told.what === 'deferred') report.until = told.until
     else if (told.what === 'failed') tellFailure(report, told)
     if (this.#startedAt) report.usage = this.#usageWith('usage' in told ? told.usage : undefined)
     return report
@@ -294,22 +308,3 @@ const outcomeOf = (stop: Stop): Outcome => {
 
 const larger = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Math.max(a, b)
-
-/** Counts time in a slot. */
-class StopWatch {
-  #countedMs = 0
-  #since: number | null = null
-
-  go(): void {
-    this.#since ??= performance.now()
-  }
-
-  halt(): void {
-    this.#countedMs = this.ms
-    this.#since = null
-  }
-
-  get ms(): number {
-    return this.#countedMs + (this.#since === null ? 0 : performance.now() - this.#since)
-  }
-}

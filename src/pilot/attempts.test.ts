@@ -43,6 +43,7 @@ const bench = (slots: number, answer: (report: Report) => Partial<Answer> = () =
       reports.push(report)
       return { jobId: report.jobId, answer: 'moved', state: 'running', ...answer(report) }
     },
+    tell: () => {},
     watch: () => {},
     unwatch: () => {},
     onFree: () => {},
@@ -162,6 +163,23 @@ test('a result that came before the cancel took effect wins; otherwise the cance
   expect(reports.map(({ jobId, what }) => [jobId, what]).sort()).toEqual([
     ['j1', 'finished'],
     ['j2', 'cancelled'],
+  ])
+})
+
+test('who left his value to come from outside is not run again for a stop that came meanwhile', async () => {
+  const { attempts, running, reports } = bench(3)
+  attempts.take(reply([1, 2, 3]))
+  const until = '2030-01-01T00:00:00.000Z'
+  for (const [n, why] of (['returned', 'cancelled', 'dropped'] as const).entries()) {
+    const { attempt, end } = running.get(`j${n + 1}`)!
+    attempt.goesTo({ stop: () => {}, resume: () => {}, giveBack: () => {} })
+    attempts.stop({ jobId: `j${n + 1}`, attempt: 1 }, { why, graceMs: 5000 })
+    end({ what: 'deferred', until })
+  }
+  await attempts.quiet()
+  expect(reports).toMatchObject([
+    { jobId: 'j1', what: 'deferred', until },
+    { jobId: 'j2', what: 'deferred', until },
   ])
 })
 

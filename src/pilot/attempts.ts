@@ -1,5 +1,6 @@
 import { stopsTask } from '../contract/jobs.ts'
 import type { ClaimReply, Report, ReportsReply } from '../contract/pilots.ts'
+import type { Told } from '../contract/runner.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { noTracer, type Tracer } from '../lib/trace.ts'
@@ -31,6 +32,8 @@ export type AttemptsOptions = {
   canFollow(attempt: Attempt): boolean
   /** Resolves when the server has answered; null when it never will. */
   report(report: Report): Promise<Answer | null>
+  /** What a job says of itself, on its way to the server. */
+  tell(attempt: Attempt, told: Told): void
   watch(key: string, leader: Leader, limitMb: number | null): void
   unwatch(key: string): void
   /** Cores are free that were not. */
@@ -67,6 +70,7 @@ export class Attempts {
     this.#desk = {
       clock: options.clock,
       report: (report) => void this.#reportMove(report),
+      tell: options.tell,
       moved: (attempt, from) => this.#account(attempt, from),
       unwatch: (attempt) => options.unwatch(attempt.key),
       watch: (attempt, leader) => options.watch(attempt.key, leader, attempt.task.memoryMb),

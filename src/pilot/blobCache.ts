@@ -1,11 +1,10 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, type Hash, randomBytes } from 'node:crypto'
 import { chmod, chown, mkdir, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Client } from '../contract/client.ts'
 import { fault } from '../contract/faults.ts'
 import { backoffMs } from '../lib/backoff.ts'
 import { sleep } from '../lib/clock.ts'
-import { sha256 } from '../lib/digest.ts'
 import { isFault } from '../lib/fault.ts'
 import type { As } from './workFolder.ts'
 
@@ -62,18 +61,26 @@ export class BlobCache {
   }
 
   async #download(hash: string, workflowId: WorkflowId, path: string): Promise<void> {
-    const bytes = await persistently(async () => {
-      const { url } = await this.#client.call('getBlob', { params: { hash }, query: { workflowId } })
-      return this.#client.get(url)
-    })
-    if (sha256(bytes) !== hash) throw fault('blob_mismatch', `what came for ${hash} has another hash`)
     await mkdir(this.#folder, { recursive: true, mode: 0o700 })
     const part = `${path}.${randomBytes(6).toString('hex')}.part`
-    await writeFile(part, bytes, { mode: 0o400 })
-    if (this.#as) await letRead(part, this.#as)
-    await rename(part, path)
-    this.#newBytes += bytes.length
+    try {
+      await persistently(() => this.#fetchInto(part, hash, workflowId))
+      await chmod(part, 0o400)
+      if (this.#as) await letRead(part, this.#as)
+      await rename(part, path)
+    } finally {
+      await rm(part, { force: true })
+    }
+    this.#newBytes += (await sizeOf(path)).size
     if (this.#newBytes > this.#maxBytes / 10) await this.#tidy()
+  }
+
+  /** Piece by piece: a file may be larger than there is memory for. */
+  async #fetchInto(part: string, hash: string, workflowId: WorkflowId): Promise<void> {
+    const { url } = await this.#client.call('getBlob', { params: { hash }, query: { workflowId } })
+    const digest = createHash('sha256')
+    await writeFile(part, digesting(digest, await this.#client.read(url)), { mode: 0o600 })
+    if (digest.digest('hex') !== hash) throw fault('blob_mismatch', `what came for ${hash} has another hash`)
   }
 
   async #tidy(): Promise<void> {
@@ -88,6 +95,13 @@ export class BlobCache {
       await rm(file.path, { force: true })
       bytes -= file.size
     }
+  }
+}
+
+async function* digesting(digest: Hash, content: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of content) {
+    digest.update(chunk)
+    yield chunk
   }
 }
 

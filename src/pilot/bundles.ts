@@ -6,7 +6,7 @@ import { messageOf } from '../lib/fault.ts'
 import type { BlobCache } from './blobCache.ts'
 import { Failure } from './failure.ts'
 
-const downloadsAtOnce = 8
+export const downloadsAtOnce = 8
 
 /** A bundle used within this time is never thrown out, ms: its runner may be about to start. */
 const safeMs = 600_000
@@ -154,7 +154,11 @@ const readManifest = (bytes: Buffer): Manifest => {
 }
 
 /** Runs `work` over all items, `count` at a time. After the first error no more are begun; it is thrown when those under way have ended. */
-const eachAtMost = async <T>(count: number, items: readonly T[], work: (item: T) => Promise<void>): Promise<void> => {
+export const eachAtMost = async <T>(
+  count: number,
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> => {
   const left = items.values()
   let error: unknown
   const lane = async () => {

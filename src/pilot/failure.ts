@@ -7,6 +7,7 @@ type Cause = NonNullable<Report['cause']>
 /** How an attempt ended here: what its last report says. `dropped`: it is no longer ours, and nothing is reported. */
 export type Outcome =
   | { what: 'finished'; value: NonNullable<Report['value']>; usage?: Usage }
+  | { what: 'deferred'; until: NonNullable<Report['until']>; usage?: Usage }
   | Failed
   | { what: 'cancelled' | 'returned' | 'dropped' }
 

@@ -25,6 +25,20 @@ test('two calls of a function run in the same warm process, and its arguments an
   await until('the removal of the folder', () => !existsSync(first.folder as string))
 })
 
+test('a function that returns its callback is told to be deferred, and its slot and runner are free', async () => {
+  await pilots.start({ slots: 1 })
+  const later = pilots.work(`
+    const { jobId, attempt } = runtime().job
+    return { [Symbol.for('culm.callback')]: { jobId, attempt, expiresAt: '2030-01-01T00:00:00Z' } }`)
+  const id = pilots.server.submit({ payload: later })
+  const report = await pilots.server.reported(id, 'deferred')
+  expect(report).toMatchObject({ until: '2030-01-01T00:00:00.000Z', usage: { wallSeconds: expect.any(Number) } })
+  expect(report).not.toHaveProperty('value')
+  expect(await pilots.server.reported(pilots.server.submit({ payload: later }), 'deferred')).toMatchObject({
+    attempt: 1,
+  })
+})
+
 test('owners never share a runner', async () => {
   await pilots.start({ slots: 1 })
   const payload = pilots.work('return process.pid')
@@ -242,6 +256,18 @@ test('large values go by reference, both ways, and a shared one is fetched once'
         .toString(),
     ).toBe(`"${word}x`)
   }
+  expect(pilots.server.fetched.get(common.blob)).toBe(1)
+})
+
+test('what many jobs share is fetched once per pilot, also when they begin in several runners at once', async () => {
+  await pilots.start({ slots: 4 })
+  const text = JSON.stringify({ a: ['x'.repeat(2_000_000)] })
+  const common = { blob: pilots.server.store(text), bytes: text.length }
+  const payload = pilots.work('return [process.pid, args[0].length]')
+  const jobs = Array.from({ length: 8 }, () => pilots.server.submit({ payload, common }))
+  const values = await Promise.all(jobs.map(async (id) => valueIn(await pilots.server.ended(id)) as number[]))
+  expect(new Set(values.map(([pid]) => pid)).size).toBeGreaterThan(1)
+  expect(values.map(([, length]) => length)).toEqual(Array(8).fill(2_000_000))
   expect(pilots.server.fetched.get(common.blob)).toBe(1)
 })
 

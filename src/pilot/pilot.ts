@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Client } from '../contract/client.ts'
 import { type FaultCode, fault } from '../contract/faults.ts'
+import type { BodyInputOf, ParamsOf } from '../contract/routes.ts'
 import { type Clock, sleep, systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/fault.ts'
 import { type Log, silentLog } from '../lib/log.ts'
@@ -13,18 +14,19 @@ import { Claims } from './claims.ts'
 import { type Environment, payloadEnvironment } from './environment.ts'
 import { failedBy, type Outcome } from './failure.ts'
 import { clearLeftovers } from './leftovers.ts'
-import { type LogChunk, LogOutbox } from './logOutbox.ts'
+import { LogOutbox } from './logOutbox.ts'
 import { noPilotMetrics, type PilotMetrics } from './metrics.ts'
 import { pidsHere } from './processTable.ts'
 import { AllQuarters, type Isolation, noIsolation, type Quarters } from './quarters.ts'
 import { Registration } from './registration.ts'
 import { ReportOutbox } from './reportOutbox.ts'
-import { runCommand } from './runCommand.ts'
+import { type CommandTools, runCommand } from './runCommand.ts'
 import { canFollow, runFunctions, type Skipped } from './runFunction.ts'
 import { RunnerPool } from './runnerPool.ts'
 import { SecondThread } from './secondThread.ts'
 import { hiddenOf, withoutSecrets } from './taskSecrets.ts'
 import type { FromSecond } from './thread/messages.ts'
+import { ToldOutbox } from './toldOutbox.ts'
 
 export type PilotOptions = {
   client: Client
@@ -168,7 +170,12 @@ const assemble = (options: PilotOptions) => {
       metrics.batchWaitSeconds.observe(waitSeconds, 'report')
     },
   })
-  const logs = new LogOutbox({ log, send: (chunks) => sendLogs({ client, registration, signal: over.signal }, chunks) })
+  const logs = new LogOutbox({
+    log,
+    send: (chunks) => deliver('sendLogs', { chunks: chunks as Body<'sendLogs'>['chunks'] }),
+  })
+  const told = new ToldOutbox({ log, send: (batch) => deliver('sendTold', batch) })
+  const deliver = deliveryTo({ client, registration, signal: over.signal })
 
   const env = payloadEnvironment(environment, folder)
   const maxIdle = 2 * slots + 2
@@ -186,12 +193,13 @@ const assemble = (options: PilotOptions) => {
     logs,
     run: (some) => {
       const { task } = some[0]
-      const ends = runIn(quarters, some, { runners, logs, host })
+      const ends = runIn(quarters, some, { runners, logs, host, serverUrl: client.url })
       const hidden = hiddenOf(task)
       return hidden === null ? ends : ends.map(async (end) => withoutSecrets(await end.catch(failedBy), hidden))
     },
     canFollow,
     report: (report) => reports.report(report),
+    tell: ({ task }, word) => told.add(word, hiddenOf(task)),
     watch: (key, { pid, apart }, limitMb) => second.tell({ t: 'watch', key, pid: pid!, limitMb, apart }),
     unwatch: (key) => second.tell({ t: 'unwatch', key }),
     onFree: () => claims.coresFreed(),
@@ -213,14 +221,14 @@ const assemble = (options: PilotOptions) => {
       for (const held of message.cancel) attempts.stop(held, { why: 'cancelled', graceMs: cancelGraceMs })
     }
   }
-  return { registration, claims, attempts, reports, logs, runners, quarters, second, over, trouble, client }
+  return { registration, claims, attempts, reports, logs, told, runners, quarters, second, over, trouble, client }
 }
 
 /** Runs jobs of one task where their owner's payloads live. */
 const runIn = (
   all: AllQuarters,
   some: readonly Attempt[],
-  { runners, logs, host }: { runners: RunnerPool; logs: LogOutbox; host: string },
+  { runners, ...tools }: { runners: RunnerPool } & Omit<CommandTools, 'quarters'>,
 ): Promise<Outcome | Skipped>[] => {
   const { payload, ownerId } = some[0]!.task
   let quarters: Quarters
@@ -230,32 +238,32 @@ const runIn = (
     return some.map(() => Promise.reject(error))
   }
   if (payload.kind === 'function') return runFunctions(some, payload, { quarters, runners })
-  return some.map((attempt) => runCommand(attempt, payload, { quarters, logs, host }))
+  return some.map((attempt) => runCommand(attempt, payload, { quarters, ...tools }))
 }
 
-/** Repeated until the server has it: a chunk that comes twice is known by its offset. */
-const sendLogs = async (
-  { client, registration, signal }: { client: Client; registration: Registration; signal: AbortSignal },
-  chunks: LogChunk[],
-): Promise<void> => {
-  for (;;) {
-    const { pilotId, epoch } = registration.current
-    try {
-      const body = { epoch, chunks: chunks as (LogChunk & { jobId: `j${number}` })[] }
-      await client.call('sendLogs', {
-        params: { id: pilotId },
-        body,
-        repeat: true,
-        retrySeconds: Number.POSITIVE_INFINITY,
-        signal,
-      })
-      return
-    } catch (error) {
-      if (signal.aborted) return
-      await registration.mend(error, epoch)
+type Body<N extends 'sendLogs' | 'sendTold'> = Omit<BodyInputOf<N>, 'epoch'>
+
+/** Repeated until the server has it: what comes twice is known there by its place. */
+const deliveryTo =
+  ({ client, registration, signal }: { client: Client; registration: Registration; signal: AbortSignal }) =>
+  async <N extends 'sendLogs' | 'sendTold'>(name: N, body: Body<N>): Promise<void> => {
+    for (;;) {
+      const { pilotId, epoch } = registration.current
+      try {
+        await client.call(name, {
+          params: { id: pilotId } as ParamsOf<N>,
+          body: { epoch, ...body } as BodyInputOf<N>,
+          repeat: true,
+          retrySeconds: Number.POSITIVE_INFINITY,
+          signal,
+        })
+        return
+      } catch (error) {
+        if (signal.aborted) return
+        await registration.mend(error, epoch)
+      }
     }
   }
-}
 
 /** How long the last reports may take to be delivered, ms; the server gives back what it was not told of when the lease ends. */
 const deliveryMs = 10_000
@@ -268,7 +276,8 @@ const dyingMs = 10_000
  * The orderly end: no more claims; what does not compute now goes back at once; what runs has until `graceSeconds`, then goes back too, its attempt not
  * counted; then the reports are delivered, and the server is told.
  */
-const drain = async ({ claims, attempts, reports, logs, registration, client }: Pilot, options: PilotOptions) => {
+const drain = async (pilot: Pilot, options: PilotOptions) => {
+  const { claims, attempts, reports, logs, told, registration, client } = pilot
   const { graceSeconds = 30, killSignal = new AbortController().signal, log = silentLog } = options
   claims.stop()
   log.info({ jobs: attempts.list().length, graceSeconds }, 'draining')
@@ -279,7 +288,7 @@ const drain = async ({ claims, attempts, reports, logs, registration, client }: 
     attempts.stopAll({ why: 'returned', graceMs: cancelGraceMs })
     await within(cancelGraceMs + dyingMs, attempts.quiet())
   }
-  const delivered = Promise.all([reports.empty(), logs.flushed()])
+  const delivered = Promise.all([reports.empty(), logs.flushed(), told.flushed()])
   await within(deliveryMs, Promise.race([delivered, hurried.then(() => sleep(hurriedMs))]))
   if (reports.size > 0)
     log.warn({ reports: reports.size }, 'reports were not delivered: their jobs go back with the lease')

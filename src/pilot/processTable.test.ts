@@ -1,11 +1,19 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
-import { type Process, ProcessTable, parseStat, readProcesses, rssMbOf } from './processTable.ts'
+import {
+  familySince,
+  type Process,
+  ProcessTable,
+  parseStat,
+  readProcess,
+  readProcesses,
+  rssMbOf,
+} from './processTable.ts'
 
 test('a process may be named like anything', () => {
   const text = '42 (a) b (c)) S 7 40 39 0 -1 4194304 1 2 3 4 150 50 30 20 20 0 1 0 1234 1000 10 0'
-  expect(parseStat(text)).toEqual({ pid: 42, parent: 7, group: 40, session: 39, cpuSeconds: 2.5 })
+  expect(parseStat(text)).toEqual({ pid: 42, parent: 7, group: 40, session: 39, cpuSeconds: 2.5, startedTicks: 1234 })
 })
 
 const process = (pid: number, parent: number, group: number, session: number): Process => ({
@@ -14,6 +22,7 @@ const process = (pid: number, parent: number, group: number, session: number): P
   group,
   session,
   cpuSeconds: 0,
+  startedTicks: 0,
 })
 
 test('a family is its session, its group, and the descendants of those who left them', () => {
@@ -40,4 +49,18 @@ test('a child is found with its memory, and its group is its own when detached',
   child.kill('SIGKILL')
   await once(child, 'exit')
   expect(rssMbOf(child.pid!)).toBe(0)
+})
+
+test('whom a family has started since it was seen belongs to it, and who only has the number of one of it does not', async () => {
+  const script = 'read word; sleep 1000 & echo started; wait'
+  const child = spawn('sh', ['-c', script], { detached: true, stdio: ['pipe', 'pipe', 'ignore'] })
+  await once(child, 'spawn')
+  const [seen] = readProcess(child.pid!)
+  expect(familySince([seen!])).toHaveLength(1)
+  child.stdin!.write('go\n')
+  await once(child.stdout!, 'data')
+  expect(familySince([seen!]).map((p) => p.parent)).toEqual([seen!.parent, child.pid])
+  expect(familySince([{ ...seen!, startedTicks: seen!.startedTicks - 1 }])).toEqual([])
+  globalThis.process.kill(-child.pid!, 'SIGKILL')
+  await once(child, 'exit')
 })

@@ -2,7 +2,15 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { messageOf } from '../lib/fault.ts'
 
 /** A process as /proc/<pid>/stat has it. `cpuSeconds` includes its children that have ended and were waited for. */
-export type Process = { pid: number; parent: number; group: number; session: number; cpuSeconds: number }
+export type Process = {
+  pid: number
+  parent: number
+  group: number
+  session: number
+  cpuSeconds: number
+  /** When it was started, in ticks since the machine was: with `pid` it names one process for ever. */
+  startedTicks: number
+}
 
 /** Every process of this machine; empty where there is no /proc. Some 50 µs for each (measured), so not for a hot path. */
 export const readProcesses = (): ProcessTable => new ProcessTable(pidsHere().flatMap(readProcess))
@@ -20,7 +28,7 @@ export const readProcessesGently = async (): Promise<ProcessTable> => {
 /** Lets the thread do what has become due. */
 export const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
-const readProcess = (pid: number): Process[] => {
+export const readProcess = (pid: number): Process[] => {
   const text = readProc(pid, 'stat')
   return text === null ? [] : [parseStat(text)]
 }
@@ -46,7 +54,8 @@ export const parseStat = (text: string): Process => {
     .map(Number)
   const [parent, group, session] = [fields[1]!, fields[2]!, fields[3]!]
   const ticks = fields[11]! + fields[12]! + fields[13]! + fields[14]!
-  return { pid: Number.parseInt(text, 10), parent, group, session, cpuSeconds: ticks / ticksPerSecond }
+  const startedTicks = fields[19]!
+  return { pid: Number.parseInt(text, 10), parent, group, session, cpuSeconds: ticks / ticksPerSecond, startedTicks }
 }
 
 /** The processes of one moment, by what holds families together: to find one costs what it has members, however many others there are. */
@@ -70,6 +79,35 @@ export class ProcessTable {
     const family = new Set(this.#byKin.get(`of ${leader}`))
     for (const member of family) for (const child of this.#byKin.get(`from ${member.pid}`) ?? []) family.add(child)
     return [...family]
+  }
+}
+
+/**
+ * What is left of a family that was seen before, and whom its members have started since: costs what it has members. Who left it meanwhile and whose parent has
+ * ended is only found among all processes.
+ */
+export const familySince = (known: readonly Process[]): Process[] => {
+  const family = new Map<number, Process>()
+  const visit = (pid: number, before?: Process) => {
+    if (family.has(pid)) return
+    const [now] = readProcess(pid)
+    // Another process may have its number by now.
+    if (!now || (before && now.startedTicks !== before.startedTicks)) return
+    family.set(pid, now)
+    for (const child of childrenOf(pid)) visit(child)
+  }
+  for (const process of known) visit(process.pid, process)
+  return [...family.values()]
+}
+
+/** Those that the process has started, by any of its threads; none where the kernel does not tell. */
+const childrenOf = (pid: number): number[] => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      (readProc(pid, `task/${thread}/children`) ?? '').split(' ').filter(Boolean).map(Number),
+    )
+  } catch {
+    return []
   }
 }
 

@@ -17,6 +17,7 @@ import type { Client } from '../contract/client.ts'
 import type { Runtime } from '../ports/runtime.ts'
 import { BlobCache } from './blobCache.ts'
 import { Bundles } from './bundles.ts'
+import { Checkpoints } from './checkpoints.ts'
 import { Environments } from './environments/environments.ts'
 import { Failure } from './failure.ts'
 import { type Guard, noGuard, type Share, userGuard, viewGuard } from './guard.ts'
@@ -65,6 +66,7 @@ export type Quarters = {
   /** In it are the files of secrets, in memory where the machine allows. */
   secrets: string
   bundles: Bundles
+  checkpoints: Checkpoints
   values: Values
   environments: Environments
   nodeRunner: string
@@ -73,7 +75,7 @@ export type Quarters = {
   pythonPath: string
 }
 
-type Places = Record<'jobs' | 'blobs' | 'bundles' | 'secrets' | 'environments', string>
+type Places = Record<'jobs' | 'blobs' | 'bundles' | 'secrets' | 'checkpoints' | 'environments', string>
 
 /** `builder` may write where packages are made; `hostEnv` is that of the programs that start others in images. */
 type Live = Pick<Quarters, 'as' | 'guard' | 'env' | 'nodeRunner' | 'pythonPath' | 'node'> & {
@@ -104,7 +106,10 @@ export class AllQuarters {
   /** Removes what no job needs any more: what an earlier self left, and at the end what this one has. */
   async clear(): Promise<void> {
     const { folder, isolation } = this.#options
-    for (const base of isolation.users ? [folder, farBase(folder)] : [folder]) await clearJobs(join(base, 'jobs'))
+    for (const base of isolation.users ? [folder, farBase(folder)] : [folder]) {
+      await clearJobs(join(base, 'jobs'))
+      await rm(join(base, 'checkpoints'), { recursive: true, force: true })
+    }
     rmSync(this.#memory, { recursive: true, force: true })
     rmSync(join(folder, 'pids'), { recursive: true, force: true })
     this.#madeMemory = null
@@ -190,6 +195,7 @@ export class AllQuarters {
     const { environments = join(base, 'environments') } = this.#options
     return {
       ...{ jobs: at(base, 'jobs'), blobs: at(base, 'blobs'), bundles: at(base, 'bundles'), secrets },
+      checkpoints: join(base, 'checkpoints', ownerId),
       environments: at(dirname(environments), basename(environments)),
     }
   }
@@ -199,9 +205,10 @@ export class AllQuarters {
     const { as } = live
     const blobs = new BlobCache({ folder: places.blobs, client, as })
     const bundles = new Bundles({ folder: places.bundles, blobs, inUse: bundlesInUse })
+    const checkpoints = new Checkpoints({ folder: places.checkpoints, blobs, as })
     const values = new Values({ client, blobs, as })
     const { jobs, secrets } = places
-    return { jobs, secrets, bundles, values, environments: this.#environmentsOf(places, live) }
+    return { jobs, secrets, bundles, checkpoints, values, environments: this.#environmentsOf(places, live) }
   }
 
   #environmentsOf(places: Places, { as, guard, builder, env, home, hostEnv, nodeRunner, pythonPath, node }: Live) {

@@ -128,7 +128,7 @@ const refusals = new Set([
 /** The end of a job must be told, even when what it gave cannot be. */
 const withoutContent = ({ jobId, attempt, what, startedAt, endedAt }: Report, error: unknown): Report => {
   const head = { jobId, attempt, ...(startedAt ? { startedAt } : {}), ...(endedAt ? { endedAt } : {}) }
-  if (what !== 'finished' && what !== 'failed') return { ...head, what }
+  if (what !== 'finished' && what !== 'deferred' && what !== 'failed') return { ...head, what }
   const { cause, error: told } = failed(
     'runner',
     'ReportRefused',

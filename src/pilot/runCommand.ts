@@ -9,6 +9,7 @@ import type { Attempt } from './attempt.ts'
 import { Child, type Exit, readInto } from './child.ts'
 import { setUpFailed } from './environments/shell.ts'
 import { Failure, failed, type Outcome } from './failure.ts'
+import { JobFile } from './jobFile.ts'
 import { lastWords } from './jobOutput.ts'
 import type { LogOutbox } from './logOutbox.ts'
 import type { Quarters } from './quarters.ts'
@@ -21,6 +22,7 @@ export type CommandTools = {
   quarters: Quarters
   logs: LogOutbox
   host: string
+  serverUrl: string
 }
 type CommandPayload = Extract<Payload, { kind: 'command' }>
 
@@ -28,7 +30,7 @@ type CommandPayload = Extract<Payload, { kind: 'command' }>
 export const runCommand = async (
   attempt: Attempt,
   payload: CommandPayload,
-  { quarters, logs, host }: CommandTools,
+  { quarters, logs, host, serverUrl }: CommandTools,
 ): Promise<Outcome> => {
   const { workflowId, common } = attempt.task
   const { values, environments, as } = quarters
@@ -42,14 +44,17 @@ export const runCommand = async (
   const [program, ...args] = surroundings ? surroundings.around(command) : command
 
   const name = `${attempt.job.jobId}.${attempt.job.attempt}`
-  const fresh = join(quarters.jobs, name)
-  if (!payload.folder) makeJobFolder(fresh, as)
-  const cwd = payload.folder ?? fresh
+  const fresh = payload.folder ? null : await freshFolder(attempt, name, quarters)
+  const cwd = payload.folder ?? fresh!
   if (!isFolder(cwd)) throw new Failure('user', 'FolderMissing', `there is no folder ${cwd} on ${host}`)
   const secrets = wanted && new SecretFiles(join(quarters.secrets, name), wanted, as)
   secrets?.place()
   const { guard, env: ownEnv } = surroundings ?? quarters
-  const env = { ...ownEnv, ...jobEnvironment(attempt), ...secrets?.env }
+  const { jobId, attempt: number, token, checkpoint } = attempt.job
+  const told = { jobId, attempt: number, serverUrl, token, folder: cwd, restored: checkpoint !== undefined }
+  // In a folder that the user named his files stay anyway.
+  const jobFile = fresh === null ? null : new JobFile(join(quarters.secrets, `${name}.json`), told, as)
+  const env = { ...ownEnv, ...jobEnvironment(attempt), ...jobFile?.env, ...secrets?.env }
   const child = new Child(program!, args, { cwd, env, guard })
   attempt.started(child)
   attempt.goesTo({ stop: ({ graceMs }) => child.end(graceMs), resume: () => {}, giveBack: () => {} })
@@ -61,8 +66,17 @@ export const runCommand = async (
   attempt.output.end('stdout')
   attempt.output.end('stderr')
   secrets?.remove()
-  if (!payload.folder) void removeFolder(fresh, as)
+  jobFile?.remove()
+  if (fresh !== null) void removeFolder(fresh, as)
   return outcomeOf(attempt, command[0]!, host, exit)
+}
+
+/** Empty, or with what an earlier attempt has kept. */
+const freshFolder = async (attempt: Attempt, name: string, { jobs, checkpoints, as }: Quarters): Promise<string> => {
+  const prepared = await checkpoints.prepare(attempt)
+  const folder = join(jobs, name)
+  makeJobFolder(folder, as, prepared)
+  return folder
 }
 
 const jobEnvironment = ({ job, task, trace }: Attempt): Record<string, string> => ({

@@ -42,7 +42,11 @@ export const runFunctions = (
 
 /** Whether a job can follow another of its task in one go: what it needs is here then. */
 export const canFollow = ({ job, task }: Attempt): boolean =>
-  task.payload.kind === 'function' && 'text' in job.args && !task.environment?.postScript && !task.environment?.cleanEnv
+  task.payload.kind === 'function' &&
+  'text' in job.args &&
+  job.checkpoint === undefined &&
+  !task.environment?.postScript &&
+  !task.environment?.cleanEnv
 
 type Begun = {
   kind: RunnerKind
@@ -59,7 +63,7 @@ const begin = async (
   { quarters, runners }: FunctionTools,
 ): Promise<Begun> => {
   const first = attempts[0]!
-  const { bundles, values, environments } = quarters
+  const { bundles, checkpoints, environments, values } = quarters
   const secrets = secretsOf(first.task)
   const { workflowId, taskId, ownerId } = first.task
   const bundleFolder =
@@ -71,13 +75,15 @@ const begin = async (
   const { common: shared } = first.task
   const common = shared === null || 'text' in shared ? shared : await textOf(shared)
   const firstArgs = 'text' in first.job.args ? first.job.args : await textOf(first.job.args)
+  const restored = first.job.checkpoint === undefined ? undefined : await checkpoints.prepare(first)
 
   const { bundle, language, interpreter, module, export: name } = payload
   const environment = surroundings?.digest ?? null
   const kind: RunnerKind = { ownerId, bundle, language, interpreter, secrets, environment }
   const runner = runners.take(kind, quarters, bundleFolder, surroundings)
-  const folder = runner.folder()
-  const task: Task = { t: 'task', taskId, workflowId, bundle, module, export: name, common }
+  const folder = runner.folder(restored)
+  const { wallSeconds } = first.task
+  const task: Task = { t: 'task', taskId, workflowId, bundle, module, export: name, common, wallSeconds }
   const ends = attempts.map((attempt, i) => {
     const { jobId, index, token, attempt: number, args } = attempt.job
     const run: Run = {
@@ -88,6 +94,7 @@ const begin = async (
       token,
       folder,
       args: i === 0 ? firstArgs : (args as Text),
+      ...(i === 0 && restored !== undefined ? { restored: true as const } : {}),
       ...(attempt.trace ? { trace: attempt.trace.traceparent } : {}),
     }
     const end = runner.run(task, run, attempt, () => attempt.started(runner))
@@ -145,6 +152,7 @@ const outcomeOfDone = async (
 ): Promise<Outcome> => {
   const { usage } = done
   if (!done.ok) return { what: 'failed', cause: done.cause, error: done.error, usage }
+  if ('later' in done) return { what: 'deferred', until: done.later.expiresAt, usage }
   const of = { workflowId: attempt.task.workflowId, jobId: attempt.job.jobId, attempt: attempt.job.attempt }
   const hidden = hiddenOf(attempt.task)
   const value = values.inline(done.value) ?? (await unlessStopped(attempt, values.keep(done.value, folder, of, hidden)))

@@ -1,7 +1,8 @@
 import { dirname } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { RemoteError, Usage } from '../contract/jobs.ts'
-import type { Done, FromRunner, Hello, Run, Task, ToRunner } from '../contract/runner.ts'
+import type { Done, FromRunner, Hello, Run, Task, Told, ToRunner } from '../contract/runner.ts'
+import { metrics, progress } from '../contract/told.ts'
 import { messageOf } from '../lib/fault.ts'
 import type { Attempt } from './attempt.ts'
 import { Child, type Exit, readInto } from './child.ts'
@@ -25,7 +26,7 @@ export type RunEnd =
 
 type Queued = {
   run: Run
-  attempt: Pick<Attempt, 'awaits' | 'wakes' | 'output'>
+  attempt: Pick<Attempt, 'awaits' | 'wakes' | 'tells' | 'output'>
   begin: () => void
   end: (end: RunEnd) => void
 }
@@ -117,10 +118,10 @@ export class Runner {
     return this.#child.running && this.#broken === null
   }
 
-  /** The working directory of its job, or of the next one. */
-  folder(): string {
+  /** The working directory of its job, or of the next one: an empty one, or `prepared`, which is moved there. */
+  folder(prepared?: string): string {
     this.#secrets?.place()
-    return this.#work.open()
+    return this.#work.open(prepared)
   }
 
   /** Makes ready for another job. */
@@ -231,6 +232,7 @@ export class Runner {
       throw new Error(`${message.t} for ${message.jobId}, which it does not run`)
     if (message.t === 'awaiting') first.attempt.awaits()
     else if (message.t === 'woken') first.attempt.wakes()
+    else if (message.t === 'told' && message.attempt === first.run.attempt) first.attempt.tells(checkedTold(message))
     else if (message.t === 'done' && message.attempt === first.run.attempt)
       this.#finish({ kind: 'done', done: checkedDone(message) })
     else throw new Error(`an unknown message (${String(message.t)})`)
@@ -285,6 +287,7 @@ const pauseFor = (stream: Duplex, ms: number): void => {
 const checkedDone = (done: Done): Done => {
   const { t, jobId, attempt } = done
   const head = { t, jobId, attempt, last: done.last === true, usage: checkedUsage(done.usage) }
+  if (done.ok === true && 'later' in done) return { ...head, ok: true, later: { expiresAt: checkedTime(done.later) } }
   if (done.ok === true) {
     const { text, file } = (done.value ?? {}) as { text?: unknown; file?: unknown }
     if (typeof text === 'string') return { ...head, ok: true, value: { text } }
@@ -299,6 +302,18 @@ const checkedDone = (done: Done): Done => {
   })
   return { ...head, ok: false, cause: done.cause === 'bundle' ? 'bundle' : 'user', error }
 }
+
+const checkedTime = (later: { expiresAt?: unknown }): string => {
+  const at = new Date(String(later?.expiresAt))
+  if (Number.isNaN(at.getTime())) throw new Error('done later, without a time')
+  return at.toISOString()
+}
+
+const checkedTold = ({ t, jobId, attempt, ...told }: Told): Told => ({
+  ...{ t, jobId, attempt },
+  metrics: told.metrics?.map((some) => metrics.parse(some)),
+  progress: told.progress && progress.parse(told.progress),
+})
 
 const checkedIds = (ids: unknown): string[] => {
   if (Array.isArray(ids) && ids.every((id) => typeof id === 'string')) return ids

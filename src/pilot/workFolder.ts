@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, mkdirSync, readdirSync } from 'node:fs'
+import { chownSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { rm, rmdir } from 'node:fs/promises'
 
 /** The owner of folders and files that a payload may use; null: the user of this pilot. */
@@ -22,10 +22,12 @@ export class WorkFolder {
     this.#as = as
   }
 
-  open(): string {
+  /** With `prepared`, a folder that holds what a job finds at its start, that one; otherwise an empty one. */
+  open(prepared?: string): string {
+    if (prepared !== undefined) this.remove()
     if (this.#path === null) {
       const path = `${this.#prefix}.${++this.#count}`
-      makeJobFolder(path, this.#as)
+      makeJobFolder(path, this.#as, prepared)
       this.#path = path
     }
     return this.#path
@@ -43,7 +45,11 @@ export class WorkFolder {
   }
 }
 
-export const makeJobFolder = (path: string, as: As): void => {
+export const makeJobFolder = (path: string, as: As, prepared?: string): void => {
+  if (prepared !== undefined) {
+    renameSync(prepared, path)
+    return
+  }
   mkdirSync(path, { mode: 0o700 })
   if (as) chownSync(path, as.uid, as.gid)
 }

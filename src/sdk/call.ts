@@ -1,8 +1,10 @@
-import { argumentsText, type Called, type Started, startUse, waitFor } from './use.ts'
+import { argumentsText, type Called, type Started, startUse } from './use.ts'
 
 /** A work that was called: a promise of its value, under way from the moment of the call, awaited or not. */
 export class Call<T> implements Promise<T> {
   readonly [Symbol.toStringTag] = 'Call'
+  /** Id of the workflow that it belongs to, once the server has it. */
+  readonly workflowId: Promise<string>
   /** Id of the task, once the server has it. */
   readonly taskId: Promise<string>
   /** Id of the job, once the server has it. */
@@ -15,12 +17,16 @@ export class Call<T> implements Promise<T> {
   readonly #started: Started<T>
   #value: Promise<T> | undefined
 
-  constructor({ definition, options, args, below }: Called & { args: readonly unknown[] }) {
-    const started = startUse<T>({ definition, options, jobs: [argumentsText(args)], common: undefined }, below)
+  constructor(
+    { definition, options, args, below }: Called & { args: readonly unknown[] },
+    start: typeof startUse = startUse,
+  ) {
+    const started = start<T>({ definition, options, jobs: [argumentsText(args)], common: undefined }, below)
     this.#started = started
+    this.workflowId = started.workflowId
     this.taskId = started.taskId
     this.jobId = started.firstJobId
-    this.cancel = async () => (await started.scope).cancel(await started.taskId)
+    this.cancel = started.cancel
   }
 
   // biome-ignore lint/suspicious/noThenProperty: a call is awaited like any promise
@@ -43,7 +49,7 @@ export class Call<T> implements Promise<T> {
 
 const valueWhenEnded = async <T>(started: Started<T>): Promise<T> => {
   const { arrivals } = started
-  await waitFor(started, 'all')
+  await started.wait('all')
   const outcome = arrivals.outcomes[0]!
   if (outcome.state !== 'finished') throw outcome.error
   return outcome.value

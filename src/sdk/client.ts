@@ -4,8 +4,9 @@ import { fault } from '../contract/faults.ts'
 import type { Explanation, Job, JobLine, LogChunk } from '../contract/jobs.ts'
 import type { QueryInputOf } from '../contract/routes.ts'
 import type { Task } from '../contract/tasks.ts'
+import type { MetricLine, TaskMetric } from '../contract/told.ts'
 import type { Workflow as WorkflowRow } from '../contract/workflows.ts'
-import type { After, UseOptions } from './definition.ts'
+import { type After, needsOf, type UseOptions } from './definition.ts'
 import { currentServer } from './discover.ts'
 import { currentTrace } from './trace.ts'
 
@@ -56,7 +57,7 @@ export class Client {
       payload,
       jobs: [{ args: { text: '{}' } }],
       after: parents.length > 0 ? parents : undefined,
-      ...needs,
+      ...needsOf(needs),
     }
     const { taskId, firstJobId } = await api.call('submitTask', { body, key: randomUUID(), trace: currentTrace() })
     await api.call('closeWorkflow', { params: { id: workflowId }, repeat: true })
@@ -105,6 +106,27 @@ export class Client {
       if (items.length === 0 || next === after) return
       after = next
     }
+  }
+
+  /** Metrics that a job has told so far, by name and step. */
+  async *metrics(
+    jobId: string,
+    query: Omit<QueryInputOf<'jobMetrics'>, 'after' | 'waitSeconds'> = {},
+  ): AsyncGenerator<MetricLine> {
+    const api = await this.#api()
+    for (let after: string | undefined; ; ) {
+      const params = { id: jobId as `j${number}` }
+      const { items, next } = await api.call('jobMetrics', { params, query: { ...query, after } })
+      if (items.length === 0) return
+      yield* items
+      after = next
+    }
+  }
+
+  /** The last of a metric of each job of a task, in order of their index. */
+  async *lastMetrics(taskId: string, name: string): AsyncGenerator<TaskMetric> {
+    const api = await this.#api()
+    yield* pages((after) => api.call('taskMetrics', { params: { id: taskId as `t${number}` }, query: { name, after } }))
   }
 
   /** Why a workflow, task or job is as it is. */

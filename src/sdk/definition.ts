@@ -24,10 +24,13 @@ export type WorkOptions = {
   memoryMb?: Need<'memoryMb'>
   /** Limit of one attempt, s. */
   wallSeconds?: Need<'wallSeconds'>
-  /** 0 to 10 000; 1000 when left out. */
+  /** 0 to 8000; 1000 when left out. */
   priority?: Need<'priority'>
-  /** How many attempts a job may have by the cause of their failure: `{ user: 1, site: 3, lost: 5 }` when left out. */
-  attempts?: Need<'attempts'>
+  /**
+   * How many attempts a job may have by the cause of their failure: `{ user: 1, site: 3, lost: 5 }` when left out. A
+   * number is for those that fail by an error of their own (`user`).
+   */
+  attempts?: Need<'attempts'> | number
   /** How long a pilot may be silent before its jobs go to others, s. */
   lostAfterSeconds?: Need<'lostAfterSeconds'>
   /**
@@ -35,6 +38,11 @@ export type WorkOptions = {
    * `$CULM_SECRETS`, or both (the variable is its path then): `[{ name: 'db-password', env: 'DB_PASSWORD' }]`.
    */
   secrets?: Need<'secrets'>
+  /**
+   * Calls take stored results of yours of the same code, arguments and environment instead of running, and store theirs. For works whose result depends on
+   * nothing else. `culm explain` says which part was other.
+   */
+  cache?: boolean
   /** Labels to filter and report by. */
   labels?: Record<string, string>
 }
@@ -43,5 +51,11 @@ export type UseOptions = WorkOptions & {
   /** Calls and maps (or ids of tasks) that must be done before this runs; when one of them fails, this is cancelled. */
   after?: readonly After[]
 }
+
+/** What a task is asked for, as the server is told. */
+export const needsOf = <O extends Pick<WorkOptions, 'attempts'>>({ attempts, ...rest }: O) => ({
+  ...rest,
+  ...(attempts === undefined ? {} : { attempts: typeof attempts === 'number' ? { user: attempts } : attempts }),
+})
 
 export type After = string | { readonly taskId: PromiseLike<string> }

@@ -1,5 +1,5 @@
 import type { Outcome } from './arrivals.ts'
-import { argumentsText, type Called, type Started, startUse, waitFor } from './use.ts'
+import { argumentsText, type Called, type Started, startUse } from './use.ts'
 
 /**
  * A work that was called for each item of a list. Await it for all values in the order of the list (it rejects at the
@@ -7,6 +7,8 @@ import { argumentsText, type Called, type Started, startUse, waitFor } from './u
  */
 export class MapCall<T> implements Promise<T[]>, AsyncIterable<{ index: number; value: T }> {
   readonly [Symbol.toStringTag] = 'MapCall'
+  /** Id of the workflow that it belongs to, once the server has it. */
+  readonly workflowId: Promise<string>
   /** Id of the task that has all the jobs, once the server has it. */
   readonly taskId: Promise<string>
   /** How many jobs there are. */
@@ -26,9 +28,10 @@ export class MapCall<T> implements Promise<T[]>, AsyncIterable<{ index: number; 
     const commonText = common.length > 0 ? argumentsText(common) : undefined
     const started = startUse<T>({ definition, options, jobs: items.map(argumentsText), common: commonText }, below)
     this.#started = started
+    this.workflowId = started.workflowId
     this.taskId = started.taskId
     this.size = items.length
-    this.cancel = async () => (await started.scope).cancel(await started.taskId)
+    this.cancel = started.cancel
   }
 
   /**
@@ -37,7 +40,7 @@ export class MapCall<T> implements Promise<T[]>, AsyncIterable<{ index: number; 
    */
   async settle(): Promise<Outcome<T>[]> {
     const { arrivals } = this.#started
-    await waitFor(this.#started, 'all')
+    await this.#started.wait('all')
     return [...arrivals.outcomes]
   }
 
@@ -45,7 +48,7 @@ export class MapCall<T> implements Promise<T[]>, AsyncIterable<{ index: number; 
   async *[Symbol.asyncIterator](): AsyncGenerator<{ index: number; value: T }, void, undefined> {
     const { arrivals } = this.#started
     for (let n = 0; n < this.size; n++) {
-      await waitFor(this.#started, n)
+      await this.#started.wait(n)
       const outcome = arrivals.handed(n)
       if (outcome.state !== 'finished') throw outcome.error
       yield { index: outcome.index, value: outcome.value }
@@ -71,7 +74,7 @@ export class MapCall<T> implements Promise<T[]>, AsyncIterable<{ index: number; 
 
   async #collect(): Promise<T[]> {
     const { arrivals } = this.#started
-    await waitFor(this.#started, 'values')
+    await this.#started.wait('values')
     if (arrivals.toldFailure) throw arrivals.toldFailure
     return arrivals.outcomes.map((outcome) => (outcome as Outcome<T> & { state: 'finished' }).value)
   }

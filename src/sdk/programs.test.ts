@@ -265,6 +265,78 @@ test('a workflow function gives its calls to one workflow, which ends with its v
   expect(owners).toEqual([sum, sum, fails, session, inner, inner, outer])
 })
 
+const submitted = {
+  'submitted/flow.mjs': `
+      import { work, workflow } from 'culm'
+      export const square = work((x) => x * x)
+      export const sum = workflow(async (n) => {
+        const squares = await square.map(Array.from({ length: n }, (_, i) => i))
+        return squares.reduce((a, b) => a + b, 0)
+      }, { name: 'adder', memoryMb: 300 })
+      export const far = workflow(async (n) => {
+        const call = sum.submit(n)
+        return [await call, await call.workflowId]
+      }, { local: false })
+      export const failing = workflow(async () => { throw new RangeError('as asked') })
+      export const stuck = workflow(() => new Promise(() => {}))`,
+}
+
+test('a workflow function runs as a job: of a workflow of its own, or of that of the job which submits it', async () => {
+  await sdk.write({
+    ...submitted,
+    'submitted/main.mjs': `
+      import { failing, far, sum } from './flow.mjs'
+      const call = sum.submit(4)
+      console.log(await call.workflowId, (await call.jobId)[0], await call, await call)
+      const [value, workflowId] = await far(3)
+      console.log(value, workflowId === await call.workflowId)
+      await failing.submit().catch(({ name, kind, remoteType, message }) => console.log(name, kind, remoteType, message))`,
+  })
+  const { out, err, code } = await run('submitted/main.mjs', { slots: 1 })
+  expect(err).toBe('')
+  expect(out).toMatch(/^w\d+ j 14 14\n5 false\nRemoteError user RangeError as asked\n$/)
+  expect(code).toBe(0)
+  const kinds = [...server.workflows.values()] as { kind?: string; name?: string }[]
+  expect(kinds.map(({ kind, name }) => [kind, name])).toEqual([
+    ['job', 'adder'],
+    ['job', 'far'],
+    ['job', 'failing'],
+  ])
+  expect([...server.tasks.values()].map(({ name, memoryMb }) => [name, memoryMb])).toEqual([
+    ['adder', 300],
+    ['square', undefined],
+    ['far', undefined],
+    ['adder', 300],
+    ['square', undefined],
+    ['failing', undefined],
+  ])
+})
+
+test('whoever submits a workflow function need not wait, and may cancel it', async () => {
+  await sdk.write({
+    ...submitted,
+    'submitted/leaves.mjs': `
+      import { stuck } from './flow.mjs'
+      const call = stuck.submit()
+      await call.workflowId
+      if (process.argv[2] === 'cancel') {
+        await call.cancel()
+        await call.catch(({ kind }) => console.log(kind))
+      }`,
+    'submitted/refused.mjs': `
+      import { workflow } from 'culm'
+      const hidden = workflow(async () => 1)
+      await hidden.submit().catch(({ code }) => console.log(code))`,
+  })
+  expect(await run('submitted/leaves.mjs')).toMatchObject({ out: '', err: '', code: 0 })
+  const [{ run: first }] = [...server.workflows.values()] as unknown as [{ run: { key: string; code: string } }]
+  expect(first).toMatchObject({ key: expect.stringMatching(/flow\.mjs\S*#stuck@job:0$/), code: expect.any(String) })
+  const command = [process.execPath, 'submitted/leaves.mjs', 'cancel']
+  const env = { CULM_SERVER: server.url, CULM_TOKEN: 'secret' }
+  expect(await runProgram(command, { cwd: sdk.folder, env })).toMatchObject({ out: 'cancelled\n', err: '' })
+  expect(await again('submitted/refused.mjs')).toMatchObject({ out: 'work_not_exported\n', err: '', code: 0 })
+})
+
 test('maps give values in order, as they come, with common arguments, and settled', async () => {
   await sdk.write({
     'maps/works.mjs': workFile,

@@ -23,7 +23,15 @@ export type Runtime = {
   /** In a driver: which program this is, for who starts it again (`culm run --continue`). */
   run?: { id: string; program: string; acceptCode?: boolean }
   /** In a driver: a workflow was started for a workflow function, or for calls outside any. */
-  opened?(workflow: { workflowId: string; kind: 'function' | 'session' }): void
+  opened?(workflow: { workflowId: string; kind: 'function' | 'job' | 'session' }): void
+  /** The working folder of the job, and whether what an earlier attempt has kept lies in there. */
+  folder?: string
+  restored?: boolean
+  /** Tells numbers by name at a step. */
+  report?(step: number, values: Record<string, number>): void
+  progress?(progress: { done: number; total?: number; text?: string }): void
+  /** Until the limit of this attempt, s. */
+  remainingSeconds?(): number | undefined
   /** Says that the job waits for calls of its own and for nothing else: its slot may go to others. */
   awaiting?(): void
   /** Asks for a slot again; resolves when there is one. */

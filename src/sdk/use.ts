@@ -2,9 +2,8 @@ import { fault } from '../contract/faults.ts'
 import { encodeValue } from '../contract/values.ts'
 import { Fault, isFault } from '../lib/fault.ts'
 import { Arrivals, type Wants } from './arrivals.ts'
-import { currentScope } from './context.ts'
+import { currentDriver, currentScope } from './context.ts'
 import type { AnyFunction, Definition, UseOptions } from './definition.ts'
-import type { Scope } from './scope/scope.ts'
 import { stackLines } from './stackLines.ts'
 import { currentTrace } from './trace.ts'
 
@@ -24,23 +23,25 @@ export type Use<T = unknown> = {
   trace: string | undefined
 }
 
+type WantedUse = Omit<Use, 'arrivals' | 'callSite' | 'trace'>
+
 /** What calls and maps are made of; `below` is what the user called, so that stacks begin at the user's own line. */
 export type Called = { definition: Definition; options: UseOptions; below: AnyFunction }
 
 export type Started<T> = {
   arrivals: Arrivals<T>
-  scope: Promise<Scope>
+  workflowId: Promise<string>
   taskId: Promise<string>
   firstJobId: Promise<string>
+  cancel(): Promise<void>
+  /** Resolves when the program has been told what it wants, in its turn: in a job that may give its slot away until then. */
+  wait(wants: Wants): Promise<void>
 }
 
 /** Begins a use in the scope of its caller: a workflow function, a job, or the session of this process. */
-export const startUse = <T>(
-  wanted: Omit<Use<T>, 'arrivals' | 'callSite' | 'trace'>,
-  below: AnyFunction,
-): Started<T> => {
-  const arrivals = new Arrivals<T>(wanted.jobs.length)
-  const use: Use<T> = { ...wanted, arrivals, callSite: errorAt(below), trace: currentTrace() }
+export const startUse = <T>(wanted: WantedUse, below: AnyFunction): Started<T> => {
+  const use = useMade<T>(wanted, below)
+  const { arrivals } = use
   const toldHere = (error: unknown) => Promise.reject(toldAt(use.callSite, error))
   const scope = currentScope().catch(toldHere)
   const submitted = scope.then((opened) => opened.submit(use).catch(toldHere))
@@ -50,20 +51,49 @@ export const startUse = <T>(
     // there, and stays quiet.)
     if (!use.arrivals.watched && !use.arrivals.wasRefused) void Promise.reject(error)
   })
+  const taskId = quiet(submitted.then((task) => task.taskId))
   return {
-    arrivals: use.arrivals,
-    scope,
-    taskId: quiet(submitted.then((task) => task.taskId)),
+    arrivals,
+    workflowId: quiet(scope.then((opened) => opened.workflowId)),
+    taskId,
     firstJobId: quiet(submitted.then((task) => task.firstJobId ?? '')),
+    cancel: async () => (await scope).cancel(await taskId),
+    wait: async (wants) => {
+      arrivals.watched = true
+      const { teller } = await scope
+      await teller.wait(arrivals, wants)
+    },
   }
 }
 
-/** Resolves when the program has been told what it wants, in its turn: in a job that may give its slot away until then. */
-export const waitFor = async ({ arrivals, scope }: Started<unknown>, wants: Wants): Promise<void> => {
-  arrivals.watched = true
-  const { teller } = await scope
-  await teller.wait(arrivals, wants)
+/** Has a workflow function run as the job of a workflow of its own. Nothing is heard of it before somebody waits, so that a program which does not may end. */
+export const startAsJob = <T>(wanted: WantedUse, below: AnyFunction): Started<T> => {
+  const use = useMade<T>(wanted, below)
+  const outer = currentDriver()
+  const submitted = import('./scope/submitWorkflow.ts').then(({ submitWorkflow }) => submitWorkflow(use, outer))
+  submitted.catch((error) => {
+    if (!use.arrivals.watched) void Promise.reject(toldAt(use.callSite, error))
+  })
+  const told = submitted.catch((error) => Promise.reject(toldAt(use.callSite, error)))
+  return {
+    arrivals: use.arrivals,
+    workflowId: quiet(told.then(({ workflowId }) => workflowId)),
+    taskId: quiet(told.then(({ taskId }) => taskId)),
+    firstJobId: quiet(told.then(({ jobId }) => jobId)),
+    cancel: async () => (await told).cancel(),
+    wait: async () => {
+      use.arrivals.watched = true
+      await (await told).ended()
+    },
+  }
 }
+
+const useMade = <T>(wanted: WantedUse, below: AnyFunction): Use<T> => ({
+  ...wanted,
+  arrivals: new Arrivals<T>(wanted.jobs.length),
+  callSite: errorAt(below),
+  trace: currentTrace(),
+})
 
 /** The text of the arguments of one job, as the contract has it. */
 export const argumentsText = (args: readonly unknown[]): string => {

@@ -1,20 +1,23 @@
 import { expect, expectTypeOf, test } from 'vitest'
 import type { Call } from './call.ts'
 import type { MapCall, Outcome } from './index.ts'
-import { work, workflow } from './index.ts'
+import { callback, work, workflow } from './index.ts'
 
 const square = work((x: number) => x * x)
 const scale = work(async (by: number, x: number, unit?: string) => `${by * x} ${unit}`)
+const ask = work(async (question: string) => ({ question, later: await callback<number>() }).later)
 const main = workflow(async (n: number, label: string) => ({ n, label }))
 
 test('values are typed from the function to the result', () => {
   expectTypeOf(square).parameters.toEqualTypeOf<[x: number]>()
   expectTypeOf(square).returns.toEqualTypeOf<Call<number>>()
   expectTypeOf(scale).returns.toEqualTypeOf<Call<string>>()
+  expectTypeOf(ask).returns.toEqualTypeOf<Call<number>>()
   expectTypeOf<Awaited<Call<string>>>().toEqualTypeOf<string>()
   expectTypeOf<Call<string>>().toExtend<Promise<string>>()
   expectTypeOf(square.local).toEqualTypeOf<(x: number) => number>()
   expectTypeOf(main).parameters.toEqualTypeOf<[n: number, label: string]>()
+  expectTypeOf(main.submit).toEqualTypeOf<(n: number, label: string) => Call<{ n: number; label: string }>>()
   expectTypeOf(main).returns.resolves.toEqualTypeOf<{ n: number; label: string }>()
 })
 

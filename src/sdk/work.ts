@@ -1,11 +1,14 @@
 import { captureCallSite } from './bundle/callSite.ts'
 import { Call } from './call.ts'
+import type { Callback } from './callback.ts'
 import type { AnyFunction, Definition, UseOptions, WorkOptions } from './definition.ts'
 import { MapCall } from './mapCall.ts'
 import { workMark } from './runtime.ts'
 
-/** What a work gives: what its function returns or resolves to. */
-export type ResultOf<F extends AnyFunction> = Awaited<ReturnType<F>>
+/** What a work gives: what its function returns or resolves to, or what is posted to the callback that it returns. */
+export type ResultOf<F extends AnyFunction> = PostedOr<Awaited<ReturnType<F>>>
+
+type PostedOr<R> = R extends Callback<infer T> ? T : R
 
 /** The parameters that are left when `common` has given the first ones. */
 type RestOf<P extends readonly unknown[], Common extends readonly unknown[]> = Common extends readonly [

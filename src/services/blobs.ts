@@ -150,19 +150,11 @@ export const createBundle = async (engine: Engine, principal: Principal, manifes
   const text = manifestText(manifest)
   const bundle = sha256(text)
   if (await store.hasBundle(engine.db, experimentId, bundle)) return { bundle, missing: [] }
-  checkManifest(manifest)
-  const wanted = new Map(manifest.files.map((file) => [file.hash, file.bytes]))
-  const known = await store.knownBlobs(engine.db, experimentId, [...wanted.keys()])
-  const present = new Set(known.map((row) => row.hash))
-  const lie = known.find(({ hash, bytes }) => wanted.get(hash) !== bytes)
-  if (lie) throw fault('bundle_invalid', `what is stored under ${lie.hash} has ${lie.bytes} bytes`)
-  const missing = [...wanted]
-    .filter(([hash]) => !present.has(hash))
-    .map(([hash, bytes]) => ({ hash, url: signedUrl(engine, 'PUT', experimentId, hash, bytes, writer) }))
+  checkSize(manifest)
+  checkPaths(manifest.files, 'bundle_invalid')
+  const missing = await missingOf(engine, experimentId, writer, manifest.files, 'bundle_invalid')
   if (missing.length === 0) {
-    const content = Buffer.from(text)
-    await engine.storage.put(keyOf(experimentId, bundle), { hash: bundle, bytes: content.length }, one(content))
-    await store.insertBlob(engine.db, { experimentId, hash: bundle, bytes: content.length, now: engine.clock() })
+    await storeText(engine, experimentId, text)
     await store.insertBundle(engine.db, {
       experimentId,
       hash: bundle,
@@ -173,19 +165,49 @@ export const createBundle = async (engine: Engine, principal: Principal, manifes
   return { bundle, missing }
 }
 
-const checkManifest = ({ files }: Manifest) => {
+/** Sources, not data: what is too large is told with what makes it so. */
+const checkSize = ({ files }: Manifest): void => {
   const bytes = files.reduce((sum, file) => sum + file.bytes, 0)
-  if (bytes > maxBundleBytes) {
-    const largest = files.toSorted((a, b) => b.bytes - a.bytes).slice(0, 5)
-    const named = largest.map((file) => `${file.path} (${file.bytes})`).join(', ')
-    throw fault('bundle_too_large', `${bytes} bytes; the limit is ${maxBundleBytes}; largest: ${named}`)
-  }
+  if (bytes <= maxBundleBytes) return
+  const largest = files.toSorted((a, b) => b.bytes - a.bytes).slice(0, 5)
+  const named = largest.map((file) => `${file.path} (${file.bytes})`).join(', ')
+  throw fault('bundle_too_large', `${bytes} bytes; the limit is ${maxBundleBytes}; largest: ${named}`)
+}
+
+/** Those of these files that the tenant does not have, and where to put them. */
+export const missingOf = async (
+  engine: Engine,
+  experimentId: number,
+  writer: Attempt | null,
+  files: Manifest['files'],
+  code: 'bundle_invalid' | 'checkpoint_invalid',
+): Promise<{ hash: string; url: string }[]> => {
+  const wanted = new Map(files.map((file) => [file.hash, file.bytes]))
+  const known = await store.knownBlobs(engine.db, experimentId, [...wanted.keys()])
+  const present = new Set(known.map((row) => row.hash))
+  const lie = known.find(({ hash, bytes }) => wanted.get(hash) !== bytes)
+  if (lie) throw fault(code, `what is stored under ${lie.hash} has ${lie.bytes} bytes`)
+  return [...wanted]
+    .filter(([hash]) => !present.has(hash))
+    .map(([hash, bytes]) => ({ hash, url: signedUrl(engine, 'PUT', experimentId, hash, bytes, writer) }))
+}
+
+/** Stores a text under its hash, and gives that. */
+export const storeText = async (engine: Engine, experimentId: number, text: string): Promise<string> => {
+  const hash = sha256(text)
+  const content = Buffer.from(text)
+  await engine.storage.put(keyOf(experimentId, hash), { hash, bytes: content.length }, one(content))
+  await store.insertBlob(engine.db, { experimentId, hash, bytes: content.length, now: engine.clock() })
+  return hash
+}
+
+/** A path stands among them once, and is a file or a folder. */
+export const checkPaths = (files: Manifest['files'], code: 'bundle_invalid' | 'checkpoint_invalid'): void => {
   const paths = new Set(files.map((file) => file.path))
-  if (paths.size < files.length) throw fault('bundle_invalid', 'a path stands twice in the manifest')
+  if (paths.size < files.length) throw fault(code, 'a path stands twice in the manifest')
   for (const path of paths)
     for (let at = path.indexOf('/'); at > 0; at = path.indexOf('/', at + 1))
-      if (paths.has(path.slice(0, at)))
-        throw fault('bundle_invalid', `${path.slice(0, at)} is a file and a folder in the manifest`)
+      if (paths.has(path.slice(0, at))) throw fault(code, `${path.slice(0, at)} is a file and a folder in the manifest`)
 }
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array> {

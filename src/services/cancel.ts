@@ -9,6 +9,7 @@ import * as jobs from '../store/jobs.ts'
 import { heldOf } from '../store/pilots.ts'
 import * as tasks from '../store/tasks.ts'
 import type { Principal } from './authenticate.ts'
+import { cancelDeferred } from './deferred.ts'
 import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { cancelledResult, moveJobs } from './moveJobs.ts'
@@ -125,13 +126,15 @@ const cancelLocked = async (
       toAsk.map((job) => job.id),
     )
   for (const pilotId of new Set(holds.map((h) => h.pilotId))) effects.ring(`pilot:${pilotId}`)
+  const [deferred, waiting] = [true, false].map((is) =>
+    locked.filter((job) => !isHeld.has(job.id) && (job.state === 'holding') === is),
+  )
+  const ended = await cancelDeferred(engine, tx, effects, deferred!, why)
   const moved = await moveJobs(
     engine,
     tx,
     effects,
-    locked
-      .filter((job) => !isHeld.has(job.id))
-      .map((job) => ({ job, trigger: 'cancelAsked', why, result: cancelledResult(why) })),
+    waiting!.map((job) => ({ job, trigger: 'cancelAsked', why, result: cancelledResult(why) })),
   )
-  return { cancelled: moved.length, asked: toAsk.length }
+  return { cancelled: ended.length + moved.length, asked: toAsk.length }
 }

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { finished, type Held, startWorld } from '../../test/support/engines.ts'
 import { brokenInvariants } from '../../test/support/invariants.ts'
 import { readId } from '../lib/ids.ts'
+import { claimResumes } from '../store/claims.ts'
 import { sql } from '../store/db.ts'
 import { cancelJob } from './cancel.ts'
 import type { Engine } from './engine.ts'
@@ -119,3 +120,19 @@ test('whoever claims at the same time from several servers, an attempt is handed
     { numRuns: 8, interruptAfterTimeLimit: 25_000 },
   )
 }, 60_000)
+
+test('a claim of an earlier start of a pilot, still open, takes no slot from the new one', async () => {
+  const place = await world.place()
+  await place.submit(1)
+  const pilot = await place.pilot()
+  const [job] = await pilot.take()
+  const { jobId, attempt } = job!
+  expect(await pilot.report([{ jobId, attempt, what: 'awaiting' }])).toEqual(['moved'])
+  expect(await pilot.report([{ jobId, attempt, what: 'woken' }])).toEqual(['moved'])
+  const { db, lanes, clock } = world.first
+  const laneId = await lanes.resumeLane(pilot.id, 0)
+  const old = { laneId, limit: 1, pilotId: pilot.id, epoch: pilot.epoch - 1, now: clock() }
+  expect(await claimResumes(db, old)).toEqual([])
+  expect((await pilot.claim()).resumed).toEqual([{ jobId, attempt }])
+  expect(await pilot.report([finished(job!)])).toEqual(['moved'])
+})

@@ -6,6 +6,7 @@ import { jobTable } from '../domain/job/states.ts'
 import { showId } from '../lib/ids.ts'
 import { statesLeftBy } from '../lib/machine.ts'
 import { type ClaimPlan, planClaim } from '../policy/share/plan.ts'
+import { checkpointsOf } from '../store/checkpoints.ts'
 import * as store from '../store/claims.ts'
 import { cancelsFor } from '../store/pilots.ts'
 import type { TaskFacts } from '../store/tasks.ts'
@@ -215,6 +216,7 @@ const replyOf = async (
   cancel: { jobId: number; attempt: number }[],
 ): Promise<ClaimReply> => {
   const facts = await engine.tasks.get(new Set(rows.map((r) => r.taskId)))
+  const checkpoints = await checkpointsFor(engine, rows)
   const named = ({ jobId, attempt }: { jobId: number; attempt: number }) => ({ jobId: showId('j', jobId), attempt })
   return {
     claimSeq,
@@ -228,12 +230,14 @@ const replyOf = async (
         personId: task.ownerId,
         experimentId: task.experimentId,
       })
+      const checkpoint = checkpoints.get(row.jobId)
       return {
         jobId: showId('j', row.jobId),
         taskId: showId('t', row.taskId),
         index: row.index,
         attempt: row.attempt,
         args: sentValue(row.args, row.blob, row.bytes)!,
+        ...(checkpoint === undefined ? {} : { checkpoint }),
         token,
       }
     }),
@@ -241,6 +245,13 @@ const replyOf = async (
     tasks: await claimedTasks(engine, [...facts.values()], queueId),
     cancel: cancel.map(named),
   }
+}
+
+/** What earlier attempts have kept; asked for only when there were any. */
+const checkpointsFor = async (engine: Engine, rows: store.ClaimedRow[]): Promise<Map<number, string>> => {
+  const again = rows.filter((row) => row.attempt > 1).map((row) => row.jobId)
+  const kept = again.length > 0 ? await checkpointsOf(engine.db, again) : []
+  return new Map(kept.map(({ jobId, blob }) => [jobId, blob]))
 }
 
 /** Secrets are opened for those tasks alone that name some. */

@@ -1,6 +1,7 @@
 import type { Db } from '../store/db.ts'
-import { clearHeldBy, lockJobs } from '../store/jobs.ts'
-import { dropTimers, lockDueTimers, setTimers, type TimerRow } from '../store/timers.ts'
+import { clearHeldBy, type LockedJob, lockFamilies } from '../store/jobs.ts'
+import { dropTimers, lockDueTimers, setTimers, type TimerKind, type TimerRow } from '../store/timers.ts'
+import { callbacksOver } from './deferred.ts'
 import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { isHearing } from './hearing.ts'
@@ -12,18 +13,16 @@ const page = 500
 /** While nobody can hear drivers, none is judged by its silence. */
 const lookAgainMs = 5000
 
-/** What is due now: jobs whose back-off is over may be claimed again, drivers that were not heard pause their workflow. True when the page was full. */
+/**
+ * What is due now: jobs whose back-off is over may be claimed again, callbacks to which nobody has posted fail their attempts, drivers that were not heard pause their
+ * workflow. True when the page was full.
+ */
 export const dueTimers = (engine: Engine): Promise<boolean> =>
   transact(engine, async (tx, effects) => {
     const now = engine.clock()
     const due = await lockDueTimers(tx, now, page)
-    await backOffsOver(
-      engine,
-      tx,
-      effects,
-      due.filter((timer) => timer.kind === 'backOff'),
-    )
     const drivers = due.filter((timer) => timer.kind === 'driver')
+    if (due.length > drivers.length) await jobsDue(engine, tx, effects, due)
     if (drivers.length > 0 && !(await isHearing(engine, tx, now)))
       await setTimers(
         tx,
@@ -33,11 +32,19 @@ export const dueTimers = (engine: Engine): Promise<boolean> =>
     return due.length === page
   })
 
-const backOffsOver = async (engine: Engine, tx: Db, effects: Effects, timers: TimerRow[]) => {
-  if (timers.length === 0) return
-  const ids = timers.map((timer) => timer.id)
-  const jobs = await lockJobs(tx, ids)
-  await dropTimers(tx, 'backOff', ids)
+/** All of them are locked together, since the locks of jobs are taken in one order. */
+const jobsDue = async (engine: Engine, tx: Db, effects: Effects, due: TimerRow[]) => {
+  const idsOf = (kind: TimerKind) => due.filter((timer) => timer.kind === kind).map(({ id }) => id)
+  const [backOffs, callbacks] = [idsOf('backOff'), idsOf('callback')]
+  const jobs = new Map((await lockFamilies(tx, [...backOffs, ...callbacks])).map((job) => [job.id, job]))
+  const those = (ids: number[]) => ids.flatMap((id) => jobs.get(id) ?? [])
+  await dropTimers(tx, 'backOff', backOffs)
+  await backOffsOver(engine, tx, effects, those(backOffs))
+  await dropTimers(tx, 'callback', callbacks)
+  await callbacksOver(engine, tx, effects, those(callbacks))
+}
+
+const backOffsOver = async (engine: Engine, tx: Db, effects: Effects, jobs: LockedJob[]) => {
   const free = jobs.filter((job) => job.state === 'activated' && job.heldBy === 'timer').map((job) => job.id)
   await clearHeldBy(tx, free)
   await makeReady(engine, tx, effects, free)

@@ -1,5 +1,5 @@
 import type { RemoteError } from '../contract/jobs.ts'
-import type { AttemptCause } from '../domain/job/causes.ts'
+import type { AttemptCause, AttemptEnd } from '../domain/job/causes.ts'
 import { decideRetry } from '../policy/retry/decide.ts'
 import type { Db } from '../store/db.ts'
 import type { LockedJob } from '../store/jobs.ts'
@@ -9,7 +9,9 @@ import type { TaskFacts } from '../store/tasks.ts'
 import { setTimers } from '../store/timers.ts'
 import type { Effects } from './effects.ts'
 import type { Engine } from './engine.ts'
-import { cancelledResult, errorText, type Happening, moveJobs } from './moveJobs.ts'
+import { cancelledResult, errorText, type Happening, type Moved, moveJobs } from './moveJobs.ts'
+
+export type BadEnding = Exclude<AttemptEnd, 'finished'>
 
 /** How one attempt ended, other than well. */
 export type BadEnd = {
@@ -40,7 +42,7 @@ export const endAttempts = async (
     heldBy,
   }: {
     jobs: LockedJob[]
-    ending: 'lost' | 'returned' | 'cancelled' | 'failed'
+    ending: BadEnding
     why: string
     ends?: Map<number, BadEnd>
     heldBy?: number
@@ -87,10 +89,20 @@ export const endAttempts = async (
     tx,
     ours.map((j) => j.id),
   )
-  const happenings = await whatFollows(engine, tx, ours, ending, why, ends)
+  return (await moveEnded(engine, tx, effects, { jobs: ours, ending, why, ends })).length
+}
+
+/** What becomes of jobs whose attempts have just ended in one of these ways: `policy/retry` says. */
+export const moveEnded = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  { jobs, ending, why, ends }: { jobs: LockedJob[]; ending: BadEnding; why: string; ends?: Map<number, BadEnd> },
+): Promise<Moved[]> => {
+  const happenings = await whatFollows(engine, tx, jobs, ending, why, ends)
   const moved = await moveJobs(engine, tx, effects, happenings)
-  await keepTimers(tx, effects, happenings.filter((h) => h.heldBy === 'timer') as Waiting[], now)
-  return moved.length
+  await keepTimers(tx, effects, happenings.filter((h) => h.heldBy === 'timer') as Waiting[], engine.clock())
+  return moved
 }
 
 const typeOf = { lost: 'Lost', returned: 'Returned', cancelled: 'Cancelled', failed: 'Failed' } as const
@@ -107,7 +119,7 @@ const whatFollows = async (
   engine: Engine,
   tx: Db,
   jobs: LockedJob[],
-  ending: 'lost' | 'returned' | 'cancelled' | 'failed',
+  ending: BadEnding,
   why: string,
   ends?: Map<number, BadEnd>,
 ): Promise<Happening[]> => {

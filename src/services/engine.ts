@@ -15,8 +15,14 @@ import { noServerMetrics, type ServerMetrics } from './metrics.ts'
 import { OpenClaims } from './openClaims.ts'
 import { noSecretKeys } from './secrets.ts'
 
-/** What rings: a lane has work, a pilot has a word waiting, an agent has something to do, the history grew, a job printed. */
-export type BellKey = `lane:${number}` | `pilot:${number}` | `log:${number}` | `agent:${string}` | 'lanes'
+/** What rings: a lane has work, a pilot has a word waiting, an agent has something to do, the history grew, a job printed or told something. */
+export type BellKey =
+  | `lane:${number}`
+  | `pilot:${number}`
+  | `log:${number}`
+  | `told:${number}`
+  | `agent:${string}`
+  | 'lanes'
 
 /** Everything the services share within one process: the database, and what is kept in memory of it, all of which may be lost at any moment. */
 export type Engine = {
@@ -53,7 +59,7 @@ export type Engine = {
   pilots: Map<number, { queueId: number; epoch: number; answered: number }>
   tasks: TaskCache
   workflows: WorkflowCache
-  keys: { jobs: Buffer; content: Buffer }
+  keys: { jobs: Buffer; content: Buffer; callbacks: Buffer }
   /** What people's secrets are sealed with. */
   secretKeys: SecretKeys
   limits: Limits
@@ -135,6 +141,7 @@ export const makeEngine = async ({
     keys: {
       jobs: await secretKey(db, 'jobs', randomBytes(32)),
       content: await secretKey(db, 'content', randomBytes(32)),
+      callbacks: await secretKey(db, 'callbacks', randomBytes(32)),
     },
     limits,
     secretKeys,

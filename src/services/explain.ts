@@ -4,12 +4,14 @@ import { workflowSentences } from '../domain/workflow/states.ts'
 import { showId } from '../lib/ids.ts'
 import { explainJob as decide } from '../policy/explain/decide.ts'
 import type { JobFacts } from '../policy/explain/facts.ts'
+import { deferredOf } from '../store/callbacks.ts'
 import * as store from '../store/explain.ts'
 import { pilotById } from '../store/pilots.ts'
 import { timerOf } from '../store/timers.ts'
 import { attemptsOf, jobLineById, resultOf } from '../store/views.ts'
 import type { Principal } from './authenticate.ts'
 import type { Engine } from './engine.ts'
+import { whyNotReused } from './reuse.ts'
 import { seeJob } from './views/jobs.ts'
 import { getTask, seeTask } from './views/tasks.ts'
 import { getWorkflow } from './views/workflows.ts'
@@ -88,12 +90,15 @@ const shellWord = (word: string): string =>
 const factsOf = async (engine: Engine, id: number): Promise<JobFacts> => {
   const line = (await jobLineById(engine.db, id))!
   const task = (await engine.tasks.get([line.taskId])).get(line.taskId)!
-  const [result, attempts, parents, timer, queues] = await Promise.all([
+  const [result, attempts, [deferred], parents, timer, queues, reusedFrom, notReused] = await Promise.all([
     resultOf(engine.db, id),
     attemptsOf(engine.db, id),
+    deferredOf(engine.db, [id]),
     store.unfinishedParents(engine.db, id, 20),
     timerOf(engine.db, 'backOff', id),
     store.queuesOfLane(engine.db, task.laneId, id),
+    task.cache ? store.reusedFrom(engine.db, id) : null,
+    task.cache ? whyNotReused(engine, id) : null,
   ])
   const last = attempts.at(-1)
   const holder = last && last.ending === null ? await pilotById(engine.db, last.pilotId) : undefined
@@ -116,10 +121,13 @@ const factsOf = async (engine: Engine, id: number): Promise<JobFacts> => {
     waitsFor: parents.map((p) => ({ id: showId(p.noun, p.id), state: p.state })),
     retryAt: timer?.at ?? null,
     retryWhy: timer?.why ?? null,
+    callback: deferred ? { since: deferred.endedAt, until: deferred.until } : null,
     pilot: holder
       ? { id: showId('p', holder.id), state: holder.state, host: holder.host, seenAt: holder.seenAt }
       : null,
     earlierCauses: attempts.slice(0, -1).flatMap((a) => (a.cause ? [a.cause] : [])),
     queues,
+    reusedFrom: reusedFrom ?? null,
+    notReused,
   }
 }

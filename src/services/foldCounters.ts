@@ -30,11 +30,15 @@ export const foldCounters = async (engine: Engine): Promise<boolean> => {
     const ended = await moveFolded(engine, tx, effects, folded)
     await countTasks(tx, folded, ended)
     await tellTaskChildren(engine, tx, effects, ended)
-    for (const workflowId of new Set(ended.map((t) => t.workflowId))) await endIfOver(engine, tx, effects, workflowId)
+    const left = await endWorkflows(engine, tx, effects, ended)
     for (const { workflowId, taskId } of folded) effects.progress(workflowId, taskId)
-    return { wasFull: deltas === page, orphaned: await inEndedWorkflows(tx, folded), stopped: leftOfStopped(folded) }
+    return {
+      wasFull: deltas === page,
+      orphaned: [...left, ...(await inEndedWorkflows(tx, folded))],
+      stopped: leftOfStopped(folded),
+    }
   })
-  for (const workflowId of orphaned) await cancelTasksOf(engine, workflowId, 'its workflow has ended')
+  for (const workflowId of new Set(orphaned)) await cancelTasksOf(engine, workflowId, 'its workflow has ended')
   for (const taskId of stopped)
     await cancelWaitingOf(engine, taskId, `${showId('t', taskId)} was stopped: culm explain ${showId('t', taskId)}`)
   return wasFull
@@ -134,6 +138,17 @@ const releaseTask = async (
     effects,
     locked.filter((job) => isFree.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })),
   )
+}
+
+/** Those whose function was a job that ended here: what it left under way is cancelled, as with a driver that ends. */
+const endWorkflows = async (engine: Engine, tx: Db, effects: Effects, ended: EndedTask[]): Promise<number[]> => {
+  const endedTasks = new Set(ended.map((task) => task.id))
+  const left: number[] = []
+  for (const workflowId of new Set(ended.map((task) => task.workflowId))) {
+    const functionTask = await endIfOver(engine, tx, effects, workflowId)
+    if (functionTask !== null && endedTasks.has(functionTask)) left.push(workflowId)
+  }
+  return left
 }
 
 /** A task may have slipped into a workflow while that ended: it is cancelled, as the others were. */

@@ -2,7 +2,10 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { finished, type ScriptedPilot, startWorld } from '../../test/support/engines.ts'
 import { brokenInvariants } from '../../test/support/invariants.ts'
 import { eventually } from '../../test/support/server.ts'
+import { newTask } from '../contract/tasks.ts'
 import { sql } from '../store/db.ts'
+import { withKey } from './keyed.ts'
+import { submitTask } from './submitTask.ts'
 
 let world: Awaited<ReturnType<typeof startWorld>>
 beforeAll(async () => {
@@ -45,6 +48,34 @@ test('work that comes while a pilot waits is sent to it as it is written, and ne
   expect(again.jobs.map((job) => job.jobId)).toEqual(names(ids))
   expect(again.jobs[1]).toMatchObject({ index: 1, attempt: 1, args: { text: '{"a":[1]}' } })
   expect(await pilot.report(again.jobs.map((job) => finished(job)))).toEqual(['moved', 'moved', 'moved'])
+})
+
+test('a pilot hears of what was submitted under a key when it is committed, and not before', async () => {
+  const place = await world.place()
+  const pilot = await place.pilot()
+  let answered = false
+  const claim = await openClaim(pilot)
+  void claim.jobs.then(() => {
+    answered = true
+  })
+  const { db } = world.first
+  let submitted: Promise<unknown> = Promise.resolve()
+  await db.begin(async (tx) => {
+    await tx.run(sql`lock table idempotency in exclusive mode`)
+    submitted = withKey(world.first, place.ann, { route: 'submitTask', key: 'k', body: {} }, async (within) => {
+      const { workflowId, queue } = place
+      const payload = { kind: 'command', command: ['true'] }
+      const jobs = [{ args: { text: '{}' } }]
+      return submitTask(within, place.ann, newTask.parse({ workflowId, queue, name: 'keyed', payload, jobs }))
+    })
+    const waits = sql`select from pg_locks l join pg_class c on c.oid = l.relation where c.relname = 'idempotency' and not l.granted`
+    await eventually(async () => (await db.row(waits)) !== undefined, 'the reply waits to be kept')
+    expect(answered).toBe(false)
+  })
+  const { firstJobId } = (await submitted) as { firstJobId: string }
+  expect(await claim.jobs).toEqual([firstJobId])
+  const again = await pilot.claim({ seq: 1 })
+  expect(await pilot.report(again.jobs.map((job) => finished(job)))).toEqual(['moved'])
 })
 
 test('what does not fit waits in its lane, and whoever comes next finds it', async () => {

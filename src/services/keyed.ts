@@ -5,6 +5,7 @@ import { keepReply, keptReply } from '../store/people.ts'
 import type { Principal } from './authenticate.ts'
 import type { Effects } from './effects.ts'
 import type { Engine } from './engine.ts'
+import { OpenClaims } from './openClaims.ts'
 
 /**
  * One effect per key: `act` runs on an engine whose every statement belongs to one transaction, and its reply is kept in that same transaction. Whoever
@@ -58,4 +59,6 @@ const within = (engine: Engine, tx: Db, told: Effects[]): Engine => ({
   ...engine,
   db: { ...engine.db, ...tx, begin: (act) => act(tx) },
   tell: (effects) => told.push(effects),
+  // Nobody waits here: a pilot must not hear of jobs before they are committed.
+  openClaims: new OpenClaims(),
 })

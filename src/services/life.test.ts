@@ -3,6 +3,7 @@ import { brokenInvariants } from '../../test/support/invariants.ts'
 import { eventually, startTestServer, type TestServer } from '../../test/support/server.ts'
 import type { Client } from '../contract/client.ts'
 import type { ClaimReply, Report } from '../contract/pilots.ts'
+import { sql } from '../store/db.ts'
 import { timerOf } from '../store/timers.ts'
 
 let server: TestServer
@@ -276,6 +277,30 @@ test('a pilot that starts anew loses what its earlier self held; one that leaves
   expect((await user.call('listOutcomes', { params: { id: taskId } })).items).toHaveLength(1)
 })
 
+test('who leaves before his stream was opened leaves nothing behind', async () => {
+  const { engine, url, userToken } = server
+  const workflowId = await newWorkflow()
+  const open = (signal: AbortSignal) =>
+    fetch(`${url}/v1/workflows/${workflowId}/stream?kinds=outcome`, {
+      headers: { authorization: `Bearer ${userToken}` },
+      signal,
+    })
+  const impatient = new AbortController()
+  await engine.db.begin(async (tx) => {
+    await tx.run(sql`lock table workflow in access exclusive mode`)
+    const opening = open(impatient.signal).catch(() => {})
+    const waits = sql`select from pg_locks l join pg_class c on c.oid = l.relation where c.relname = 'workflow' and not l.granted`
+    await eventually(async () => (await engine.db.row(waits)) !== undefined, 'the request waits for the table')
+    impatient.abort()
+    await opening
+  })
+  // One that comes later is served later.
+  const patient = new AbortController()
+  await open(patient.signal)
+  patient.abort()
+  await eventually(async () => engine.hub.size === 0, 'nobody is spoken to')
+})
+
 test('the stream tells each outcome as it is registered, and resumes without a gap', async () => {
   const workflowId = await newWorkflow()
   const pilot = await newPilot()
@@ -377,4 +402,19 @@ test('an ended workflow takes no more, and what it left running is cancelled', a
   )
   const workflow = await user.call('getWorkflow', { params: { id: workflowId } })
   expect([workflow.state, workflow.value]).toEqual(['done', text(42)])
+})
+
+test('the end of a log can be had without what comes before it', async () => {
+  await submit(await newWorkflow(), 1)
+  const pilot = await newPilot()
+  const [job] = (await pilot.claim()).jobs
+  const { jobId, attempt } = job!
+  const chunks = ['one\n', 'two\n', 'three\n'].map((text, i) => ({
+    ...{ jobId, attempt, stream: 'stdout' as const, offset: 4 * i, text },
+  }))
+  await server.pilot.call('sendLogs', { params: { id: pilot.pilotId }, body: { epoch: pilot.epoch, chunks } })
+  const read = async (query: object) => (await user.call('jobLog', { params: { id: jobId }, query })).items
+  expect((await read({ last: 2 })).map(({ text }) => text)).toEqual(['two\n', 'three\n'])
+  expect((await read({ last: 2, attempt: attempt + 1 })).map(({ text }) => text)).toEqual([])
+  await pilot.report(finished(job!))
 })

@@ -1,7 +1,7 @@
 import { hasEnded } from '../domain/job/states.ts'
 import { readId } from '../lib/ids.ts'
 import { taskOfJob } from '../store/jobs.ts'
-import { insertLogs, logAfter } from '../store/logs.ts'
+import { insertLogs, lastOfLog, logAfter } from '../store/logs.ts'
 import { jobLineById } from '../store/views.ts'
 import type { Principal } from './authenticate.ts'
 import { type Engine, transact } from './engine.ts'
@@ -33,12 +33,17 @@ export const keepLogs = async (
   return { kept }
 }
 
-/** What a job printed after `after`, waiting for more when there is nothing yet and it still runs. `ended` says that nothing more will come. */
+/** What a job printed after `after`, or its `last` pieces, waiting for more when there is nothing yet and it still runs. `ended` says that nothing more will come. */
 export const readLog = async (
   engine: Engine,
   principal: Principal,
   jobId: number,
-  { after, attempt, waitSeconds }: { after: number; attempt: number | null; waitSeconds: number },
+  {
+    after,
+    last,
+    attempt,
+    waitSeconds,
+  }: { after: number; last: number | null; attempt: number | null; waitSeconds: number },
   signal: AbortSignal,
 ) => {
   const taskId = await taskOfJob(engine.db, jobId)
@@ -55,7 +60,9 @@ export const readLog = async (
     try {
       // The state first: what was printed before the end is then in the rows that follow.
       const state = (await jobLineById(engine.db, jobId))!.state
-      const rows = await logAfter(engine.db, jobId, attempt, after, 200)
+      const rows = last
+        ? await lastOfLog(engine.db, jobId, attempt, last)
+        : await logAfter(engine.db, jobId, attempt, after, 200)
       const left = until - engine.clock().getTime()
       // The last words come a moment after the report of the end, which does not wait for them.
       const ended = hasEnded(state) && rows.length === 0 && quiet

@@ -8,7 +8,9 @@ import { newTask } from '../contract/tasks.ts'
 import { readId } from '../lib/ids.ts'
 import { sql } from '../store/db.ts'
 import { lockParents } from '../store/edges.ts'
-import type { Engine } from './engine.ts'
+import { lockFamilies } from '../store/jobs.ts'
+import { endAttempts } from './endAttempts.ts'
+import { type Engine, transact } from './engine.ts'
 import { addJobs, submitTask } from './submitTask.ts'
 
 let world: Awaited<ReturnType<typeof startWorld>>
@@ -143,6 +145,26 @@ test('edges are released once: every job runs exactly once, after all that it ne
   )
 }, 60_000)
 
+/** Somebody waits for a lock. */
+const isWaiting = sql`select from pg_locks l join pg_database d on d.oid = l.database or l.database is null where not granted and d.datname = current_database() limit 1`
+
+test('a result that comes while its attempt is given up is told after that, and counts since nobody has begun another', async () => {
+  const place = await world.place()
+  const [id] = await place.submit(1)
+  const pilot = await place.pilot()
+  const [job] = await pilot.take()
+  const { db } = world.first
+  let reported: Promise<unknown> = Promise.resolve()
+  await transact(world.first, async (tx, effects) => {
+    const jobs = await lockFamilies(tx, [id!])
+    reported = pilot.report([finished(job!)])
+    await eventually(async () => (await db.row(isWaiting)) !== undefined, 'the report waits for the job')
+    await endAttempts(world.first, tx, effects, { jobs, ending: 'lost', why: 'its pilot is silent' })
+  })
+  expect(await reported).toEqual(['moved'])
+  expect(await db.rows(sql`select ending from attempt where job_id = ${id}`)).toEqual([{ ending: 'finished' }])
+})
+
 test('a report and a submission that want the same jobs take their locks in the same order', async () => {
   const place = await world.place()
   const [parent] = await place.submit(1)
@@ -159,7 +181,6 @@ test('a report and a submission that want the same jobs take their locks in the 
     tries++
     await lockParents(tx, [child!])
     reported = pilot.report(held.map((job) => finished(job)))
-    const isWaiting = sql`select from pg_locks l join pg_database d on d.oid = l.database or l.database is null where not granted and d.datname = current_database() limit 1`
     await eventually(async () => (await db.row(isWaiting)) !== undefined, 'the report waits for the child')
     // A deadlock would be found after a second, and the report tried again: nobody may have to wait here at all.
     await tx.run(sql`set local lock_timeout = '300ms'`)

@@ -1,7 +1,7 @@
 import { fault } from '../contract/faults.ts'
 import type { Report, ReportsReply } from '../contract/pilots.ts'
 import { stopsTask } from '../domain/job/causes.ts'
-import { type JobState, jobTable } from '../domain/job/states.ts'
+import { hasEnded, type JobState, jobTable } from '../domain/job/states.ts'
 import { readId, showId } from '../lib/ids.ts'
 import { statesLeftBy } from '../lib/machine.ts'
 import type { Db } from '../store/db.ts'
@@ -11,12 +11,14 @@ import { dropHeld, heldOf, jobsTriedBy, setStarted } from '../store/pilots.ts'
 import { tasksIn } from '../store/tasks.ts'
 import type { Principal } from './authenticate.ts'
 import { cancelWaitingOf } from './cancel.ts'
+import { deferJob } from './deferred.ts'
 import { Effects } from './effects.ts'
 import { type BadEnd, endAttempts } from './endAttempts.ts'
 import { type Engine, transact } from './engine.ts'
 import { moveJobs, outcomeOf } from './moveJobs.ts'
 import { mayGoOn, ownPilot, recoverLost } from './pilots.ts'
 import { stopTask, whyStopped } from './stopTask.ts'
+import { endIfOver, workflowsOfFunctions } from './workflows.ts'
 
 const finishable = statesLeftBy(jobTable, 'succeeded')
 
@@ -34,7 +36,7 @@ export const reportJobs = async (
   reports: readonly Report[],
 ): Promise<ReportsReply> => {
   await ownPilot(engine, principal, pilotId)
-  checkTexts(reports)
+  checkContents(reports)
   const answers = new Map<string, Answer>()
   const plain = reports.filter((r) => r.what === 'finished')
   const moved = plain.length > 0 ? await finishPlain(engine, pilotId, epoch, plain) : new Set<string>()
@@ -45,10 +47,13 @@ export const reportJobs = async (
   return { answers: reports.map((r) => answers.get(r.jobId)!) }
 }
 
-const checkTexts = (reports: readonly Report[]) => {
-  for (const { jobId, value } of reports)
+const checkContents = (reports: readonly Report[]) => {
+  for (const { jobId, what, value, until } of reports) {
     if (value && 'text' in value && (value.text.includes('\u0000') || !value.text.isWellFormed()))
       throw fault('invalid_text', `the value of ${jobId} holds a raw NUL or a lone surrogate`)
+    if (what === 'deferred' && !until)
+      throw fault('fields_disagree', `${jobId} is deferred: \`until\` says how long its value may take`)
+  }
 }
 
 const finishPlain = async (
@@ -74,8 +79,15 @@ const finishPlain = async (
     effects.outcomes.push({ workflowId: job.workflowId, parentJobId: task.parentJobId, outcome })
   }
   effects.ring('agent:fold', ...done.map((job) => `log:${job.id}` as const))
+  const over = await workflowsOfFunctions(engine, facts.values())
+  if (over.length > 0) await transact(engine, (tx, its) => endAll(engine, tx, its, over))
   engine.tell(effects)
   return new Set(done.map((job) => showId('j', job.id)))
+}
+
+/** Last in a transaction: workflows are locked after jobs and tasks. */
+const endAll = async (engine: Engine, tx: Db, effects: Effects, workflowIds: number[]): Promise<void> => {
+  for (const id of workflowIds.sort((a, b) => a - b)) await endIfOver(engine, tx, effects, id)
 }
 
 const finishedRow = (r: Report, now: Date): FinishedRow => ({
@@ -112,7 +124,7 @@ const reportRest = async (
 }
 
 /** After these the job may have come to its end. */
-const ends = new Set<Report['what']>(['finished', 'failed', 'cancelled', 'returned'])
+const ends = new Set<Report['what']>(['finished', 'deferred', 'failed', 'cancelled', 'returned'])
 
 /** `stopped`: tasks whose other jobs would fail alike, and why. */
 type ByDoor = { answers: Answer[]; givenUp: { jobId: number; attempt: number }[]; stopped: Map<number, string> }
@@ -156,6 +168,9 @@ const reportByDoor = (engine: Engine, pilotId: number, epoch: number, reports: r
     }
     for (const [taskId, why] of [...stopped].sort(([a], [b]) => a - b))
       if (!(await stopTask(engine, tx, effects, taskId, why))) stopped.delete(taskId)
+    const ended = [...jobs.values()].filter((job) => hasEnded(job.state)).map((job) => job.taskId)
+    const facts = await engine.tasks.get(new Set(ended), tx)
+    await endAll(engine, tx, effects, await workflowsOfFunctions(engine, facts.values()))
     return { answers, givenUp, stopped }
   })
 
@@ -197,6 +212,8 @@ const apply = async (
       return wake(engine, tx, effects, pilotId, job)
     case 'finished':
       return finish(engine, tx, effects, pilotId, job, report)
+    case 'deferred':
+      return deferJob(engine, tx, effects, job, report)
     case 'failed':
     case 'cancelled':
     case 'returned': {

@@ -1,6 +1,6 @@
 import type { Value } from '../contract/base.ts'
 import { fault } from '../contract/faults.ts'
-import type { NewJob, NewTask, SubmittedTask } from '../contract/tasks.ts'
+import type { FunctionTask, NewJob, NewTask, Payload, SubmittedTask } from '../contract/tasks.ts'
 import { type JobState, jobEnds } from '../domain/job/states.ts'
 import { taskHasEnded } from '../domain/task/states.ts'
 import { type Batcher, makeBatcher } from '../lib/batcher.ts'
@@ -22,10 +22,12 @@ import {
   type NewCallRow,
   type NewJobRows,
   type NewTaskRow,
+  type TaskFacts,
   type TaskToInsert,
 } from '../store/tasks.ts'
 import type { WorkflowOwner } from '../store/workflows.ts'
 import type { Principal } from './authenticate.ts'
+import { sentValue } from './claimJobs.ts'
 import { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { checkEnvironment, storedPayload } from './environments.ts'
@@ -33,6 +35,7 @@ import { driverReplaced, refuseDriver, scopeOf } from './journal.ts'
 import { batchWatch } from './metrics.ts'
 import { errorText, moveJobs } from './moveJobs.ts'
 import type { OpenClaim } from './openClaims.ts'
+import { reuseResults } from './reuse.ts'
 import { demand, experimentOf } from './rights.ts'
 import { checkSecrets } from './secrets.ts'
 
@@ -48,10 +51,7 @@ export const submitTask = async (
 ): Promise<SubmittedTask> => {
   const workflowId = readId('w', task.workflowId)!
   const workflow = await mayAddTo(engine, principal, workflowId)
-  await checkBundle(engine, principal, task)
-  if (task.payload.environment) checkEnvironment(task.payload.environment)
-  if (task.secrets) await checkSecrets(engine, principal, task.secrets)
-  checkTexts(task)
+  await checkTask(engine, principal, task)
   if (task.call?.seen?.includes('\u0000')) throw fault('invalid_text', 'call.seen holds a raw NUL')
   const laneId = await laneFor(engine, task)
   const row = rowOf(principal, task, workflow, laneId, trace)
@@ -59,9 +59,10 @@ export const submitTask = async (
     ? { scope: scopeOf(principal), key: task.call.key, epoch: task.call.epoch, seen: task.call.seen ?? null }
     : null
   const hasEdges = (task.after?.length ?? 0) > 0 || task.jobs.some((j) => j.after && j.after.length > 0)
-  const made = hasEdges
-    ? await insertWithEdges(engine, principal, task, row, call)
-    : await insertPlain(engine, { row, call, jobs: jobRows(task.jobs) })
+  const made =
+    hasEdges || task.cache
+      ? await insertByTheDoor(engine, principal, task, row, call)
+      : await insertPlain(engine, { row, call, jobs: jobRows(task.jobs) })
   if (made)
     return {
       taskId: showId('t', made.taskId),
@@ -71,6 +72,27 @@ export const submitTask = async (
       known: false,
     }
   return knownOrRefused(engine, workflowId, call)
+}
+
+/**
+ * Checks the task of a workflow function that is to run as a job, and gives what inserts it in the transaction that makes its workflow: neither is ever there without the other.
+ */
+export const checkFunctionTask = async (
+  engine: Engine,
+  principal: Principal,
+  { args, ...rest }: FunctionTask,
+  trace: string | null,
+): Promise<(tx: Db, effects: Effects, workflow: TaskOwner) => Promise<void>> => {
+  const task = { ...rest, jobs: [{ args }], open: false }
+  await checkTask(engine, principal, task)
+  const laneId = await laneFor(engine, task)
+  return async (tx, effects, workflow) => {
+    const row = rowOf(principal, task, workflow, laneId, trace)
+    const [made] = await insertTasks(tx, [{ row, call: null, jobs: jobRows(task.jobs) }], engine.clock())
+    effects.afterwards(() => engine.tasks.keep({ ...row, id: made!.taskId }))
+    effects.afterwards(() => engine.lanes.enqueued(laneId, 0), `lane:${laneId}`)
+    effects.ring('agent:fold')
+  }
 }
 
 const showJob = (id: number | null) => (id === null ? null : showId('j', id))
@@ -170,8 +192,8 @@ const effectsOf = (engine: Engine, tasks: TaskToInsert[], made: (InsertedTask | 
 /** As `store/tasks.ts` computes it. */
 const rankOf = (priority: number, jobId: number): number => (8000 - priority) * 2 ** 40 + jobId
 
-/** The parents are locked first, so that none can finish unseen between the look at it and the edge. */
-const insertWithEdges = (
+/** With edges or stored results. The parents are locked first, so that none can finish unseen between the look at it and the edge. */
+const insertByTheDoor = (
   engine: Engine,
   principal: Principal,
   task: NewTask,
@@ -207,6 +229,16 @@ const insertWithEdges = (
         effects,
         made.taskId,
         waitingTasks.map((t) => t.id),
+      )
+    const { ownerId } = row
+    if (task.cache)
+      await reuseResults(
+        engine,
+        tx,
+        effects,
+        { ...task, taskId: made.taskId, ownerId, common: task.common ?? null },
+        0,
+        task.jobs,
       )
     effects.afterwards(() => engine.lanes.enqueued(row.laneId, 0), `lane:${row.laneId}`)
     effects.ring('agent:fold')
@@ -337,11 +369,19 @@ export const addJobs = async (
     await addJobEdges(engine, tx, effects, taskId, have, body.jobs, parents)
     const lost = parentTasks.filter((t) => taskHasEnded(t.state) && t.state !== 'done').map((t) => t.id)
     if (lost.length > 0) await cancelOrphans(engine, tx, effects, taskId, lost)
+    if (owned.cache) await reuseResults(engine, tx, effects, reusable(owned), have, body.jobs)
     effects.afterwards(() => engine.lanes.enqueued(owned.laneId, 0), `lane:${owned.laneId}`)
     effects.ring('agent:fold')
     return { ...reply, firstJobId: showJob(made!.firstJobId), lastJobId: showJob(made!.lastJobId) }
   })
 }
+
+const reusable = ({ id, ownerId, payload, common, commonBlob, commonBytes }: TaskFacts) => ({
+  taskId: id,
+  ownerId,
+  payload: JSON.parse(payload) as Payload,
+  common: sentValue(common, commonBlob, commonBytes),
+})
 
 const ownerOf = (principal: Principal): number => {
   if (principal.kind === 'pilot') throw fault('forbidden', 'a pilot submits nothing')
@@ -355,9 +395,22 @@ const mayAddTo = async (engine: Engine, principal: Principal, workflowId: number
   return demand(principal, 'write', workflow, 'workflow_unknown')
 }
 
+/** A task, whatever names the workflow that it belongs to. */
+type TaskBody = Omit<NewTask, 'workflowId'>
+
+/** What a task has of its workflow. */
+type TaskOwner = Pick<WorkflowOwner, 'workflowId' | 'environment'>
+
+const checkTask = async (engine: Engine, principal: Principal, task: TaskBody): Promise<void> => {
+  await checkBundle(engine, principal, task)
+  if (task.payload.environment) checkEnvironment(task.payload.environment)
+  if (task.secrets) await checkSecrets(engine, principal, task.secrets)
+  checkTexts(task)
+}
+
 const knownBundles = new WeakMap<Engine, Set<string>>()
 
-const checkBundle = async (engine: Engine, principal: Principal, { payload }: NewTask): Promise<void> => {
+const checkBundle = async (engine: Engine, principal: Principal, { payload }: TaskBody): Promise<void> => {
   if (payload.kind !== 'function') return
   const known = knownBundles.get(engine) ?? new Set()
   knownBundles.set(engine, known)
@@ -390,7 +443,7 @@ const checkTexts = ({
 }
 
 /** The broker's decision, from cached facts only. */
-const laneFor = async (engine: Engine, task: NewTask): Promise<number> => {
+const laneFor = async (engine: Engine, task: TaskBody): Promise<number> => {
   if (engine.lanes.queues.length === 0) await engine.lanes.refresh()
   const choice = decideQueues(engine.lanes.queues, { queue: task.queue ?? null, cores: task.cores })
   if (choice.kind === 'none') {
@@ -404,8 +457,8 @@ const laneFor = async (engine: Engine, task: NewTask): Promise<number> => {
 
 const rowOf = (
   principal: Principal,
-  task: NewTask,
-  { workflowId, environment }: WorkflowOwner,
+  task: TaskBody,
+  { workflowId, environment }: TaskOwner,
   laneId: number,
   trace: string | null,
 ): NewTaskRow => ({
@@ -433,6 +486,7 @@ const rowOf = (
   secrets: task.secrets?.length ? JSON.stringify(task.secrets) : null,
   trace,
   labels: JSON.stringify(task.labels),
+  cache: task.cache,
 })
 
 const jobRows = (jobs: readonly NewJob[]): NewJobRows => ({

@@ -1,12 +1,13 @@
 import type { z } from 'zod'
-import type { Value } from '../contract/base.ts'
 import { fault } from '../contract/faults.ts'
 import type { endWorkflow as endBody, NewWorkflow, StartedDriver, Workflow } from '../contract/workflows.ts'
+import { hasEnded, type JobEnd } from '../domain/job/states.ts'
 import { type WorkflowTrigger, workflowHasEnded, workflowTable } from '../domain/workflow/states.ts'
 import { showId } from '../lib/ids.ts'
 import { step } from '../lib/machine.ts'
-import { workflowTriggerOf } from '../policy/advance/ends.ts'
+import { workflowTriggerOf, workflowTriggerOfJob } from '../policy/advance/ends.ts'
 import type { Db } from '../store/db.ts'
+import type { TaskFacts } from '../store/tasks.ts'
 import { dropTimers, setTimers } from '../store/timers.ts'
 import * as store from '../store/workflows.ts'
 import type { Principal } from './authenticate.ts'
@@ -17,23 +18,29 @@ import { type Engine, transact } from './engine.ts'
 import { storedEnvironment } from './environments.ts'
 import { driverReplaced } from './journal.ts'
 import { demand } from './rights.ts'
+import { checkFunctionTask } from './submitTask.ts'
 import { workflowView } from './views/workflows.ts'
 
 /**
  * Starts a workflow, or continues the one that an earlier start of the same program had begun. Those with a driver are watched from here on: it renews, or the workflow is
- * paused.
+ * paused. One whose function runs as a job is there with that job, which is watched as every job is.
  */
 export const createWorkflow = async (
   engine: Engine,
   principal: Principal,
-  { name, kind, labels, run, environment }: NewWorkflow,
+  workflow: NewWorkflow,
+  trace: string | null = null,
 ): Promise<StartedDriver> => {
   if (principal.kind !== 'user') throw fault('forbidden', 'only a user starts a workflow')
   const { experimentId, personId: ownerId, teams } = principal
   if (!teams[0]) throw fault('forbidden', 'you are in no group')
   const teamId = teams[0].id
-  const driverEpoch = kind === 'tasks' ? 0 : 1
+  const { name, kind, labels, run, task, environment } = workflow
+  if ((kind === 'job') !== (task !== undefined))
+    throw fault('invalid_input', `body.task: ${task ? `a workflow of kind ${kind} has none` : 'is missing'}`)
+  const driverEpoch = kind === 'function' || kind === 'session' ? 1 : 0
   const stored = storedEnvironment(environment)
+  const insertTask = task && (await checkFunctionTask(engine, principal, task, trace))
   return transact(engine, async (tx, effects) => {
     const made = await store.insertWorkflow(tx, {
       experimentId,
@@ -47,9 +54,10 @@ export const createWorkflow = async (
       environment: stored,
       now: engine.clock(),
     })
-    if (!made) return continueWorkflow(engine, tx, effects, ownerId, run!)
+    if (!made) return continueWorkflow(engine, tx, effects, ownerId, kind, run!)
+    await insertTask?.(tx, effects, { workflowId: made.id, environment: stored })
     if (driverEpoch > 0) await watchDriver(engine, tx, effects, made.id)
-    return driverOf(engine, { id: made.id, driverEpoch }, { known: false })
+    return driverOf(engine, { id: made.id, driverEpoch }, { known: false, job: await jobOf(tx, made.id, kind) })
   })
 }
 
@@ -66,15 +74,21 @@ const runRow = ({ id, key, program, code, arguments: args }: Run): store.RunRow 
 const driverOf = (
   engine: Engine,
   { id, driverEpoch }: { id: number; driverEpoch: number },
-  more: { known: boolean; state?: 'done'; value?: Value | null },
+  more: Pick<StartedDriver, 'known'> & Partial<StartedDriver>,
 ): StartedDriver => ({
   workflowId: showId('w', id),
   epoch: driverEpoch,
   renewSeconds: engine.limits.renewSeconds,
   state: 'running',
   value: null,
+  job: null,
   ...more,
 })
+
+const jobOf = async (tx: Db, id: number, kind: NewWorkflow['kind']): Promise<StartedDriver['job']> => {
+  const job = kind === 'job' ? await store.jobOfFunction(tx, id) : undefined
+  return job ? { taskId: showId('t', job.taskId), jobId: showId('j', job.jobId) } : null
+}
 
 /** A driver that starts again: its epoch is the next one, so that the one before, should it still live, can write no more. */
 const continueWorkflow = async (
@@ -82,21 +96,24 @@ const continueWorkflow = async (
   tx: Db,
   effects: Effects,
   ownerId: number,
+  kind: NewWorkflow['kind'],
   { id: run, key, code, arguments: args, acceptCode }: Run,
 ): Promise<StartedDriver> => {
   const row = (await store.lockWorkflowOfRun(tx, ownerId, run, key))!
   const id = showId('w', row.id)
-  if (workflowHasEnded(row.state) && row.state !== 'done')
+  if (row.kind !== kind) throw fault('invalid_input', `${id} is of kind ${row.kind}, and not ${kind}`)
+  if (workflowHasEnded(row.state) && row.state !== 'done' && kind !== 'job')
     throw fault('workflow_ended', `${id} is ${row.state}: start the program anew, without --continue and CULM_RUN`)
   if (args && row.arguments && args !== row.arguments)
     throw fault('arguments_changed', `${id} was begun with other arguments`)
   if (code && row.code && code !== row.code && !acceptCode)
     throw fault('code_changed', `the source of ${id} was changed since it began`)
-  if (row.state === 'done')
+  if (row.state === 'done' || kind === 'job')
     return driverOf(engine, row, {
       known: true,
-      state: 'done',
+      state: row.state,
       value: sentValue(row.value, row.valueBlob, row.valueBytes),
+      job: await jobOf(tx, row.id, kind),
     })
   const { driverEpoch } = (await store.replaceDriver(tx, { id: row.id, code: code ?? null, now: engine.clock() }))!
   await watchDriver(engine, tx, effects, row.id)
@@ -210,9 +227,21 @@ export const closeWorkflow = async (engine: Engine, principal: Principal, id: nu
   return workflowView(engine, id)
 }
 
-/** Ends a workflow without a driver when it is closed and its last task has ended. */
-export const endIfOver = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<void> => {
-  if ((await engine.workflows.get(id))?.kind !== 'tasks') return
+/** Ends a workflow without a driver when it is closed and its last task has ended, or, if its function is a job, when that has: then with the id of its task. */
+export const endIfOver = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<number | null> => {
+  const kind = (await engine.workflows.get(id))?.kind
+  if (kind === 'tasks') await endWithTasks(engine, tx, effects, id)
+  return kind === 'job' ? endWithJob(engine, tx, effects, id) : null
+}
+
+/** Of these tasks, which ended here, the workflows whose function is a job: they end at once, and not when the counters are folded, so that they have ended when somebody hears of it. */
+export const workflowsOfFunctions = async (engine: Engine, tasks: Iterable<TaskFacts>): Promise<number[]> => {
+  const ids = new Set([...tasks].filter((task) => task.parentJobId === null).map((task) => task.workflowId))
+  const kinds = await Promise.all([...ids].map(async (id) => [id, (await engine.workflows.get(id))?.kind] as const))
+  return kinds.flatMap(([id, kind]) => (kind === 'job' ? [id] : []))
+}
+
+const endWithTasks = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<void> => {
   const left = (await store.leftOfWorkflow(tx, id))!
   const trigger = workflowTriggerOf(left)
   if (!trigger) return
@@ -226,6 +255,17 @@ export const endIfOver = async (engine: Engine, tx: Db, effects: Effects, id: nu
       trigger,
       left.tasksFailed > 0 ? `${left.tasksFailed} of ${left.tasksTotal} tasks did not finish` : null,
     )
+}
+
+const endWithJob = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<number | null> => {
+  const job = (await store.jobOfFunction(tx, id))!
+  if (!hasEnded(job.state)) return null
+  const { taskId, value, blob, bytes, error } = job
+  const why = error ? (JSON.parse(error) as { message: string }).message.slice(0, 500) : null
+  const row = (await store.lockWorkflow(tx, id))!
+  const moved = await moveWorkflow(engine, tx, effects, row, workflowTriggerOfJob(job.state as JobEnd), why)
+  if (moved) await store.setWorkflowResult(tx, { id, value, blob, bytes, error })
+  return taskId
 }
 
 /** Its timer ran out: the driver has not been heard for too long. */

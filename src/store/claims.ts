@@ -94,11 +94,14 @@ export const claimedBefore = (db: Db, pilotId: number, epoch: number, claimSeq: 
     where h.pilot_id = ${pilotId} and h.epoch = ${epoch} and h.claim_seq = ${claimSeq} and j.state in ('sent', 'starting', 'running')
     order by h.job_id`)
 
-/** Gives awaiting jobs their slot back: from the pilot's resume lane to `running`, the attempt unchanged. */
+/**
+ * Gives awaiting jobs their slot back: from the pilot's resume lane to `running`, the attempt unchanged. A claim of an earlier start of the pilot that is still open takes nothing: the rows are the new one's.
+ */
 export const claimResumes = (db: Db, c: { laneId: number; limit: number; pilotId: number; epoch: number; now: Date }) =>
   db.rows<{ jobId: number; attempt: number }>(sql`
     with pick as materialized (
-      select ctid as tid, job_id from ready where lane_id = ${c.laneId} order by rank limit ${c.limit} for update skip locked),
+      select ctid as tid, job_id from ready
+      where lane_id = ${c.laneId} and (select epoch from pilot where id = ${c.pilotId}) = ${c.epoch} order by rank limit ${c.limit} for update skip locked),
     locked as materialized (
       select id, task_id, state, attempt from job where id = any(array(select job_id from pick)) order by id for no key update skip locked),
     gone as (delete from ready where ctid = any(array(select tid from pick where (job_id in (select id from locked)) is true))),

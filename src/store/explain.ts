@@ -27,12 +27,20 @@ export const queuesOfLane = (db: Db, laneId: number, jobId: number) =>
       from pilot where queue_id = q.id and state = 'online') p
     where l.id = ${laneId}`)
 
+/** The job whose result this one took. */
+export const reusedFrom = async (db: Db, jobId: number): Promise<string | undefined> =>
+  (
+    await db.row<{ why: string }>(
+      sql`select why from history where noun = 'job' and id = ${jobId} and trigger = 'reused' limit 1`,
+    )
+  )?.why
+
 /** The job of a task that says most about it: one that failed, else one that waits, else any. */
 export const tellingJob = async (db: Db, taskId: number): Promise<number | undefined> =>
   (
     await db.row<{ id: number }>(sql`
       select id from (select id, state from job where task_id = ${taskId} order by index limit 5000) j
-      order by array_position(array['failed', 'activated', 'pending', 'awaiting', 'sent', 'starting', 'running', 'cancelled', 'finished'], state), id limit 1`)
+      order by array_position(array['failed', 'activated', 'pending', 'awaiting', 'holding', 'sent', 'starting', 'running', 'cancelled', 'finished'], state), id limit 1`)
   )?.id
 
 export const tellingTask = async (db: Db, workflowId: number): Promise<number | undefined> =>

@@ -171,6 +171,14 @@ export const causesSoFar = (db: Db, jobIds: number[]) =>
     select job_id as "jobId", cause, count(*)::int as n
     from attempt where job_id = any(${jobIds}::bigint[]) and ending in ('failed', 'lost') and cause is not null group by job_id, cause`)
 
+/** How an attempt ended; undefined when it has not. */
+export const endingOf = async (db: Db, jobId: number, attempt: number): Promise<AttemptEnd | undefined> =>
+  (
+    await db.row<{ ending: AttemptEnd }>(
+      sql`select ending from attempt where job_id = ${jobId} and attempt = ${attempt}`,
+    )
+  )?.ending
+
 export type FinishedRow = {
   jobId: number
   attempt: number
@@ -189,7 +197,8 @@ export type FinishedJob = { id: number; taskId: number; index: number; workflowI
 /**
  * The hot way of a report: jobs that finished well and that nobody waits for. One statement, so one trip and one commit: registers the result, ends the
  * attempt, frees the holder, moves the job by compare-and-set, and counts. Rows must come in order of job id, which is the order of its locks.
- * What does not come back was stale, is not this pilot's, or has children: the caller looks which.
+ * What does not come back was stale, is not this pilot's, or has children: the caller looks which. (A hold that was seen may be gone by the time the lock of its job is had, since
+ * the attempt was given up meanwhile: only what this statement deletes itself counts.)
  */
 export const finishJobs = (
   db: Db,
@@ -202,7 +211,7 @@ export const finishJobs = (
   }: { rows: FinishedRow[]; from: JobState[]; pilotId: number; epoch: number; now: Date },
 ) =>
   db.rows<FinishedJob>(sql`
-    with ok as materialized (
+    with seen as materialized (
       select i.*, j.task_id, j.workflow_id, j.index, j.state, h.sent_at
       from unnest(
              ${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.attempt)}::int[], ${rows.map((r) => r.value)}::text[], ${rows.map((r) => r.blob)}::text[],
@@ -214,8 +223,9 @@ export const finishJobs = (
       cross join lateral (
         select attempt, pilot_id, epoch, sent_at from held where job_id = i.job_id and member = 0 offset 0) h
       where h.attempt = i.attempt and h.pilot_id = ${pilotId} and h.epoch = ${epoch} and j.state = any(${from}::text[]) and not j.has_children),
+    g as (delete from held where job_id = any(array(select job_id from seen)) and member = 0 returning job_id),
+    ok as materialized (select * from seen where (job_id in (select job_id from g)) is true),
     u as (update job set state = 'finished', released = true, held_by = null, cancel_asked = false where id = any(array(select job_id from ok))),
-    g as (delete from held where job_id = any(array(select job_id from ok)) and member = 0),
     a as (
       insert into attempt (job_id, attempt, ending, pilot_id, sent_at, started_at, ended_at, wall_seconds, cpu_seconds, max_rss_mb)
       select job_id, attempt, 'finished', ${pilotId}, sent_at, started_at, ended_at, wall, cpu, rss from ok on conflict do nothing),

@@ -15,10 +15,20 @@ export const insertLogs = async (db: Db, pilotId: number, rows: LogRow[]): Promi
     where exists (select from held h where h.job_id = u.job_id and h.attempt = u.attempt and h.pilot_id = ${pilotId})
        or exists (select from attempt a where a.job_id = u.job_id and a.attempt = u.attempt and a.pilot_id = ${pilotId}
                     and (a.ending <> 'lost' or exists (select from job j where j.id = u.job_id and j.attempt = u.attempt)))
+       or exists (select from deferred d where d.job_id = u.job_id and d.attempt = u.attempt and d.pilot_id = ${pilotId})
     on conflict do nothing`)
 }
 
+type StoredLogRow = Omit<LogRow, 'jobId'> & { seq: number }
+
 export const logAfter = (db: Db, jobId: number, attempt: number | null, seq: number, limit: number) =>
-  db.rows<{ seq: number; attempt: number; stream: 'stdout' | 'stderr'; start: number; body: Buffer }>(sql`
+  db.rows<StoredLogRow>(sql`
     select seq, attempt, stream, start, body from log
     where job_id = ${jobId} and seq > ${seq} and (${attempt}::int is null or attempt = ${attempt}::int) order by seq limit ${limit}`)
+
+export const lastOfLog = (db: Db, jobId: number, attempt: number | null, limit: number) =>
+  db.rows<StoredLogRow>(sql`
+    select * from (
+      select seq, attempt, stream, start, body from log
+      where job_id = ${jobId} and (${attempt}::int is null or attempt = ${attempt}::int) order by seq desc limit ${limit}) l
+    order by seq`)

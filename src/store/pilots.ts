@@ -134,12 +134,12 @@ export const heldOf = (db: Db, jobIds: number[]) =>
     select job_id as "jobId", pilot_id as "pilotId", epoch, attempt, sent_at as "sentAt", started_at as "startedAt"
     from held where job_id = any(${jobIds}::bigint[]) and member = 0`)
 
-/** Which of these jobs have ended attempts of this pilot. */
+/** Which of these jobs have attempts of this pilot that it has ended, or has left to a callback. */
 export const jobsTriedBy = async (db: Db, pilotId: number, jobIds: number[]): Promise<Set<number>> => {
   if (jobIds.length === 0) return new Set()
-  const rows = await db.rows<{ id: number }>(
-    sql`select distinct job_id as id from attempt where job_id = any(${jobIds}::bigint[]) and pilot_id = ${pilotId}`,
-  )
+  const rows = await db.rows<{ id: number }>(sql`
+    select job_id as id from attempt where job_id = any(${jobIds}::bigint[]) and pilot_id = ${pilotId}
+    union select job_id from deferred where job_id = any(${jobIds}::bigint[]) and pilot_id = ${pilotId}`)
   return new Set(rows.map((row) => row.id))
 }
 

@@ -2,6 +2,7 @@ import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { freshDatabase } from '../../test/support/database.ts'
 import type { JobState } from '../domain/job/states.ts'
+import { checkpointsOf } from './checkpoints.ts'
 import { claimedBefore, claimReady, claimResumes, dropUnclaimable } from './claims.ts'
 import { foldTaskDeltas } from './counters.ts'
 import { type Db, type Sql, sql } from './db.ts'
@@ -12,6 +13,7 @@ import { insertLogs } from './logs.ts'
 import * as pilots from './pilots.ts'
 import { insertJobs, insertTasks, type NewTaskRow } from './tasks.ts'
 import { setTimers } from './timers.ts'
+import * as told from './told.ts'
 
 /**
  * A plan is made once per connection, by what is known of the tables then: often nothing, or what was true when they were empty. So each hot statement is planned
@@ -54,6 +56,9 @@ const fill = `
   insert into attempt (job_id, attempt, ending, pilot_id, sent_at, ended_at) select i, 1, 'lost', 1, now(), now() from generate_series(20001, 30000) i;
   insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
     select now(), case when i % 100 = 0 then 'task' else 'job' end, i % 5000, 1 + i % 50, 'running', 'finished', 'succeeded' from generate_series(1, 50000) i;
+  insert into metric (job_id, attempt, name, step, value, at) select i % 1000 + 1, 1, 'loss', i, 1, now() from generate_series(1, 100000) i;
+  insert into progress (job_id, attempt, done, at) select i, 1, 1, now() from generate_series(501, 5000) i;
+  insert into checkpoint (job_id, attempt, blob, bytes, at) select i, 1, 'b', 1, now() from generate_series(1, 5000) i;
   insert into task_delta (task_id, running) select 1 + i % 100, 1 from generate_series(1, 1000) i;
   select setval('job_id', 12000), setval('task_id_seq', 100);`
 
@@ -72,10 +77,13 @@ const tables = [
   'pilot',
   'lane',
   'log',
+  'metric',
+  'progress',
+  'checkpoint',
   'timer',
 ]
 const emptied =
-  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, lane, pilot, person restart identity cascade'
+  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, lane, pilot, person, metric, progress, checkpoint restart identity cascade'
 
 /** How a database comes to its statistics before it is filled, and whether the plans are older than what fills it. */
 const pasts: Record<string, { before: string[]; plannedEmpty?: true }> = {
@@ -98,7 +106,7 @@ const task: NewTaskRow = {
   },
   ...{ payload: '{}', common: null, commonBlob: null, commonBytes: null, laneId: 1, cores: 1, memoryMb: null },
   ...{ wallSeconds: null, priority: 1000, attemptsUser: 1, attemptsSite: 3, attemptsLost: 5, lostAfterSeconds: null },
-  ...{ secrets: null, trace: null, labels: '{}' },
+  ...{ secrets: null, cache: false, trace: null, labels: '{}' },
 }
 const rows = (n: number) => ({
   args: new Array(n).fill('{"a":[1]}'),
@@ -209,6 +217,28 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
       1,
       ids.map((jobId) => ({ jobId, attempt: 1, stream: 'stdout' as const, start: 0, body: Buffer.from('x') })),
     ),
+  speaksFor: (db) =>
+    told.speaksFor(
+      db,
+      1,
+      ids.map((jobId) => ({ jobId, attempt: 1 })),
+    ),
+  upsertMetrics: (db) =>
+    told.upsertMetrics(
+      db,
+      ids.map((jobId) => ({ jobId, attempt: 1, name: 'loss', step: jobId, value: 1 })),
+      now,
+    ),
+  upsertProgress: (db) =>
+    told.upsertProgress(
+      db,
+      ids.map((jobId) => ({ jobId, attempt: 1, done: 1, total: null, text: null })),
+      now,
+    ),
+  metricsAfter: (db) =>
+    told.metricsAfter(db, { jobId: 7, after: { name: '', step: -1 }, lastName: 'z', attempt: null, limit: 50 }),
+  lastMetrics: (db) => told.lastMetrics(db, { taskId: 1, name: 'loss', afterIndex: 99, limit: batch }),
+  checkpointsOf: (db) => checkpointsOf(db, ids),
   'endedBetween, the newest': (db) =>
     endedBetween(db, [1, 2, 3], ['finished'], place, { xid: '9999999', seq: 0 }, 5000),
   historyOfWorkflowSince: (db) => historyOfWorkflowSince(db, 1, ['finished'], place, 5000),

@@ -1,7 +1,7 @@
 import { type Db, sql } from './db.ts'
 
-/** `backOff`: a job may be claimed again. `driver`: the driver of a workflow should have been heard. */
-export type TimerKind = 'backOff' | 'driver'
+/** `backOff`: a job may be claimed again. `callback`: the value of a job should have been posted. `driver`: the driver of a workflow should have been heard. */
+export type TimerKind = 'backOff' | 'callback' | 'driver'
 
 export type TimerRow = { kind: TimerKind; id: number; at: Date; why: string }
 

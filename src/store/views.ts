@@ -13,7 +13,7 @@ export type WorkflowViewRow = {
   id: number
   experimentId: number
   name: string
-  kind: 'function' | 'session' | 'tasks'
+  kind: 'function' | 'job' | 'session' | 'tasks'
   owner: string
   team: string
   state: WorkflowState
@@ -88,6 +88,14 @@ export type TaskViewRow = {
   state: TaskState
   payload: string
   queues: string[]
+  cores: number
+  memoryMb: number | null
+  wallSeconds: number | null
+  priority: number
+  attemptsUser: number
+  attemptsSite: number
+  attemptsLost: number
+  lostAfterSeconds: number | null
   total: number
   createdAt: Date
   endedAt: Date | null
@@ -107,7 +115,9 @@ export const taskViews = (
 ) =>
   db.rows<TaskViewRow>(sql`
     select t.id, t.workflow_id as "workflowId", t.experiment_id as "experimentId", t.parent_job_id as "parentJobId", t.name, p.name as owner, t.state, t.payload,
-           array(select q.name from queue q join lane l on l.id = t.lane_id where q.id = any(l.queue_ids) order by q.id) as queues, t.jobs as total,
+           array(select q.name from queue q join lane l on l.id = t.lane_id where q.id = any(l.queue_ids) order by q.id) as queues,
+           t.cores, t.memory_mb as "memoryMb", t.wall_seconds as "wallSeconds", t.priority, t.attempts_user as "attemptsUser", t.attempts_site as "attemptsSite",
+           t.attempts_lost as "attemptsLost", t.lost_after_seconds as "lostAfterSeconds", t.jobs as total,
            t.created_at as "createdAt", t.ended_at as "endedAt", t.labels,
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
     from task t join person p on p.id = t.owner_id left join task_count c on c.task_id = t.id
@@ -211,6 +221,9 @@ export const attemptsOf = (db: Db, jobId: number) =>
     union all
     select h.attempt, null, h.pilot_id, p.host, h.sent_at, h.started_at, null, null, null, null, null, null, null, null
     from held h join pilot p on p.id = h.pilot_id where h.job_id = ${jobId} and h.member = 0
+    union all
+    select d.attempt, null, d.pilot_id, p.host, d.sent_at, d.started_at, d.ended_at, null, null, null, null, d.wall_seconds, d.cpu_seconds, d.max_rss_mb
+    from deferred d join pilot p on p.id = d.pilot_id where d.job_id = ${jobId}
     order by 1`)
 
 export type PilotViewRow = {

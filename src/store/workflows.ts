@@ -1,3 +1,4 @@
+import type { JobState } from '../domain/job/states.ts'
 import type { WorkflowState } from '../domain/workflow/states.ts'
 import { type Db, sql } from './db.ts'
 
@@ -6,7 +7,7 @@ export type WorkflowRow = {
   experimentId: number
   ownerId: number
   teamId: number
-  kind: 'function' | 'session' | 'tasks'
+  kind: 'function' | 'job' | 'session' | 'tasks'
   state: WorkflowState
   closed: boolean
   driverEpoch: number
@@ -118,6 +119,21 @@ export const setWorkflowResult = (
   db.run(
     sql`update workflow set value = ${r.value}, value_blob = ${r.blob}, value_bytes = ${r.bytes}, error = ${r.error} where id = ${r.id}`,
   )
+
+/** The job that is the function of a workflow of kind `job`: the only one of its first task. */
+export const jobOfFunction = (db: Db, workflowId: number) =>
+  db.row<{
+    taskId: number
+    jobId: number
+    state: JobState
+    value: string | null
+    blob: string | null
+    bytes: number | null
+    error: string | null
+  }>(sql`
+    select j.task_id as "taskId", j.id as "jobId", j.state, r.value, r.value_blob as blob, r.value_bytes as bytes, r.error
+    from job j left join result r on r.job_id = j.id
+    where j.task_id = (select min(id) from task where workflow_id = ${workflowId}) and j.index = 0`)
 
 export const closeWorkflow = (db: Db, id: number) => db.run(sql`update workflow set closed = true where id = ${id}`)
 

@@ -83,8 +83,9 @@ export class Programs {
     child.once('close', async (code, signal) => {
       const said = `${out.trim()} ${readFileSync(logFile, 'utf8').trim()}`.slice(-500)
       const isOver = this.#closing && this.#world.wrong.length > 0 && signal === 'SIGKILL'
-      // One that was killed, or gave up since no server was there for a minute, goes on as the same run.
-      const goesOn = signal === 'SIGKILL' || (code === 3 && /server_away|database_away/.test(said))
+      // One that was killed, or gave up since no server was there for a minute or a disk was full, goes on as the same run.
+      const gaveUp = code !== 0 && /"code":"(server_away|database_away|storage_full)"/.test(said.split('\n').at(-1)!)
+      const goesOn = signal === 'SIGKILL' || gaveUp
       if (goesOn && !isOver) {
         await sleep(500)
         return this.#goOn(n, program)

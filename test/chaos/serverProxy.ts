@@ -197,6 +197,8 @@ const repeated = new Set<RouteName>([
   'report',
   'renew',
   'sendLogs',
+  'sendTold',
+  'keepCheckpoint',
   'addJobs',
   'createBlob',
   'createBundle',

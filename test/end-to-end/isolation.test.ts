@@ -145,6 +145,28 @@ describeNeeding(noUsers)('a pilot of root', () => {
     expect(execFileSync('ls', [kept]).toString()).toBe('file\n')
   })
 
+  test('lays what an earlier attempt has kept into a folder that is theirs, and theirs alone', async () => {
+    const jobId = server.submit({
+      payload: sh(
+        'id -u; stat -c "%u %a" . state state/model; echo more >> state/model && cat state/model; pwd; sleep 600',
+      ),
+      ownerId: 'u2',
+      kept: { 'state/model': 'weights\n' },
+    })
+    await server.said(jobId, 'stdout', '/jobs/')
+    const [uid, ...lines] = server.output.get(`${jobId}:stdout`)!.trim().split('\n')
+    expect(Number(uid)).toBeGreaterThan(60_000)
+    expect(lines.slice(0, 5)).toEqual([`${uid} 700`, `${uid} 700`, `${uid} 600`, 'weights', 'more'])
+    expect(await saidBy('u3', `cat ${lines[5]}/state/model`)).toMatch(/Permission denied/)
+    server.cancel(jobId)
+    await server.ended(jobId)
+    const payload = functionOf(
+      'fs.appendFileSync("state/model", "more"); return fs.readFileSync("state/model", "utf8")',
+    )
+    const report = await server.ended(server.submit({ payload, ownerId: 'u2', kept: { 'state/model': 'weights ' } }))
+    expect(report.value).toEqual({ text: '"weights more"' })
+  })
+
   test('gives their secrets to them alone', async () => {
     const secrets = [{ name: 'db', file: 'db.txt', value: Buffer.from('hunter2!').toString('base64') }]
     const jobId = server.submit({
@@ -160,6 +182,14 @@ describeNeeding(noUsers)('a pilot of root', () => {
     await server.ended(jobId)
   })
 })
+
+/** What a job is given that was begun before, and what it makes of it. */
+const restoredBy = async (ownerId: string, script: string): Promise<string> => {
+  const payload = sh(`{ ${script}\n} 2>&1; echo :end`)
+  const jobId = server.submit({ payload, ownerId, kept: { 'state/model': 'weights\n' } })
+  await server.said(jobId, 'stdout', ':end')
+  return server.output.get(`${jobId}:stdout`)!.replace(/:end\n$/, '')
+}
 
 describeNeeding(noViews)('a pilot with bubblewrap', () => {
   let pilot: Running
@@ -211,6 +241,12 @@ describeNeeding(noViews)('a pilot with bubblewrap', () => {
     const tries = `cat ${ownHome}/file; ls ${folder}/..; cat /tmp/file; cat ${home}/token; cat ${home}/../data; ls ${tmpdir()}`
     writeFileSync(join(home, '..', 'data'), 'his data', { mode: 0o644 })
     expect(await saidBy('u3', tries)).not.toMatch(/mine|data$|token-of/m)
+  })
+
+  test('lays what an earlier attempt has kept into their folders', async () => {
+    await start('u1')
+    for (const owner of ['u1', 'u2'])
+      expect(await restoredBy(owner, 'echo more >> state/model && cat state/model; ls')).toBe('weights\nmore\nstate\n')
   })
 
   test('runs functions, and tells how a program ended', async () => {

@@ -6,7 +6,7 @@ import { readServer } from '../../src/main/homeServer.ts'
 import { culm, freshFolder, readToken, run } from '../support/processes.ts'
 
 let env: NodeJS.ProcessEnv
-/** With NumPy, as scripts/test-setup.sh makes it. */
+/** With NumPy, pandas and Jupyter, as scripts/test-setup.sh makes it. */
 const venv = path.join(files.root, '.cache/venv/bin/python')
 
 beforeAll(async () => {
@@ -26,16 +26,26 @@ test('the tests of the Python client pass against a real server', async () => {
   const tests = suite('python3', ['discover', '-s', 'tests'])
   expect(await tests.ended, tests.printed()).toBe(0)
   expect(tests.printed()).toMatch(/Ran \d{3} tests/)
-  // NumPy is not the system's; what needs it runs below.
-  expect(Number(/OK \(skipped=(\d+)\)/.exec(tests.printed())?.[1] ?? 0)).toBeLessThanOrEqual(3)
+  // NumPy, pandas and Jupyter are not the system's; what needs them runs below.
+  expect(Number(/OK \(skipped=(\d+)\)/.exec(tests.printed())?.[1] ?? 0)).toBeLessThanOrEqual(14)
 }, 300_000)
 
 test.skipIf(!existsSync(venv))(
-  'values of NumPy survive (scripts/test-setup.sh installs it)',
+  'values of NumPy and pandas survive (scripts/test-setup.sh installs them)',
   async () => {
     const tests = suite(venv, ['discover', '-s', 'tests', '-p', 'test_values.py'])
     expect(await tests.ended, tests.printed()).toBe(0)
     expect(tests.printed()).not.toMatch('skipped')
   },
   60_000,
+)
+
+test.skipIf(!existsSync(venv))(
+  'real notebooks run, and show what they should (scripts/test-setup.sh installs Jupyter)',
+  async () => {
+    const tests = suite(venv, ['discover', '-s', 'tests', '-p', 'test_notebook.py'])
+    expect(await tests.ended, tests.printed()).toBe(0)
+    expect(tests.printed()).not.toMatch('skipped')
+  },
+  180_000,
 )

@@ -41,6 +41,7 @@ type North = {
   user: string
   experiment: string
 }
+type Life = North & { jobToken: string }
 type Rightful = 'user' | 'pilot' | 'operator'
 type One = (typeof operations)[number]
 type Ask = { query?: Record<string, string>; body?: unknown }
@@ -57,6 +58,7 @@ const bodies: Record<string, (north: North) => Ask> = {
   keepRecord: () => ({ body: { key: 'k', epoch: 1, value: '1' } }),
   cancelTask: () => ({ body: {} }),
   cancelJob: () => ({ body: {} }),
+  createCallback: () => ({ body: { seconds: 60 } }),
   getBlob: ({ w }) => ({ query: { workflowId: w } }),
   claim: () => ({ body: { epoch: 1, claimSeq: 2, cores: 1, jobs: 1, waitSeconds: 0 } }),
   report: ({ j }) => ({ body: { epoch: 1, reports: [{ jobId: j, attempt: 1, what: 'finished', value: args }] } }),
@@ -64,6 +66,11 @@ const bodies: Record<string, (north: North) => Ask> = {
   sendLogs: ({ j }) => ({
     body: { epoch: 1, chunks: [{ jobId: j, attempt: 1, stream: 'stderr', offset: 0, text: 'x' }] },
   }),
+  sendTold: ({ j, word }) => ({
+    body: { epoch: 1, metrics: [{ jobId: j, attempt: 1, name: word, step: 2, value: 1 }], progress: [] },
+  }),
+  taskMetrics: ({ word }) => ({ query: { name: word } }),
+  keepCheckpoint: ({ hash, word }) => ({ body: { version: 1, files: [{ path: 'a', hash, bytes: word.length }] } }),
   leavePilot: () => ({ body: { epoch: 1 } }),
 }
 
@@ -119,8 +126,12 @@ const others: Record<string, { how: 'refused' | 'blind' | 'open'; rightful?: Rig
     rotateSecrets: { how: 'refused', rightful: 'operator' },
   }
 
-/** Operations whose address itself is the right: without its signature they give nothing to anybody. */
-const signed = new Set(['putContent', 'getContent'])
+/** Operations whose address itself is the right: without its signature they give nothing to anybody. How they say so, and what they take. */
+const signed: Record<string, { code: string; body?: unknown }> = {
+  putContent: { code: 'signature_invalid' },
+  getContent: { code: 'signature_invalid' },
+  postToCallback: { code: 'callback_invalid', body: { value: 1 } },
+}
 
 let server: TestServer
 let operator: Client
@@ -167,7 +178,7 @@ const tenant = async (experiment: string, user: string) => {
 }
 
 /** A workflow with a task of two jobs, of which a pilot of its own holds one; a value, a bundle, a log, a token and a secret. */
-const life = async (user: Client, pilot: Client, experiment: string): Promise<North & { jobToken: string }> => {
+const life = async (user: Client, pilot: Client, experiment: string): Promise<Life> => {
   const word = `${experiment}-${randomBytes(6).toString('hex')}`
   const queue = `${experiment}-queue`
   const { workflowId } = await user.call('createWorkflow', { body: { name: word, kind: 'function' } })
@@ -186,6 +197,13 @@ const life = async (user: Client, pilot: Client, experiment: string): Promise<No
   const [job] = (await pilot.call('claim', { params: { id: pilotId }, body: claim })).jobs
   const chunk = { jobId: job!.jobId, attempt: 1, stream: 'stdout' as const, offset: 0, text: word }
   await pilot.call('sendLogs', { params: { id: pilotId }, body: { epoch: 1, chunks: [chunk] } })
+  const held = { jobId: job!.jobId, attempt: 1 }
+  const told = {
+    epoch: 1,
+    metrics: [{ ...held, name: word, step: 1, value: 0.5 }],
+    progress: [{ ...held, done: 1, text: word }],
+  }
+  await pilot.call('sendTold', { params: { id: pilotId }, body: told })
   const { id: k } = await user.call('createToken', { body: { note: word } })
   await user.call('setSecret', { body: { name: word, value: Buffer.from(word).toString('base64') } })
   const { name, experiment: of } = await user.call('me')
@@ -278,6 +296,7 @@ const seen = async ({ w, t, j }: North): Promise<unknown> =>
     north.client.call('listJobs', { params: { id: t } }),
     north.client.call('getJob', { params: { id: j } }),
     north.client.call('jobLog', { params: { id: j } }),
+    north.client.call('jobMetrics', { params: { id: j } }),
     north.client.call('listSecrets'),
     north.client.call('listUsers'),
   ])
@@ -291,7 +310,7 @@ const problemOf = ({ status, type, text }: Answer, asked: North) => {
   return { status, code, detail: names.reduce((rest, name) => rest.replaceAll(name, '…'), detail) }
 }
 
-const expectRefused = async (one: One, askOf: (north: North) => Ask, rightful: string) => {
+const expectRefused = async (one: One, askOf: (north: North) => Ask, rightful: (own: Life) => string) => {
   const own = await life(north.client, north.pilotClient, 'north')
   const before = await everything()
   for (const [who, token] of Object.entries(strangers)) {
@@ -303,7 +322,7 @@ const expectRefused = async (one: One, askOf: (north: North) => Ask, rightful: s
     expect(problemOf(answer, own), `${who} cannot tell it from what never was`).toEqual(ghostly)
   }
   expect(await everything()).toEqual(before)
-  const answer = await send(one, own, askOf(own), rightful)
+  const answer = await send(one, own, askOf(own), rightful(own))
   expect(answer.status, `who has the right is let in: ${answer.text}`).toBeLessThan(300)
 }
 
@@ -327,35 +346,41 @@ const expectBlind = async (one: One, askOf: (north: North) => Ask) => {
   expect(await seen(own)).toEqual(before)
 }
 
-const expectSigned = async (one: One) => {
+const expectSigned = async (one: One, { code, body }: { code: string; body?: unknown }) => {
   const own = await life(north.client, north.pilotClient, 'north')
   const before = await everything()
   const expires = String(Math.floor(Date.now() / 1000) + 60)
-  for (const query of [{}, { e: '2', n: '8', x: expires, s: 'x'.repeat(43) }] as Record<string, string>[])
+  const made = { e: '2', n: '8', a: '1', x: expires, s: 'x'.repeat(43) }
+  for (const query of [{}, made] as Record<string, string>[])
     for (const token of Object.values(strangers)) {
-      const answer = await send(one, own, { query }, token)
-      expect(problemOf(answer, own)).toMatchObject({ status: 403, code: 'signature_invalid' })
+      const answer = await send(one, own, { query, body }, token)
+      expect(problemOf(answer, own)).toMatchObject({ status: 403, code })
     }
   expect(await everything()).toEqual(before)
 }
 
 const nothing = () => ({})
 
+/** The token of who may do it. */
+const rightfulOf = ({ 'x-who': who = [] }: Operation) => {
+  if (who.includes('user')) return () => north.user
+  return who.includes('pilot') ? () => north.pilot : (own: Life) => own.jobToken
+}
+
 describe('what one experiment owns, another cannot reach', () => {
   test.each(operations.map((one) => [`${one.method} ${one.path}`, one] as const))('%s', async (_, one) => {
     const { operationId, parameters, requestBody } = one.operation
-    if (signed.has(operationId)) return expectSigned(one)
+    if (signed[operationId]) return expectSigned(one, signed[operationId])
     if (parameters.some((p) => p.in === 'path')) {
       if (requestBody && !bodies[operationId]) throw new Error(`${operationId} takes a body: give it a line in bodies`)
-      const rightful = one.operation['x-who']?.includes('user') ? north.user : north.pilot
-      return expectRefused(one, bodies[operationId] ?? nothing, rightful)
+      return expectRefused(one, bodies[operationId] ?? nothing, rightfulOf(one.operation))
     }
     const other = others[operationId]
     if (!other) throw new Error(`${operationId} has no case: give it a line in others`)
     const ask = other.ask ?? nothing
     if (other.how === 'blind') return expectBlind(one, ask)
     if (other.how === 'refused')
-      return expectRefused(one, ask, { ...north, operator: operatorToken }[other.rightful ?? 'user'])
+      return expectRefused(one, ask, () => ({ ...north, operator: operatorToken })[other.rightful ?? 'user'])
     expect((await send(one, ghost, {}, null)).status).toBe(200)
   })
 })

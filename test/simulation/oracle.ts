@@ -229,6 +229,7 @@ class Judge {
   #brokenAttempt(job: ModelJob, row: JobRow, a: AttemptRow): string | undefined {
     const id = `j${row.id}`
     const fails = failureOf(job.nature, a.attempt)
+    if (this.#referee.wasReported(id, a.attempt, 'deferred')) return this.#brokenDeferred(job, row, a)
     switch (a.ending) {
       case 'finished':
         if (!this.#referee.wasReported(id, a.attempt, 'finished'))
@@ -256,6 +257,24 @@ class Judge {
         return a.error?.includes('does not know it') && this.#referee.wasTaken(id, a.attempt)
           ? `was taken from p${a.pilotId}, which knew it well`
           : undefined
+    }
+  }
+
+  /** One that its pilot left to the outside: what was taken there counts, or its time was over, or it was cancelled; a loss only before its pilot was heard. */
+  #brokenDeferred(job: ModelJob, row: JobRow, a: AttemptRow): string | undefined {
+    const posted = this.#referee.postOf(`j${row.id}`, a.attempt)
+    switch (a.ending) {
+      case 'finished':
+        return posted?.says === 'value' ? undefined : 'is registered as finished, and nobody posted a value'
+      case 'failed':
+        if (a.cause !== 'user') return `was left to the outside, and failed (${a.cause})`
+        if (a.error?.includes('CallbackTimeout'))
+          return posted?.isTaken ? 'ran out of time, and its value was there' : undefined
+        return posted?.says === 'error' ? undefined : 'failed, and nobody posted an error'
+      case 'cancelled':
+        return this.#wasCancelled(job) ? undefined : 'was cancelled, and nobody asked for it'
+      default:
+        return undefined
     }
   }
 
@@ -373,8 +392,10 @@ const statesNow = (db: Db) =>
 const leftBehind = async (db: Db): Promise<string[]> => {
   const held = await db.rows<{ id: number }>(sql`select job_id as id from held order by job_id limit 10`)
   const timers = await db.rows<{ kind: string; id: number }>(sql`select kind, id from timer order by kind, id limit 10`)
+  const deferred = await db.rows<{ id: number }>(sql`select job_id as id from deferred order by job_id limit 10`)
   return [
     ...held.map((h) => `j${h.id} has ended, and is held`),
+    ...deferred.map((d) => `j${d.id} has ended, and waits for a callback`),
     ...timers.map((t) => `there is a timer ${t.kind} for ${t.kind === 'driver' ? 'w' : 'j'}${t.id}, and all has ended`),
   ]
 }

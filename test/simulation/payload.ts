@@ -10,6 +10,8 @@ export type Nature = {
   fails?: { until: number; cause: AttemptCause }
   /** It calls others and waits for them: each a task, of so many jobs of that nature. */
   calls?: Nature[][]
+  /** It ends without its value, which is posted from outside so long after it began, ms (before it ends, perhaps, or too late), or what went wrong. */
+  later?: { seconds: number; postedMs: number; says: 'value' | 'error' }
 }
 
 export const always = 1_000_000

@@ -6,6 +6,7 @@ import { isFault } from '../../src/lib/fault.ts'
 import { Bell } from '../../src/lib/wake.ts'
 import { digestOf } from '../../src/pilot/thread/lease.ts'
 import { authenticate, type Principal } from '../../src/services/authenticate.ts'
+import { createCallback, postToCallback, readCallback } from '../../src/services/callbacks.ts'
 import { claimJobs } from '../../src/services/claimJobs.ts'
 import { leavePilot, registerPilot, renewPilot } from '../../src/services/pilots.ts'
 import { reportJobs } from '../../src/services/reportJobs.ts'
@@ -294,16 +295,17 @@ class Life {
       this.#report({ jobId: job.jobId, attempt: job.attempt, what, startedAt, ...more })
     if (this.#chance.happens(0.05)) report('starting')
     if (this.#chance.happens(nature.ms > 1000 ? 0.3 : 0.1)) report('running')
+    const until = nature.later && (await this.#askOutside(held, nature.later))
     await this.#world.timeline.wait(null, nature.ms, held.stopped.signal)
     this.#mustLive()
-    let childFailed = false
+    let childFailed = nature.later !== undefined && until === undefined
     if (nature.calls && !held.stop) childFailed = !(await this.#call(key, held, nature, report))
     this.#mustLive()
     if (held.phase === 'running') this.#giveRoom(held)
     held.phase = 'ended'
     // A result that comes before the word to stop took effect wins.
     const stop = held.stop !== 'dropped' && this.#chance.happens(0.2) && !nature.calls ? null : held.stop
-    const end = endOf(nature, job.attempt, stop, childFailed)
+    const end = endOf(nature, job.attempt, stop, childFailed, until)
     if (end === 'dropped') this.#held.delete(key)
     else {
       const known = this.#world.model.job(held.task.name, job.index)
@@ -311,6 +313,42 @@ class Life {
       report(end.what, { ...end, endedAt: this.#world.timeline.clock().toISOString() })
     }
     this.#bell.ring('quiet')
+  }
+
+  /** Has its value posted by somebody outside; until when that may come. Undefined when the attempt is over. */
+  async #askOutside(
+    held: Held,
+    { seconds, postedMs, says }: NonNullable<Nature['later']>,
+  ): Promise<string | undefined> {
+    const { jobId, attempt } = held.job
+    const id = Number(jobId.slice(1))
+    const known = this.#world.model.job(held.task.name, held.job.index)!
+    const address = await this.#asJob(held, 'asks for a callback', (engine, principal) =>
+      createCallback(engine, principal, id, seconds),
+    )
+    if (!address) return undefined
+    const query = Object.fromEntries(new URL(address.path, 'http://here').searchParams)
+    const text =
+      says === 'value' ? `{"value":${textOf(known.nature, attempt)}}` : '{"error":{"type":"Oops","message":"no"}}'
+    this.#world.timeline.spawn(async () => {
+      await this.#world.timeline.sleep(postedMs)
+      this.#world.referee.posts(jobId, attempt, says, known)
+      const reply = await answered(
+        this.#world,
+        { name: 'outside', reachable: () => true },
+        {
+          what: `posts to ${jobId}:${attempt}`,
+          safeTwice: true,
+          handle: (engine) => postToCallback(engine, readCallback(engine, id, query), JSON.parse(text), text),
+        },
+      )
+      if (!isFault(reply)) this.#world.referee.tookPost(jobId, attempt)
+      else if (!['callback_expired', 'callback_over'].includes(reply.code))
+        this.#world.referee.broken.push(
+          `${jobId}:${attempt} was posted to, and refused: ${reply.code} ${reply.message}`,
+        )
+    })
+    return address.expiresAt
   }
 
   /** Calls others and waits for them without a slot. False when any of them did not finish. */
@@ -406,6 +444,7 @@ class Life {
       open: false,
       call: { key: `c${i}`, epoch: 1 },
       labels: {},
+      cache: false,
       cores: 1,
       priority: 1000,
       attempts: defaultAttempts,
@@ -500,6 +539,7 @@ class Life {
     const { jobId, attempt } = this.#chance.pick(this.#acknowledged)
     const what = this.#chance.pick([
       'finished',
+      'deferred',
       'failed',
       'running',
       'awaiting',
@@ -507,7 +547,10 @@ class Life {
       'returned',
       'cancelled',
     ] as const)
-    const { answers } = await this.#post([{ jobId, attempt, what, value: { text: '"told twice"' }, cause: 'user' }])
+    const until = this.#world.timeline.clock().toISOString()
+    const { answers } = await this.#post([
+      { jobId, attempt, what, value: { text: '"told twice"' }, until, cause: 'user' },
+    ])
     if (answers[0]!.answer === 'moved')
       this.#world.referee.broken.push(`${jobId}:${attempt} was over, and still moved when ${what} was told of it`)
   }
@@ -559,14 +602,21 @@ class Life {
 
 const defaultAttempts = { user: 1, site: 3, lost: 5 }
 
-const isEnd = ({ what }: Report): boolean => ['finished', 'failed', 'cancelled', 'returned'].includes(what)
+const isEnd = ({ what }: Report): boolean => ['finished', 'deferred', 'failed', 'cancelled', 'returned'].includes(what)
 
-type End = Pick<Report, 'what' | 'value' | 'cause' | 'error'>
+type End = Pick<Report, 'what' | 'value' | 'until' | 'cause' | 'error'>
 
-const endOf = (nature: Nature, attempt: number, stop: Stop | null, childFailed: boolean): End | 'dropped' => {
+const endOf = (
+  nature: Nature,
+  attempt: number,
+  stop: Stop | null,
+  childFailed: boolean,
+  until: string | undefined,
+): End | 'dropped' => {
   if (stop === 'dropped') return 'dropped'
   if (stop) return { what: stop }
   const cause = childFailed ? 'user' : failureOf(nature, attempt)
   if (cause) return { what: 'failed', cause, error: { type: 'Oops', message: `it fails: ${cause}` } }
+  if (until !== undefined) return { what: 'deferred', until }
   return { what: 'finished', value: { text: textOf(nature, attempt) } }
 }

@@ -24,6 +24,8 @@ export class Referee {
   /** What each attempt came to, as its pilot knows it. */
   readonly #ends = new Map<string, Set<string>>()
   readonly #taken = new Set<string>()
+  /** What was posted for an attempt from outside, and whether the server is known to have taken it. */
+  readonly #posts = new Map<string, { says: 'value' | 'error'; isTaken: boolean }>()
 
   constructor(model: Model, now: () => number, deaf: readonly Stretch[]) {
     this.#model = model
@@ -109,6 +111,21 @@ export class Referee {
     const ends = this.#ends.get(key) ?? new Set()
     this.#ends.set(key, ends.add(end))
     if (end === 'finished' && job) this.#finished.add(job)
+  }
+
+  /** Somebody outside posts for an attempt; he may do so several times. */
+  posts(jobId: string, attempt: number, says: 'value' | 'error', job: ModelJob): void {
+    this.#posts.set(`${jobId}:${attempt}`, { says, isTaken: false })
+    if (says === 'value') this.#finished.add(job)
+  }
+
+  /** He heard that it was taken. */
+  tookPost(jobId: string, attempt: number): void {
+    this.#posts.get(`${jobId}:${attempt}`)!.isTaken = true
+  }
+
+  postOf(jobId: string, attempt: number): { says: 'value' | 'error'; isTaken: boolean } | undefined {
+    return this.#posts.get(`${jobId}:${attempt}`)
   }
 
   wasReported(jobId: string, attempt: number, end: string): boolean {

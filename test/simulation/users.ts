@@ -250,7 +250,13 @@ export class SimulatedUser {
       }
     else if (lot < 0.07) nature.fails = { until: chance.whole(1, 4), cause: chance.pick(['site', 'storage'] as const) }
     else if (lot < 0.09) nature.fails = { until: chance.whole(1, 2), cause: 'memory' }
-    if (depth < 3 && chance.happens(depth === 0 ? 0.04 : 0.15))
+    else if (lot < 0.14)
+      nature.later = {
+        seconds: chance.whole(5, 120),
+        postedMs: Math.round(chance.around(2 * this.#world.plan.jobMs + 10_000)),
+        says: chance.happens(0.8) ? 'value' : 'error',
+      }
+    if (!nature.later && depth < 3 && chance.happens(depth === 0 ? 0.04 : 0.15))
       nature.calls = Array.from({ length: chance.whole(1, 2) }, () =>
         Array.from({ length: chance.whole(1, 4) }, () => this.#nature(depth + 1)),
       )
@@ -283,6 +289,7 @@ export class SimulatedUser {
       open: false,
       ...(task.parents.length > 0 ? { after: task.parents.map((p) => p.id!) } : {}),
       labels: {},
+      cache: false,
       cores: task.cores,
       ...(this.#chance.happens(0.2) ? { memoryMb: this.#chance.pick([500, 2000]) } : {}),
       ...(this.#chance.happens(0.3) ? { queue: this.#chance.pick(this.#world.plan.pilots).queue } : {}),

@@ -4,9 +4,9 @@ import type { Database, Db } from '../../src/store/db.ts'
 import { finished, startWorld } from './engines.ts'
 import { brokenInvariants } from './invariants.ts'
 
-/** One job of each kind: `p` pending, `a` activated, `h` held, `w` waiting for its slot, `t` held by a timer, `f` finished, with their task and workflow. */
+/** One job of each kind: `p` pending, `a` activated, `h` held, `w` waiting for its slot, `t` held by a timer, `d` deferred, `f` finished, with their task and workflow. */
 let db: Database
-let ids: Record<'p' | 'a' | 'h' | 'w' | 't' | 'f' | 'task' | 'ended' | 'flow', number>
+let ids: Record<'p' | 'a' | 'h' | 'w' | 't' | 'd' | 'f' | 'task' | 'ended' | 'flow', number>
 
 beforeAll(async () => {
   const world = await startWorld()
@@ -18,6 +18,9 @@ beforeAll(async () => {
   const [t] = await place.submit(1, { attempts: { user: 2, site: 3, lost: 5 } })
   for (const { jobId, attempt } of await pilot.take())
     await pilot.report([{ jobId, attempt, what: 'failed', cause: 'user' }])
+  const [d] = await place.submit(1)
+  const until = new Date(world.now().getTime() + 60_000).toISOString()
+  for (const { jobId, attempt } of await pilot.take()) await pilot.report([{ jobId, attempt, what: 'deferred', until }])
   const [h] = await place.submit(1)
   await pilot.take()
   const [w] = await place.submit(1)
@@ -33,7 +36,7 @@ beforeAll(async () => {
   })
   const taskOf = (id: number) => rows.find((row) => row.id === id)!.task
   const flow = readId('w', place.workflowId)!
-  ids = { p: p!, a: a!, h: h!, w: w!, t: t!, f: f!, task: taskOf(a!), ended: taskOf(f!), flow }
+  ids = { p: p!, a: a!, h: h!, w: w!, t: t!, d: d!, f: f!, task: taskOf(a!), ended: taskOf(f!), flow }
   return () => world.close()
 })
 
@@ -84,6 +87,20 @@ test.each([
   ['a running job that nobody holds', "update job set state = 'running' where id = $a", /is running and nobody/],
   ['an awaiting job that nobody holds', "update job set state = 'awaiting' where id = $a", /is awaiting and nobody/],
   ['outputs that nobody registers', "update job set state = 'holding' where id = $h", /is holding and nobody/],
+  ['a callback without a timer', "delete from timer where kind = 'callback' and id = $d", /is holding and nobody/],
+  ['a callback with a late timer', "update timer set at = at + interval '1 s' where id = $d", /is holding and nobody/],
+  ['a callback of another attempt', 'update deferred set attempt = 7 where job_id = $d', /as attempt 7, of 1/],
+  [
+    'a callback of a job that is held',
+    'insert into held (job_id, pilot_id, epoch, attempt, claim_seq, sent_at) select job_id, pilot_id, 1, attempt, 1, sent_at from deferred where job_id = $d',
+    /as attempt 1, and is held/,
+  ],
+  ['a callback of an ended job', "update job set state = 'cancelled' where id = $d", /has a timer \(callback\)/],
+  [
+    'a deferred attempt that was forgotten',
+    'delete from deferred where job_id = $d',
+    /is at attempt 1, and 0 have ended/,
+  ],
   ['outputs that nobody moves', "update job set state = 'transferring' where id = $h", /is transferring and nobody/],
   ['outputs that nobody merges', "update job set state = 'merging' where id = $h", /is merging and nobody/],
   ['a hold on another attempt', 'update held set attempt = 7 where job_id = $h', /as attempt 7 of 1/],

@@ -9,8 +9,9 @@ export const brokenInvariants = async (db: Db): Promise<string[]> => [
   ...(await unwatchedJobs(db)).map((job) => `j${job.id} is ${job.state} and nobody watches it`),
   ...(await wrongUnmet(db)).map((job) => `j${job.id} says that it waits for ${job.unmet}, and waits for ${job.waits}`),
   ...(await strayHeld(db)).map((h) => `j${h.id} is held by p${h.pilotId}, ${h.why}`),
+  ...(await strayDeferred(db)).map((d) => `j${d.id} waits for a callback as attempt ${d.attempt}, ${d.why}`),
   ...(await wrongLaneCounts(db)).map((c) => `lane ${c.laneId} counts ${c.counted} jobs ${c.state}, and has ${c.there}`),
-  ...(await idleTimers(db)).map((job) => `j${job.id} has a timer to run again, and is ${job.state}`),
+  ...(await idleTimers(db)).map((job) => `j${job.id} has a timer (${job.kind}), and is ${job.state}`),
   ...(await doubleHeld(db)).map((job) => `j${job.id} is held, and may be claimed as well`),
   ...(await wrongResults(db)).map((job) => `j${job.id} is ${job.state}, and ${job.why}`),
   ...(await wrongAttempts(db)).map((job) => `j${job.id} is at attempt ${job.attempt}, and ${job.ended} have ended`),
@@ -22,8 +23,8 @@ export const brokenInvariants = async (db: Db): Promise<string[]> => [
 ]
 
 /**
- * Each active state has its watcher: a parent that has not ended, a lane, a timer, or a pilot with a lease. Outputs that are registered apart (holding, transferring,
- * merging) have none yet, so no job may be there without a timer.
+ * Each active state has its watcher: a parent that has not ended, a lane, a timer, or a pilot with a lease. Outputs that are moved or merged have none yet, so no job may
+ * be there.
  */
 const unwatchedJobs = (db: Db) =>
   db.rows<{ id: number; state: string }>(sql`
@@ -38,7 +39,9 @@ const unwatchedJobs = (db: Db) =>
        or (j.state = 'activated' and j.held_by = 'timer' and not exists (select from timer m where m.kind = 'backOff' and m.id = j.id))
        or (j.state = 'activated' and j.held_by = 'pause' and t.state <> 'paused')
        or (j.state = 'activated' and j.held_by = 'limit' and t.state <> 'throttled')
-       or (j.state in ('holding', 'transferring', 'merging') and not exists (select from timer m where m.id = j.id and m.kind <> 'driver'))
+       or (j.state = 'holding' and not exists (
+             select from timer m join deferred d on d.job_id = m.id and d.attempt = j.attempt and d.until = m.at where m.kind = 'callback' and m.id = j.id))
+       or j.state in ('transferring', 'merging')
        or (j.state = 'pending' and not exists (
              select from edge e join job a on a.id = e.parent_id
              where e.child_id = j.id and a.state not in ('finished', 'failed', 'cancelled', 'closed'))
@@ -63,11 +66,21 @@ const strayHeld = (db: Db) =>
     from held h left join job j on j.id = h.job_id left join pilot p on p.id = h.pilot_id
     where j.id is null or h.attempt <> j.attempt or p.state = 'gone' or j.state not in ('activated', 'sent', 'starting', 'running', 'awaiting')`)
 
-/** Who is to be woken sleeps. */
+/** Who waits for a callback has left his pilot, and has not ended. */
+const strayDeferred = (db: Db) =>
+  db.rows<{ id: number; attempt: number; why: string }>(sql`
+    select d.job_id as id, d.attempt,
+      case when j.id is null then 'and there is no such job' when d.attempt <> j.attempt then 'of ' || j.attempt
+           when h.job_id is not null then 'and is held' else 'though it is ' || j.state end as why
+    from deferred d left join job j on j.id = d.job_id left join held h on h.job_id = d.job_id
+    where j.id is null or d.attempt <> j.attempt or h.job_id is not null or j.state <> 'holding'`)
+
+/** Who is to be woken sleeps, and whose callback is watched waits for it. */
 const idleTimers = (db: Db) =>
-  db.rows<{ id: number; state: string }>(sql`
-    select t.id, coalesce(j.state, 'not there') as state from timer t left join job j on j.id = t.id
-    where t.kind = 'backOff' and (j.id is null or j.state <> 'activated' or j.held_by is distinct from 'timer')`)
+  db.rows<{ id: number; kind: string; state: string }>(sql`
+    select t.id, t.kind, coalesce(j.state, 'not there') as state from timer t left join job j on j.id = t.id
+    where t.kind = 'backOff' and (j.id is null or j.state <> 'activated' or j.held_by is distinct from 'timer')
+       or t.kind = 'callback' and j.state is distinct from 'holding'`)
 
 /** A row in `ready` that no claim would take, since its job is no longer activated, waits there to be dropped. */
 const doubleHeld = (db: Db) =>
@@ -85,7 +98,7 @@ const wrongResults = (db: Db) =>
     where (j.state in ('finished', 'failed', 'cancelled') and (r.job_id is null or (j.state = 'finished') <> (r.cause is null)))
        or j.released <> (j.state = 'finished')`)
 
-/** Attempts are numbered without gaps and each has ended once, but for the one that is held; one that finished is the last. */
+/** Attempts are numbered without gaps and each has ended once, but for the one that is held or waits for its callback; one that finished is the last. */
 const wrongAttempts = (db: Db) =>
   db.rows<{ id: number; attempt: number; ended: number }>(sql`
     select j.id, j.attempt, a.ended from job j
@@ -93,8 +106,10 @@ const wrongAttempts = (db: Db) =>
       select count(*)::int as ended, count(*) filter (where ending = 'finished')::int as finished, coalesce(max(attempt), 0) as last,
              coalesce(max(attempt) filter (where ending = 'finished'), 0) as won
       from attempt where job_id = j.id) a
-    where a.ended + (select count(*) from held h where h.job_id = j.id and h.member = 0) <> j.attempt or a.last > j.attempt or a.finished > 1
-       or (j.state = 'finished') <> (a.finished = 1) or (j.state = 'finished' and a.won <> j.attempt)`)
+    where a.ended + (select count(*) from held h where h.job_id = j.id and h.member = 0)
+                  + (select count(*) from deferred d where d.job_id = j.id) <> j.attempt or a.last > j.attempt or a.finished > 1
+       or (j.state = 'finished') <> (a.finished = 1 or j.attempt = 0 and exists (select from history h where h.noun = 'job' and h.id = j.id and h.trigger = 'reused'))
+       or (j.state = 'finished' and a.won <> j.attempt)`)
 
 /**
  * A task lives by its jobs, by tasks that it waits for, by a fold that is to come, or by whoever may still add to it. With none of these left it should have ended.
@@ -116,12 +131,12 @@ const endedTooSoon = (db: Db) =>
     where t.state in ('done', 'finished', 'failed', 'aborted') and j.state not in ('finished', 'failed', 'cancelled', 'closed')
        or t.state = 'done' and j.state <> 'finished'`)
 
-/** A workflow lives by its driver, whose timer is set, or by tasks that are there or may come. */
+/** A workflow lives by its driver, whose timer is set, by the job that its function is, or by tasks that are there or may come. */
 const unwatchedWorkflows = (db: Db) =>
   db.rows<{ id: number; state: string }>(sql`
     select w.id, w.state from workflow w
-    where (w.state = 'running' and w.kind <> 'tasks' and not exists (select from timer t where t.kind = 'driver' and t.id = w.id))
-       or (w.state in ('registered', 'running') and w.kind = 'tasks' and w.closed
+    where (w.state = 'running' and w.kind in ('function', 'session') and not exists (select from timer t where t.kind = 'driver' and t.id = w.id))
+       or (w.state in ('registered', 'running') and (w.kind = 'tasks' and w.closed or w.kind = 'job')
            and not exists (select from task t where t.workflow_id = w.id and t.ended_at is null)
            and not exists (select from task t join task_delta d on d.task_id = t.id where t.workflow_id = w.id))`)
 

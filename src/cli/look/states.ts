@@ -62,7 +62,7 @@ const tones: { [N in keyof States]: Record<States[N], Tone> } = {
     starting: 'busy',
     running: 'busy',
     awaiting: 'busy',
-    holding: 'busy',
+    holding: 'waiting',
     transferring: 'busy',
     merging: 'busy',
     finished: 'good',

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { workflow } from '../../sdk/index.ts'
 import { UsageError } from '../errors.ts'
-import { entryOf } from './entry.ts'
+import { entryOf, submitOf } from './entry.ts'
 
 const [a, b] = [workflow(async () => 1), workflow(async () => 2)]
 const plain = () => 3
@@ -30,4 +30,9 @@ test('when it cannot be told, there is a choice', () => {
   expect(helpOf({ plain })).toEqual(['x.ts exports no workflow', 'name one: --export plain'])
   expect(helpOf({ n: 1 })[1]).toContain('export const main = workflow(')
   expect(helpOf({ a }, 'c')).toEqual(['x.ts exports no function "c"', 'name one: --export a'])
+})
+
+test('only a workflow runs as a job', () => {
+  expect(submitOf(entryOf({ a }, undefined, 'x.ts'))).toBe(a.submit)
+  expect(() => submitOf(entryOf({ plain }, 'plain', 'x.ts'))).toThrow('plain is no workflow, which --remote is for')
 })

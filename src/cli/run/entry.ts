@@ -21,6 +21,12 @@ export const entryOf = (exports: Record<string, unknown>, wanted: string | undef
   throw new UsageError(why, choice(workflows.length > 1 ? workflows : functions))
 }
 
+/** What runs a workflow function as a job. @throws UsageError of any other function */
+export const submitOf = ({ name, run }: Entry): Entry['run'] => {
+  if (workflowMark in run) return (run as unknown as { submit: Entry['run'] }).submit
+  throw new UsageError(`${name} is no workflow, which --remote is for`, `write one: export const ${name} = workflow(…)`)
+}
+
 /** One object under two names is one function. */
 const functionsIn = (exports: Record<string, unknown>): Entry[] => {
   const byFunction = new Map(

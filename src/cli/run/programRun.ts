@@ -6,10 +6,16 @@ import type { Cli } from '../cli.ts'
 import { UsageError } from '../errors.ts'
 import { naming } from '../ids.ts'
 
-export type RunOptions = { export?: string; python?: string; continue?: string | true; acceptCode?: boolean }
+export type RunOptions = {
+  export?: string
+  python?: string
+  remote?: boolean
+  continue?: string | true
+  acceptCode?: boolean
+}
 
-/** The program that is run: a new one, or that of a workflow which is continued. */
-export type ProgramRun = { id: string; program: string; acceptCode: boolean }
+/** The program that is run: a new one, or that of a workflow which is continued. `isRemote`: its workflow functions run as jobs. */
+export type ProgramRun = { id: string; program: string; acceptCode: boolean; isRemote: boolean }
 
 export const programRun = async (cli: Cli, client: Client, path: string, options: RunOptions): Promise<ProgramRun> => {
   const program = basename(path)
@@ -17,14 +23,14 @@ export const programRun = async (cli: Cli, client: Client, path: string, options
   const { name: owner } = await client.call('me')
   if (options.continue === undefined) {
     if (acceptCode) throw new UsageError('--accept-code goes with --continue', 'culm run --help')
-    return { id: randomUUID(), program, acceptCode }
+    return { id: randomUUID(), program, acceptCode, isRemote: options.remote === true }
   }
   const workflow =
     options.continue === true ? await newestUnfinished(client, owner, program) : await named(client, options.continue)
   if (!workflow.run)
     throw new UsageError(`${workflow.id} was not started by a program that can be continued`, 'start the program anew')
   cli.note(`${workflow.id} is continued, which was ${workflow.state}`)
-  return { id: workflow.run, program, acceptCode }
+  return { id: workflow.run, program, acceptCode, isRemote: options.remote === true || workflow.kind === 'job' }
 }
 
 const named = async (client: Client, id: string): Promise<Workflow> => {

@@ -65,7 +65,7 @@ const start = (...argv: string[]) => {
     written.err += chunk
   })
   const ended = once(child, 'close').then(([code]): Ran => ({ code, ...written, json: () => JSON.parse(written.out) }))
-  return { ended, err: () => written.err, interrupt: () => child.kill('SIGINT') }
+  return { ended, err: () => written.err, interrupt: () => child.kill('SIGINT'), kill: () => child.kill('SIGKILL') }
 }
 
 const run = (...argv: string[]): Promise<Ran> => start(...argv).ended
@@ -183,6 +183,39 @@ test('what cannot be run is told with what helps, what is thrown need not be an 
     err: expect.stringContaining('neither TypeScript'),
   })
   expect((await readdir(folder)).filter((name) => /^culm-\w{6}$/.test(name))).toEqual([])
+})
+
+test('a workflow function runs as a job, is one workflow with what it calls, and is found again by --continue', async () => {
+  const ts = await run('--json', '--remote', 'scan.ts', '-e', 'scan', '4')
+  expect([ts.code, ts.err]).toEqual([0, ''])
+  expect(ts.json()).toMatchObject({ state: 'done', value: { sum: 14 } })
+  const { id, kind, state } = await newestWorkflow()
+  expect([kind, state, (ts.json() as { workflowId: string }).workflowId]).toEqual(['job', 'done', id])
+  const { items } = await server.user.call('listTasks', { query: { workflowId: id } })
+  expect(items.map(({ name, counts }) => [name, counts.total]).sort()).toEqual([
+    ['scan', 1],
+    ['square', 4],
+  ])
+  expect((await run('--json', 'scan.ts', '-e', 'scan', '4', '--continue', id)).json()).toEqual(ts.json())
+  const python = await cli.run('run', '--json', '--remote', 'scan.py', '4')
+  expect([python.code, python.err]).toEqual([0, 'sum 14\n'])
+  expect(python.json()).toMatchObject({ state: 'done', value: 14 })
+  expect((await newestWorkflow()).kind).toBe('job')
+})
+
+test('what runs as a job goes on when the command that waits for it is killed, and is cancelled by Ctrl-C', async () => {
+  const running = start('--remote', 'scan.ts', '--export', 'waiting')
+  await eventually(async () => running.err().includes('running'), 'it is shown')
+  const { id } = await newestWorkflow()
+  running.kill()
+  await running.ended
+  expect((await newestWorkflow()).state).toBe('running')
+  const again = start('scan.ts', '--export', 'waiting', '--continue', id)
+  await eventually(async () => again.err().includes(`${id} waiting running`), 'it is found again')
+  again.interrupt()
+  expect((await again.ended).code).toBe(130)
+  expect(await newestWorkflow()).toMatchObject({ id, state: 'cancelled' })
+  expect(await cli.run('run', '-q', '--remote', 'scan.ts', '-e', 'square', '2')).toMatchObject({ code: 2 })
 })
 
 test('a Python file runs as a script, with its progress beside what it prints', async () => {

@@ -15,6 +15,7 @@ export const runCommand = (cli: Cli): Command =>
     )
     .option('-e, --export <name>', 'the function to run; the exported workflow, `default` or `main` when left out')
     .option('--python <path>', 'the interpreter for a Python file; that of VIRTUAL_ENV, else python3')
+    .option('-r, --remote', 'as a job: it goes on whatever becomes of this command')
     .option(
       '-c, --continue [id]',
       'go on where an earlier start was: that of workflow w12; the newest of this file that has not ended when left out',
@@ -28,7 +29,8 @@ export const runCommand = (cli: Cli): Command =>
   culm run analysis.ts 100 '{"cut": 0.5}' --continue w12
 
 The value is printed on standard output, the progress on standard error. Exit code 0 when it is done, 1 when it failed, 130 after Ctrl-C,
-which cancels the workflow; a second Ctrl-C leaves at once.`,
+which cancels the workflow; a second Ctrl-C leaves at once. With --remote the function itself is a job (of a Python file: each workflow function that the script calls), and this
+command only waits for its value: killed or cut off, it finds that again by --continue.`,
     )
     .action(async (file: string, args: string[], options: RunOptions) => {
       const path = resolve(cli.world.cwd, file)

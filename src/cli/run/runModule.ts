@@ -11,7 +11,7 @@ import { onInterrupt } from '../interrupts.ts'
 import { showValue } from '../look/values.ts'
 import { openFollower } from '../progress/follower.ts'
 import { interpose } from '../progress/live.ts'
-import { entryOf } from './entry.ts'
+import { entryOf, submitOf } from './entry.ts'
 import { programRun, type RunOptions } from './programRun.ts'
 
 type Ended = { state: 'done'; value: unknown } | { state: 'failed'; error: unknown } | { state: 'cancelled' }
@@ -19,7 +19,7 @@ type Ended = { state: 'done'; value: unknown } | { state: 'failed'; error: unkno
 /** Runs a function of a TypeScript or JavaScript file in this process, which is then the driver of its workflow. */
 export const runModule = async (cli: Cli, path: string, args: string[], options: RunOptions): Promise<void> => {
   const client = await cli.client()
-  const run = await programRun(cli, client, path, options)
+  const { isRemote, ...run } = await programRun(cli, client, path, options)
   const ownOutput = cli.json ? printsToStderr(cli) : () => {}
   const follower = openFollower(cli, client)
   const server = await cli.server()
@@ -28,7 +28,8 @@ export const runModule = async (cli: Cli, path: string, args: string[], options:
   const start = async (): Promise<Ended> => {
     loaded = await loadBundled(path, { server, run, opened })
     const entry = entryOf(loaded.exports, options.export, relative(cli.world.cwd, path))
-    return { state: 'done', value: await entry.run(...args.map(argument)) }
+    const call = isRemote ? submitOf(entry) : entry.run
+    return { state: 'done', value: await call(...args.map(argument)) }
   }
   const interruption = interruptible(cli, () => cancelAll(client, follower.ids))
   const ran = start().catch((error): Ended => ({ state: 'failed', error }))

@@ -22,7 +22,12 @@ export const runPython = async (cli: Cli, path: string, args: string[], options:
   const child = spawn(options.python ?? interpreterOf(cli), [path, ...args], {
     cwd: cli.world.cwd,
     stdio: ['inherit', 'pipe', 'pipe'],
-    env: { ...pythonEnvironment(cli), CULM_RUN: run.id, ...(run.acceptCode ? { CULM_ACCEPT_CODE: '1' } : {}) },
+    env: {
+      ...pythonEnvironment(cli),
+      CULM_RUN: run.id,
+      ...(run.acceptCode ? { CULM_ACCEPT_CODE: '1' } : {}),
+      ...(run.isRemote ? { CULM_REMOTE: '1' } : {}),
+    },
   })
   const { stdout, stderr } = cli.world
   // Standard output is one document with --json: what the script prints goes beside it.

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseLabel, parseMemoryMb, parseSeconds, parseWhole } from './quantities.ts'
+import { parseAttempts, parseLabel, parseMemoryMb, parseSeconds, parseWhole } from './quantities.ts'
 
 test('memory is in MB of 10^6 bytes, whatever unit it is written in', () => {
   const cases: [string, number][] = [
@@ -30,6 +30,13 @@ test('a time is in seconds, whatever units it is written in', () => {
   ]
   for (const [text, seconds] of cases) expect(parseSeconds(text), text).toBe(seconds)
   for (const text of ['', 'soon', '10x', 'm', '-5s', '0', '1h30']) expect(() => parseSeconds(text), text).toThrow()
+})
+
+test('attempts are a number, or numbers by cause', () => {
+  expect(parseAttempts('3')).toEqual({ user: 3 })
+  expect(parseAttempts('user=2,lost=9')).toEqual({ user: 2, lost: 9 })
+  for (const text of ['0', '', 'x', 'user', 'user=0', 'memory=2', 'user=2;site=3'])
+    expect(() => parseAttempts(text), text).toThrow()
 })
 
 test('whole numbers and labels are what they say', () => {

@@ -50,6 +50,14 @@ export const parseWhole =
     return Number(text)
   }
 
+/** `3` → so many by the user's own errors; `user=3,lost=9` → by cause. */
+export const parseAttempts = (text: string): { user?: number; site?: number; lost?: number } => {
+  if (/^\d+$/.test(text)) return { user: parseWhole(1)(text) }
+  const parts = text.split(',').map((part) => /^(user|site|lost)=(\d+)$/.exec(part))
+  if (parts.some((part) => part === null)) throw new InvalidArgumentError('Write it as 3, or as user=3,site=5,lost=9.')
+  return Object.fromEntries(parts.map((part) => [part![1], parseWhole(1)(part![2]!)]))
+}
+
 /** Repeated `NAME=VAR` → the secrets that jobs get as variables. */
 export const parseSecret = (text: string, before: WantedSecret[] = []): WantedSecret[] => {
   const [, name, env] = /^([^=]+)=([A-Za-z_]\w*)$/.exec(text) ?? []

@@ -4,7 +4,15 @@ import type { WantedSecret } from '../../contract/secrets.ts'
 import { readId } from '../../lib/ids.ts'
 import type { Cli } from '../cli.ts'
 import { watch } from '../watch.ts'
-import { parseLabel, parseMemoryMb, parseSeconds, parseSecret, parseSecretFile, parseWhole } from './quantities.ts'
+import {
+  parseAttempts,
+  parseLabel,
+  parseMemoryMb,
+  parseSeconds,
+  parseSecret,
+  parseSecretFile,
+  parseWhole,
+} from './quantities.ts'
 import type { Submitted, WantedTask } from './submitTask.ts'
 
 type Options = {
@@ -15,9 +23,12 @@ type Options = {
   memory?: number
   time?: number
   priority?: number
+  attempts?: WantedTask['attempts']
+  lostAfter?: number
   label?: Record<string, string>
   after?: { tasks: `t${number}`[]; jobs: `j${number}`[] }
   folder?: string
+  cache?: boolean
   secret?: WantedSecret[]
   secretFile?: WantedSecret[]
   wait?: boolean
@@ -34,9 +45,12 @@ export const submitCommand = (cli: Cli): Command =>
     .option('--memory <size>', 'limit of each job: 2GB, 512MB', parseMemoryMb)
     .option('--time <duration>', 'limit of each attempt: 90s, 10m, 2h', parseSeconds)
     .option('--priority <n>', '0 to 8000; 1000 when left out', parseWhole(0))
+    .option('--attempts <n>', 'of a job that fails by its own error: 3; by cause: user=3,site=5,lost=9', parseAttempts)
+    .option('--lost-after <duration>', 'how long its pilot may be silent before it is given to another', parseSeconds)
     .option('--label <name=value>', 'to filter and report by; may be repeated', parseLabel)
     .option('--after <ids>', 'tasks and jobs that must be done before: t3,j8', parseAfter)
     .option('--folder <path>', 'folder to run in, on the worker; a fresh one when left out')
+    .option('--cache', 'take a stored result of the same command, and store this one')
     .option('--secret <name=VAR>', 'a secret of yours as variable; may be repeated', parseSecret)
     .option('--secret-file <name=file>', 'one as $CULM_SECRETS/file; file:VAR puts its path into VAR', parseSecretFile)
     .option('--wait', 'follow it to its end; exit code 0 when it is done, 1 otherwise')
@@ -73,9 +87,12 @@ const taskOf = (command: string[], options: Options, cwd: string): WantedTask =>
   memoryMb: options.memory,
   wallSeconds: options.time,
   priority: options.priority,
+  attempts: options.attempts,
+  lostAfterSeconds: options.lostAfter,
   labels: options.label,
   after: options.after?.tasks,
   secrets: secretsIn(options),
+  cache: options.cache,
 })
 
 const secretsIn = ({ secret = [], secretFile = [] }: Options): WantedSecret[] | undefined => {

@@ -34,6 +34,12 @@ export const scriptedPilot = async (client: Client) => {
         body: { epoch, chunks: [{ jobId: jobId as `j${number}`, attempt, stream, offset, text }] },
       })
     },
+    tell: async (job: ClaimedJob, name: string, values: (number | 'NaN')[], done: number, total?: number) => {
+      const of = { jobId: job.jobId as `j${number}`, attempt: job.attempt }
+      const metrics = values.map((value, step) => ({ ...of, name, step, value }))
+      const progress = [{ ...of, done, total, text: 'fitting' }]
+      await client.call('sendTold', { params: { id: pilotId }, body: { epoch, metrics, progress } })
+    },
     leave: () => client.call('leavePilot', { params: { id: pilotId }, body: { epoch } }),
   }
 }

@@ -32,6 +32,7 @@ export type JobTrigger =
   | 'toMerge'
   | 'registered'
   | 'succeeded'
+  | 'reused'
   | 'returned'
   | 'lost'
   | 'willRetry'
@@ -44,6 +45,7 @@ export type JobTrigger =
 /** What can happen to a job that a pilot holds, whatever it is doing there. */
 const held = {
   succeeded: 'finished',
+  payloadDone: 'holding',
   willRetry: 'activated',
   lost: 'activated',
   gaveUp: 'failed',
@@ -54,6 +56,7 @@ const held = {
  * Both orders of every race are rows. Cancel and finish: a held job that finishes first is `finished`, and the confirmation that comes after is
  * stale; a job whose cancel was confirmed first is `cancelled`, and its result is stale. Lost and report: until another attempt has begun, the lost one is
  * `recovered` when its pilot is heard again, and its report counts; after that the attempt's number decides (a stale attempt never gets here).
+ * A holding job has left its pilot: nothing that befalls that one reaches it, and nobody has to confirm its cancel.
  */
 export const jobTable: Table<JobState, JobTrigger> = {
   pending: { parentsReleased: 'activated', parentFailed: 'cancelled', cancelAsked: 'cancelled' },
@@ -61,6 +64,7 @@ export const jobTable: Table<JobState, JobTrigger> = {
   activated: {
     ...held,
     claimed: 'sent',
+    reused: 'finished',
     resumed: 'running',
     recovered: 'running',
     rebrokered: 'activated',
@@ -70,7 +74,7 @@ export const jobTable: Table<JobState, JobTrigger> = {
   },
   sent: { ...held, staging: 'starting', started: 'running', awaits: 'awaiting', returned: 'activated' },
   starting: { ...held, started: 'running', awaits: 'awaiting', returned: 'activated' },
-  running: { ...held, awaits: 'awaiting', payloadDone: 'holding', returned: 'activated' },
+  running: { ...held, awaits: 'awaiting', returned: 'activated' },
   awaiting: { ...held, woken: 'activated', returned: 'activated' },
   holding: {
     moving: 'transferring',
@@ -110,7 +114,8 @@ export const jobSentences: Record<JobState, string> = {
   starting: 'the pilot brings its inputs',
   running: 'its payload runs',
   awaiting: 'its payload waits for calls of its own, and gave its slot back meanwhile',
-  holding: 'its payload has ended well and its outputs are being registered',
+  holding:
+    'its payload has ended well; its value is still to come from outside (a callback), or its outputs are being registered',
   transferring: 'its outputs are on their way to where they belong',
   merging: 'its outputs wait for a merge job of the task',
   finished: 'its result is registered, and what waited for it was told',

@@ -20,11 +20,18 @@ beforeAll(async () => {
      export const echo = (...args) => args
      export const large = (n) => 'x'.repeat(n)
      export const odd = () => ({ f() {} })
+     const callback = (jobId) => ({ [Symbol.for('culm.callback')]: { jobId, attempt: 1, expiresAt: '2030-01-01T00:00:00.000Z' } })
+     export const ask = async (jobId) => callback(jobId)
      export const say = (text) => { console.log(text); return text }
      export const compute = (ms) => { const used = () => { const { user, system } = process.cpuUsage(); return (user + system) / 1000 }; for (const end = used() + ms; used() < end; ); return ms }
      export const block = (ms) => { for (const end = Date.now() + ms; Date.now() < end; ); return ms }
      export const leave = (file) => writeFileSync(file, '')
      export const never = () => new Promise(() => {})
+     const runtime = () => globalThis[Symbol.for('culm.runtime')]
+     export const tell = async (n) => { for (let i = 0; i < n; i++) runtime().report(i, { loss: 1 / i, note: NaN }); runtime().progress({ done: n, total: n }) }
+     export const late = () => { const { report } = runtime(); setTimeout(() => report(1, { late: 1 }), 0) }
+     export const left = () => [runtime().remainingSeconds() ?? 'none', runtime().restored, runtime().folder]
+     export const waits = async () => { const before = runtime().remainingSeconds(); runtime().awaiting(); await runtime().woken(); return before - runtime().remainingSeconds() }
      export const flood = () => { console.log('x'.repeat(3_000_000)); process.exit(5) }`,
   )
 })
@@ -35,7 +42,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true })
 })
 
-type Job = Pick<Task, 'export'> & Partial<Pick<Task, 'common'> & Run>
+type Job = Pick<Task, 'export'> & Partial<Pick<Task, 'common' | 'wallSeconds'> & Run>
 
 /** A runner as a pilot starts it: what it says on its channel, and what it prints. */
 const startRunner = () => {
@@ -55,9 +62,9 @@ const startRunner = () => {
   const say = (message: ToRunner) => channel.write(`${JSON.stringify(message)}\n`)
   say({ t: 'hello', bundleFolder: folder, serverUrl: 'http://127.0.0.1:1' })
   const send = ({ jobId = 'j1', attempt = 1, args = { text: '{}' }, ...rest }: Job) => {
-    const { export: name, common = null, folder: place = folder } = rest
-    say({ t: 'task', taskId: 't1', workflowId: 'w1', bundle: 'b', module: 'm.mjs', export: name, common })
-    say({ t: 'run', jobId, index: 0, attempt, token: 'k', args, folder: place })
+    const { export: name, common = null, wallSeconds = null, folder: place = folder, restored } = rest
+    say({ t: 'task', taskId: 't1', workflowId: 'w1', bundle: 'b', module: 'm.mjs', export: name, common, wallSeconds })
+    say({ t: 'run', jobId, index: 0, attempt, token: 'k', args, folder: place, restored })
   }
   /** Once it has said so many words of this kind. */
   const words = async <T extends FromRunner['t']>(t: T, count: number) => {
@@ -100,6 +107,21 @@ test('a value that cannot be sent is an error of the user that names its place',
     cause: 'user',
     error: { message: '$.f is a function' },
   })
+})
+
+test('a job that returns its callback says until when its value may come; that of another job is an error', async () => {
+  const { run } = startRunner()
+  const args = { text: '{"a":["j1"]}' }
+  expect(await run({ export: 'ask', args })).toMatchObject({
+    ok: true,
+    later: { expiresAt: '2030-01-01T00:00:00.000Z' },
+  })
+  expect(await run({ export: 'ask', args, jobId: 'j2' })).toMatchObject({
+    ok: false,
+    cause: 'user',
+    error: { message: 'it returned a callback of j1 (attempt 1)' },
+  })
+  expect(await run({ export: 'ask', args, attempt: 2 })).toMatchObject({ ok: false })
 })
 
 test('a file that a job leaves is seen also where others left nothing for long', async () => {
@@ -174,4 +196,34 @@ test('behind a job that left files none other is run in its folder', async () =>
   expect((await words('skipped', 1))[0]!.jobIds).toEqual(['j3', 'j4'])
   expect((await words('done', 2)).map(({ jobId }) => jobId)).toEqual(['j1', 'j2'])
   await rm(place, { recursive: true })
+})
+
+test('what a job says is gathered into few words, whole before its end, and what it says afterwards is nobody’s', async () => {
+  const { run, words, heard } = startRunner()
+  await run({ export: 'tell', args: { text: '{"a":[2500]}' } })
+  const told = await words('told', 1)
+  expect(heard.at(-1)).toMatchObject({ t: 'done' })
+  expect(told.flatMap(({ metrics = [] }) => metrics.map(({ step }) => step))).toEqual(
+    Array.from({ length: 2500 }, (_, step) => step),
+  )
+  expect(told[0]!.metrics![0]).toEqual({ step: 0, values: { loss: 'Infinity', note: 'NaN' } })
+  expect(told.at(-1)!.progress).toEqual({ done: 2500, total: 2500 })
+  expect(Math.max(...told.map(({ metrics = [] }) => metrics.length))).toBeLessThanOrEqual(500)
+  await run({ export: 'late', jobId: 'j2' })
+  await run({ export: 'block', jobId: 'j3', args: { text: '{"a":[50]}' } })
+  expect((await words('told', 1)).filter(({ jobId }) => jobId !== 'j1')).toEqual([])
+})
+
+test('a job knows what is left of its time, in which what it awaits does not count, and whether it was restored', async () => {
+  const { run, send, say, words } = startRunner()
+  const given = (done: Done) => JSON.parse((done as { value: { text: string } }).value.text)
+  expect(given(await run({ export: 'left' }))).toEqual(['none', false, folder])
+  const [seconds, restored] = given(await run({ export: 'left', wallSeconds: 60, restored: true }))
+  expect([Math.round(seconds / 10), restored]).toEqual([6, true])
+  send({ export: 'waits', jobId: 'j9', wallSeconds: 60 })
+  await words('woken', 1)
+  const until = performance.now() + 1000
+  while (performance.now() < until) await new Promise((resolve) => setImmediate(resolve))
+  say({ t: 'resumed', jobId: 'j9' })
+  expect(given((await words('done', 3))[2]!)).toBeLessThan(0.9)
 })

@@ -7,19 +7,24 @@ import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { inspect } from 'node:util'
+import { fault } from '../../contract/faults.ts'
 import type { RemoteError } from '../../contract/jobs.ts'
 import {
   type Arguments,
   endMark,
   type FromRunner,
   type Hello,
+  type Later,
   type Run,
   type Task,
   type Text,
   type ToRunner,
 } from '../../contract/runner.ts'
+import type { Progress } from '../../contract/told.ts'
 import { decodeValue, encodeValue } from '../../contract/values.ts'
+import { StopWatch } from '../../lib/stopWatch.ts'
 import { makeLineReader } from '../lines.ts'
+import { gatherTold, type ToldWords } from './told.ts'
 
 /** As in `contract/base.ts`, which would bring all schemas with it. */
 const maxInlineBytes = 1_000_000
@@ -31,6 +36,14 @@ export type Runtime = {
   job: { jobId: string; taskId: string; workflowId: string; index: number; attempt: number; token: string }
   serverUrl: string
   bundle: { hash: string; folder: string }
+  /** The working folder of the job, and whether what an earlier attempt has kept lies in there. */
+  folder: string
+  restored: boolean
+  /** Numbers by name at a step. */
+  report(step: number, values: Record<string, number>): void
+  progress(progress: Progress): void
+  /** Until the limit of this attempt, s; undefined when it has none. */
+  remainingSeconds(): number | undefined
   /** The job waits for its calls, and for nothing else. */
   awaiting(): void
   /** What it waited for has come; resolves when it has a slot again. */
@@ -38,13 +51,14 @@ export type Runtime = {
 }
 
 type Queued = { run: Run; task: Task }
-type Job = Queued & { runtime: Runtime; strayed: (error: unknown) => void }
+type Job = Queued & { runtime: Runtime; told: ToldWords; strayed: (error: unknown) => void }
 
 /** Of jobs shorter than this many may pass without a look at the pilot's words, the memory, and what native code has printed, ms. */
 const shortMs = 5
 
 const runtimeKey = Symbol.for('culm.runtime')
 const workKey = Symbol.for('culm.work')
+const callbackKey = Symbol.for('culm.callback')
 const self = fileURLToPath(import.meta.url)
 
 const channel = new Socket({ fd: 3 })
@@ -219,12 +233,14 @@ const runJob = async ({ run, task }: Queued) => {
   const beganMs = performance.now()
   let last = false
   const astray = new Promise<never>((_, reject) => {
-    current = { run, task, runtime: runtimeOf(run, task), strayed: reject }
+    const told = gatherTold({ jobId: run.jobId, attempt: run.attempt }, send)
+    current = { run, task, told, runtime: runtimeOf(run, task, told), strayed: reject }
   })
   astray.catch(() => {
     last = true
   })
   const end = await outcomeOf(current!, astray)
+  current!.told.end()
   current = null
   const ms = performance.now() - beganMs
   const usage = { wallSeconds: ms / 1000, cpuSeconds: cpuMeter.seconds(ms), maxRssMb: peakMemory.recentMb(ms) }
@@ -263,7 +279,10 @@ const holdsFiles = (folder: string): boolean => {
   }
 }
 
-type End = { ok: true; value: Text } | { ok: false; cause: 'user' | 'bundle'; error: RemoteError }
+type End =
+  | { ok: true; value: Text }
+  | { ok: true; later: Later }
+  | { ok: false; cause: 'user' | 'bundle'; error: RemoteError }
 
 const outcomeOf = async (job: Job, astray: Promise<never>): Promise<End> => {
   const { run, task } = job
@@ -272,31 +291,58 @@ const outcomeOf = async (job: Job, astray: Promise<never>): Promise<End> => {
     const call = known(job) ?? (await Promise.race([loaded(job), astray]))
     const given = call(...argumentsOf(task, run))
     const value = isThenable(given) ? await Promise.race([given, astray]) : given
-    return { ok: true, value: kept(encodeValue(value), run.folder) }
+    const later = laterOf(value, run)
+    return later ? { ok: true, later } : { ok: true, value: kept(encodeValue(value), run.folder) }
   } catch (error) {
     if (error instanceof NotLoaded) return { ok: false, cause: 'bundle', error: error.told }
     return { ok: false, cause: 'user', error: told(error) }
   }
 }
 
+/** What the SDK's callbacks bear. */
+type CallbackMark = { jobId: string; attempt: number; expiresAt: string }
+
+/** A job that returns its callback has its value posted there later. */
+const laterOf = (value: unknown, { jobId, attempt }: Run): Later | undefined => {
+  const callback = (value as { [callbackKey]?: CallbackMark } | null | undefined)?.[callbackKey]
+  if (callback && (callback.jobId !== jobId || callback.attempt !== attempt))
+    throw fault('callback_misplaced', `it returned a callback of ${callback.jobId} (attempt ${callback.attempt})`)
+  return callback && { expiresAt: callback.expiresAt }
+}
+
 const isThenable = (value: unknown): boolean =>
   typeof (value as { then?: unknown } | null | undefined)?.then === 'function'
 
-const runtimeOf = ({ jobId, index, attempt, token }: Run, { taskId, workflowId, bundle }: Task): Runtime => ({
-  importing: false,
-  job: { jobId, taskId, workflowId, index, attempt, token },
-  serverUrl: hello!.serverUrl,
-  bundle: { hash: bundle, folder: hello!.bundleFolder },
-  awaiting: () => {
-    giveBack('all')
-    send({ t: 'awaiting', jobId })
-  },
-  woken: () =>
-    new Promise((resolve) => {
-      onResumed = resolve
-      send({ t: 'woken', jobId })
-    }),
-})
+const runtimeOf = (run: Run, task: Task, told: ToldWords): Runtime => {
+  const { jobId, index, attempt, token, folder, restored = false } = run
+  const { taskId, workflowId, bundle, wallSeconds } = task
+  const inSlot = new StopWatch()
+  inSlot.go()
+  return {
+    importing: false,
+    job: { jobId, taskId, workflowId, index, attempt, token },
+    serverUrl: hello!.serverUrl,
+    bundle: { hash: bundle, folder: hello!.bundleFolder },
+    folder,
+    restored,
+    report: told.metrics,
+    progress: told.progress,
+    remainingSeconds: () => (wallSeconds === null ? undefined : Math.max(0, wallSeconds - inSlot.ms / 1000)),
+    awaiting: () => {
+      giveBack('all')
+      inSlot.halt()
+      send({ t: 'awaiting', jobId })
+    },
+    woken: () =>
+      new Promise((resolve) => {
+        onResumed = () => {
+          inSlot.go()
+          resolve()
+        }
+        send({ t: 'woken', jobId })
+      }),
+  }
+}
 
 class NotLoaded extends Error {
   readonly told: RemoteError

@@ -1,11 +1,12 @@
 import { EventEmitter, once } from 'node:events'
 import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import type { Value } from '../../contract/base.ts'
-import { type Manifest, manifestText } from '../../contract/blobs.ts'
+import { checkpointText, type Manifest, manifestText } from '../../contract/blobs.ts'
 import { fault, problemOf } from '../../contract/faults.ts'
 import type { Claim, ClaimedJob, ClaimedTask, ClaimReply, RenewalReply, Report } from '../../contract/pilots.ts'
 import { type Route, routes } from '../../contract/routes.ts'
 import type { Payload } from '../../contract/tasks.ts'
+import type { ToldMetric, ToldProgress } from '../../contract/told.ts'
 import { sha256 } from '../../lib/digest.ts'
 
 type JobId = `j${number}`
@@ -14,6 +15,8 @@ export type Submission = Partial<Omit<ClaimedTask, 'taskId' | 'payload' | 'commo
   payload: Payload
   common?: unknown[] | Value
   args?: unknown[] | Value
+  /** Files that an earlier attempt has kept. */
+  kept?: Record<string, string>
 }
 
 /** How long tests wait for what the pilot does, ms. */
@@ -32,6 +35,8 @@ export class FakeServer {
   readonly fetched = new Map<string, number>()
   /** What one stream of an attempt has said so far. */
   readonly output = new Map<string, string>()
+  /** What jobs said of themselves. */
+  readonly told: { metrics: ToldMetric[]; progress: ToldProgress[] } = { metrics: [], progress: [] }
   left = 0
   epoch = 0
   renewSeconds = 15
@@ -69,7 +74,7 @@ export class FakeServer {
     await app?.close()
   }
 
-  submit({ payload, common, args, ...rest }: Submission): JobId {
+  submit({ payload, common, args, kept, ...rest }: Submission): JobId {
     const n = ++this.#last
     const taskId = `t${n}` as const
     const jobId = `j${n}` as const
@@ -82,7 +87,8 @@ export class FakeServer {
       memoryMb: null,
       wallSeconds: null,
     }
-    const job = { jobId, taskId, index: 0, attempt: 1, args: valueFrom(args ?? []), token: `token-of-${jobId}` }
+    const again = kept ? { attempt: 2, checkpoint: this.checkpoint(kept) } : { attempt: 1 }
+    const job = { jobId, taskId, index: 0, ...again, args: valueFrom(args ?? []), token: `token-of-${jobId}` }
     this.#jobs.set(jobId, {
       job,
       task: { ...task, ...rest, payload, common: common ? valueFrom(common) : null },
@@ -106,12 +112,19 @@ export class FakeServer {
 
   /** Stores sources; gives the hash of their bundle. Paths are not looked at. */
   bundle(files: Record<string, string>, language: Manifest['language'] = 'node'): string {
-    const entries = Object.entries(files).map(([path, text]) => ({
+    return this.store(manifestText({ version: 1, language, files: this.#storeAll(files) }))
+  }
+
+  checkpoint(files: Record<string, string>): string {
+    return this.store(checkpointText({ version: 1, files: this.#storeAll(files) }))
+  }
+
+  #storeAll(files: Record<string, string>): Manifest['files'] {
+    return Object.entries(files).map(([path, text]) => ({
       path,
       hash: this.store(text),
       bytes: Buffer.byteLength(text),
     }))
-    return this.store(manifestText({ version: 1, language, files: entries }))
   }
 
   /** Waits until `find` finds something; fails after a deadline, saying what was awaited. */
@@ -184,6 +197,12 @@ export class FakeServer {
     on('sendLogs', (body: { chunks: { jobId: string; stream: string; offset: number; text: string }[] }) =>
       this.#logs(body.chunks),
     )
+    on('sendTold', ({ metrics, progress }: { metrics: ToldMetric[]; progress: ToldProgress[] }) => {
+      this.told.metrics.push(...metrics)
+      this.told.progress.push(...progress)
+      this.#changed.emit('change')
+      return { kept: metrics.length + progress.length }
+    })
     on('leavePilot', () => {
       this.left++
       this.#changed.emit('change')

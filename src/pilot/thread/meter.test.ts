@@ -45,3 +45,18 @@ test('what else its thread has to do goes on while it looks', async () => {
   expect(turns).toBeGreaterThan(10)
   for (const n of pids.keys()) meter.unwatch(`w${n}`)
 })
+
+test('a family that comes over its limit between two looks at all processes is told of', async () => {
+  const told = new Set<string>()
+  const meter = new Meter((message) => told.add(message.t), { unlimitedMs: 1_000_000 })
+  const script = "process.stdin.once('data', () => { globalThis.kept = Buffer.alloc(400_000_000, 1) })"
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['pipe', 'ignore', 'ignore'] })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  await once(child, 'spawn')
+  meter.watch('grows', child.pid!, 300)
+  await until(() => told.has('measured'))
+  expect(told.has('over')).toBe(false)
+  child.stdin!.write('go')
+  await until(() => told.has('over'))
+  meter.unwatch('grows')
+})

@@ -1,4 +1,4 @@
-import type { JobState } from '../../domain/job/states.ts'
+import type { JobEnd, JobState } from '../../domain/job/states.ts'
 import { jobEnds } from '../../domain/job/states.ts'
 import { type TaskState, type TaskTrigger, taskHasEnded } from '../../domain/task/states.ts'
 import type { WorkflowTrigger } from '../../domain/workflow/states.ts'
@@ -22,6 +22,12 @@ const endOf = ({ jobs, finished, closed }: TaskCounts): TaskTrigger => {
 
 /** Whether a job of it has been sent, or ended without. */
 export const hasBegun = (task: TaskCounts): boolean => task.jobs - task.pending - task.activated > 0
+
+/** How a workflow ends whose function is a job: as that did. */
+export const workflowTriggerOfJob = (state: JobEnd): WorkflowTrigger => {
+  if (state === 'finished') return 'succeeded'
+  return state === 'cancelled' ? 'cancelAsked' : 'failed'
+}
 
 export type WorkflowCounts = {
   closed: boolean

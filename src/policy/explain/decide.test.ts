@@ -5,6 +5,7 @@ import type { JobFacts } from './facts.ts'
 const now = new Date(1e12)
 const queue = { name: 'local', state: 'online', pilots: 1, slots: 2, largestSlots: 2, running: 2, waitingBefore: 7 }
 const pilot = { id: 'p1', state: 'online', host: 'here', seenAt: now }
+const callback = { since: new Date(1e12 - 60_000), until: new Date(1e12 + 3_600_000) }
 const job = (rest: Partial<JobFacts>): JobFacts => ({
   id: 'j1',
   state: 'activated',
@@ -24,9 +25,12 @@ const job = (rest: Partial<JobFacts>): JobFacts => ({
   waitsFor: [],
   retryAt: null,
   retryWhy: null,
+  callback: null,
   pilot: null,
   earlierCauses: [],
   queues: [queue],
+  reusedFrom: null,
+  notReused: null,
   ...rest,
 })
 
@@ -37,6 +41,8 @@ test.each([
   ['queue_offline', { queues: [{ ...queue, state: 'offline' }] }],
   ['waits_for_inputs', { state: 'pending', unmet: 2 }],
   ['back_off', { heldBy: 'timer', retryAt: new Date(1e12 + 4000), earlierCauses: ['site'] }],
+  ['waits_for_callback', { state: 'holding', callback, pilot: { ...pilot, state: 'gone' } }],
+  ['callback_timeout', { state: 'failed', cause: 'user', error: { type: 'CallbackTimeout', message: 'no' } }],
   ['running', { state: 'running', pilot }],
   ['pilot_silent', { state: 'running', pilot: { ...pilot, state: 'suspect' } }],
   ['cancel_asked', { state: 'running', pilot, cancelAsked: true }],
@@ -46,8 +52,18 @@ test.each([
   ['user_error', { state: 'failed', cause: 'user', error: { type: 'ValueError', message: 'no' } }],
   ['parent_failed', { state: 'cancelled', cause: 'parent' }],
   ['finished', { state: 'finished' }],
+  ['reused', { state: 'finished', reusedFrom: 'j5' }],
 ] as const)('%s', (cause, facts) => {
   expect(explainJob(job(facts as unknown as Partial<JobFacts>), now).cause).toBe(cause)
+})
+
+test('of a callback it says how long it is waited for, since when, and by which attempt', () => {
+  const { sentence, evidence } = explainJob(
+    job({ state: 'holding', attempt: 2, callback, earlierCauses: ['user'] }),
+    now,
+  )
+  expect(sentence).toContain('until 2001-09-09T02:46:40.000Z (for 3600 s more)')
+  expect(evidence).toEqual(['attempt 2 waits since 2001-09-09T01:45:40.000Z', 'attempt 2; earlier ones: user'])
 })
 
 test('what it says of a failure is what a person would look for', () => {

@@ -10,17 +10,19 @@ type Rule = (job: JobFacts, now: Date) => Answer | null
 export const explainJob = (job: JobFacts, now: Date): Explanation => {
   for (const rule of rules) {
     const answer = rule(job, now)
-    if (answer) return { subject: job.id, state: job.state, ...answer }
+    if (answer) return { subject: job.id, state: job.state, ...answer, evidence: [...answer.evidence, ...reuse(job)] }
   }
   return {
     subject: job.id,
     state: job.state,
     cause: job.state,
     sentence: jobSentences[job.state],
-    evidence: [],
+    evidence: reuse(job),
     remedy: null,
   }
 }
+
+const reuse = (job: JobFacts): string[] => (job.notReused ? [job.notReused] : [])
 
 const waitsForInputs: Rule = (job) => {
   if (job.state !== 'pending') return null
@@ -43,6 +45,26 @@ const backsOff: Rule = (job, now) =>
         ),
         remedy: null,
       }
+    : null
+
+const waitsForCallback: Rule = (job, now) =>
+  job.state === 'holding' && job.callback
+    ? {
+        cause: 'waits_for_callback',
+        sentence: `it has done its part, and waits for its value to be posted to its callback until ${job.callback.until.toISOString()} (for ${seconds(job.callback.until.getTime() - now.getTime())} more)`,
+        evidence: [`attempt ${job.attempt} waits since ${job.callback.since.toISOString()}`, ...again(job)],
+        remedy: 'have it posted to the address that the work got from `callback`; it takes no slot meanwhile',
+      }
+    : null
+
+const nobodyPosted: Rule = (job) =>
+  job.state === 'failed' && job.error?.type === 'CallbackTimeout'
+    ? failed(
+        'callback_timeout',
+        'its value was to come from outside, and nobody posted it in time',
+        job,
+        'did the address reach who should post, and can it be reached from there? callback(seconds=…) says how long it holds',
+      )
     : null
 
 const isHeldByHand: Rule = (job) =>
@@ -180,10 +202,21 @@ const hasFailed: Rule = (job) => {
   return failed(cause, sentence, job, remedy(job))
 }
 
+const wasReused: Rule = (job) =>
+  job.state === 'finished' && job.reusedFrom
+    ? {
+        cause: 'reused',
+        sentence: `it did not run: ${job.reusedFrom} had computed the same, with the same code, arguments and environment`,
+        evidence: [],
+        remedy: null,
+      }
+    : null
+
 const rules: readonly Rule[] = [
   cancelAsked,
   waitsForInputs,
   backsOff,
+  waitsForCallback,
   isHeldByHand,
   noQueue,
   noPilot,
@@ -193,7 +226,9 @@ const rules: readonly Rule[] = [
   isHeld,
   overMemory,
   overTime,
+  nobodyPosted,
   hasFailed,
+  wasReused,
 ]
 
 const failed = (cause: string, sentence: string, job: JobFacts, remedy: string): Answer => ({

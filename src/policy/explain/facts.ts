@@ -25,10 +25,16 @@ export type JobFacts = {
   /** When its back-off ends. */
   retryAt: Date | null
   retryWhy: string | null
+  /** Its value is to be posted to its callback: since when it waits for that, and how long it will. */
+  callback: { since: Date; until: Date } | null
   /** The pilot that has it. */
   pilot: { id: string; state: string; host: string; seenAt: Date } | null
   earlierCauses: AttemptCause[]
   queues: QueueFacts[]
+  /** The job whose stored result this one took. */
+  reusedFrom: string | null
+  /** Why it took none, though it might have. */
+  notReused: string | null
 }
 
 export type QueueFacts = {

@@ -1,4 +1,5 @@
 import { basename } from 'node:path'
+import { isAway } from '../../contract/client.ts'
 import { fault } from '../../contract/faults.ts'
 import { decodeValue, encodeValue } from '../../contract/values.ts'
 import { sha256 } from '../../lib/digest.ts'
@@ -6,7 +7,6 @@ import { isFault } from '../../lib/fault.ts'
 import { type Address, addressOf } from '../bundle/address.ts'
 import { driveIn } from '../context.ts'
 import type { Definition } from '../definition.ts'
-import type { WorkflowOptions } from '../workflow.ts'
 import { hashOfFile } from './hashOfFile.ts'
 import { makeOrdinals } from './keys.ts'
 import { type Driver, openDriver, openedSession } from './openScopes.ts'
@@ -21,9 +21,9 @@ export const drive = async (
   definition: Definition,
   args: readonly unknown[],
   run: () => Promise<unknown>,
-  outer: Scope | undefined,
+  { outer, replaySeconds }: { outer: Scope | undefined; replaySeconds: number | undefined },
 ): Promise<unknown> => {
-  const { options, fn } = definition as Definition & { options: WorkflowOptions }
+  const { options, fn } = definition
   const address = await addressOf(definition).catch(() => undefined)
   const exported = address?.export ?? (fn.name || 'workflow')
   const driver = await openDriver({
@@ -32,7 +32,7 @@ export const drive = async (
     key: ordinal(`${address?.name ?? basename(definition.site.module)}#${exported}`),
     code: await codeOf(address),
     arguments: argumentsHash(args),
-    replaySeconds: options.replaySeconds,
+    replaySeconds,
   })
   try {
     return driver.value === undefined ? await runToEnd(driver, run) : decodeValue(driver.value)
@@ -44,11 +44,11 @@ export const drive = async (
 /** Counts equal functions in the order in which the program calls them. */
 const ordinal = makeOrdinals()
 
-const codeOf = async (address: Address | undefined): Promise<string | undefined> =>
+export const codeOf = async (address: Address | undefined): Promise<string | undefined> =>
   address?.file === undefined ? undefined : hashOfFile(address.file)
 
 /** Undefined when they cannot be told apart from others. */
-const argumentsHash = (args: readonly unknown[]): string | undefined => {
+export const argumentsHash = (args: readonly unknown[]): string | undefined => {
   try {
     return sha256(encodeValue(args))
   } catch {
@@ -63,7 +63,7 @@ const runToEnd = async ({ scope, end, leave }: Driver, run: () => Promise<unknow
   } catch (error) {
     const { divergence } = scope
     // Nothing is lost: when the server is back, or with the right program, it can be continued.
-    if (divergence || isAway(error)) leave(divergence ?? error)
+    if (divergence || (isFault(error) && isAway(error))) leave(divergence ?? error)
     // The error of the function is what the caller wants to see, even if the server cannot be told.
     else await end({ error }).catch(() => {})
     throw !divergence || isFault(error) ? error : fault('journal_diverged', divergence.message, divergence.data, error)
@@ -76,6 +76,3 @@ const runToEnd = async ({ scope, end, leave }: Driver, run: () => Promise<unknow
   await end({ value })
   return value
 }
-
-const isAway = (error: unknown): boolean =>
-  isFault(error) && ['server_away', 'database_away', 'overloaded'].includes(error.code)

@@ -179,7 +179,7 @@ const hashesOfMain = async (): Promise<{ code?: string; arguments?: string }> =>
 }
 
 /** One client for all drivers of this process. */
-const driverClient = (): Promise<Client> => {
+export const driverClient = (): Promise<Client> => {
   drivers ??= currentServer()
     .then(makeClient)
     .catch((error) => {

@@ -11,7 +11,7 @@ import { type Fault, isFault } from '../../lib/fault.ts'
 import type { Outcome } from '../arrivals.ts'
 import { type Address, addressOf } from '../bundle/address.ts'
 import { bundleFor } from '../bundle/bundleFor.ts'
-import type { After } from '../definition.ts'
+import { type After, needsOf } from '../definition.ts'
 import { RemoteError, type RemoteErrorContext } from '../remoteError.ts'
 import { currentRuntime } from '../runtime.ts'
 import type { Use } from '../use.ts'
@@ -87,6 +87,10 @@ export class Scope {
     })
   }
 
+  get workflowId(): string {
+    return this.#options.workflowId
+  }
+
   /** Makes a task of a use; resolves when the server has it. The further parts of a large map follow. */
   async submit(use: Use): Promise<Submitted> {
     if (this.#failure) throw this.#failure.error
@@ -147,6 +151,13 @@ export class Scope {
     await watch.submit(async () => task, wanted)
     this.#sendRest(use, task.taskId, entry.closed ? use.jobs.length : entry.jobs, watch)
     return task
+  }
+
+  /** Takes up a task that was submitted without this scope: what it gives is told from here on, and what it gave before too. */
+  async follow(use: Use, taskId: `t${number}`, context: Omit<RemoteErrorContext, 'callSite'>): Promise<void> {
+    const watch = this.#outcomes.begin()
+    await watch.submit(async () => ({ taskId, known: true }), this.#wanted(use, { ...context, callSite: use.callSite }))
+    watch.end()
   }
 
   #sendRest(use: Use, taskId: `t${number}`, from: number, watch: Watch): void {
@@ -240,22 +251,21 @@ export class Scope {
   async #taskOf({ options, jobs, common }: Use, address: Address, first: string[]) {
     const { client, workflowId } = this.#options
     const { after, name = address.export, ...needs } = options
-    const [bundle, sentCommon, sentJobs, parents] = await Promise.all([
-      bundleFor(address, client),
+    const [{ bundle, payload }, sentCommon, sentJobs, parents] = await Promise.all([
+      payloadOf(address, client),
       common === undefined ? undefined : sendText(client, common),
       this.#newJobs(first),
       taskIds(after),
     ])
-    const { hash, module } = bundle
     const body = {
       workflowId,
       name,
-      payload: { kind: 'function' as const, language: 'node' as const, bundle: hash, module, export: address.export },
+      payload,
       common: sentCommon,
       jobs: sentJobs,
       open: first.length < jobs.length,
       after: parents,
-      ...needs,
+      ...needsOf(needs),
     }
     return { body, bundle }
   }
@@ -320,6 +330,14 @@ export class Scope {
     const text = raw.value ? await fetchText(this.#options.client, raw.value, this.#options.workflowId) : 'null'
     return { index, jobId, state, value: decodeValue(text) }
   }
+}
+
+/** What a job of a work runs; its sources are on the server afterwards. */
+export const payloadOf = async (address: Address, client: Client) => {
+  const bundle = await bundleFor(address, client)
+  const { hash, module } = bundle
+  const payload = { kind: 'function' as const, language: 'node' as const, bundle: hash, module, export: address.export }
+  return { bundle, payload }
 }
 
 const tellPeople = (line: string): void => void process.stderr.write(`culm: ${line}\n`)

@@ -171,18 +171,49 @@ export const startFakeServer = async ({ run, slots = 2, hold, forgets }: FakeSer
       void runJob({ jobId: `j${task.firstJobId + from + i}`, index: from + i, task, argsText })
     })
 
+  const cancelTask = (task: FakeTask): number => {
+    const ended = new Set(task.outcomes.map(({ index }) => index))
+    const open = task.jobs.map((_, index) => index).filter((index) => !ended.has(index))
+    for (const index of open)
+      tell(task, {
+        jobId: `j${task.firstJobId + index}`,
+        taskId: task.taskId,
+        index,
+        attempt: 1,
+        state: 'cancelled',
+        cause: 'cancelled',
+      })
+    return open.length
+  }
+
+  const newTask = (body: NewTask, scope: string): FakeTask => {
+    const made = { taskId: `t${++ids}` as const, scope, closed: !body.open, outcomes: [], firstJobId: ids + 1 }
+    const task: FakeTask = { ...body, ...made }
+    ids += 100_000
+    tasks.set(task.taskId, task)
+    addJobs(task, body.jobs, 0)
+    return task
+  }
+
   const handlers: { [N in RouteName]?: (request: Asked<N>, reply: FastifyReply) => unknown } = {
     createWorkflow: ({ body }) => {
       const workflowId = `w${++ids}`
       workflows.set(workflowId, { state: 'running', ...body })
-      return { workflowId, epoch: 1, renewSeconds: 1, known: false, state: 'running', value: null }
+      const started = { workflowId, epoch: 1, renewSeconds: 1, known: false, state: 'running', value: null, job: null }
+      if (!body.task) return started
+      const { args, ...rest } = body.task
+      const task = newTask({ ...rest, workflowId: workflowId as `w${number}`, jobs: [{ args }], open: false }, 'driver')
+      return { ...started, epoch: 0, job: { taskId: task.taskId, jobId: `j${task.firstJobId}` } }
     },
     renewDriver: ({ params }) => ({ state: workflows.get(params.id)!.state }),
     closeWorkflow: () => ({}),
     explainWorkflow: ({ params }) => ({ subject: params.id }),
     explainTask: ({ params }) => ({ subject: params.id }),
     explainJob: ({ params }) => ({ subject: params.id }),
-    cancelWorkflow: () => ({ cancelled: 1, asked: 0 }),
+    cancelWorkflow: ({ params }) => {
+      for (const task of tasks.values()) if (task.workflowId === params.id) cancelTask(task)
+      return { cancelled: 1, asked: 0 }
+    },
     cancelJob: () => ({ cancelled: 0, asked: 1 }),
     listTasks: ({ query }) =>
       query.after ? { items: [{ id: 't1' }], next: null } : { items: [{ id: 't3' }, { id: 't2' }], next: 't2' },
@@ -191,24 +222,13 @@ export const startFakeServer = async ({ run, slots = 2, hold, forgets }: FakeSer
       return {}
     },
     submitTask: ({ body, headers }) => {
-      const newTask: NewTask = body
       const scope = /^Bearer token-of-(j\d+)$/.exec(headers.authorization ?? '')?.[1] ?? 'driver'
-      const known = calls.get(`${newTask.workflowId} ${scope} ${newTask.call?.key}`)
+      const known = calls.get(`${body.workflowId} ${scope} ${body.call?.key}`)
       if (known)
         return { taskId: known.taskId, firstJobId: `j${known.firstJobId}`, jobs: known.jobs.length, known: true }
-      const task: FakeTask = {
-        ...newTask,
-        taskId: `t${++ids}`,
-        scope,
-        closed: !newTask.open,
-        outcomes: [],
-        firstJobId: ids + 1,
-      }
-      ids += 100_000
-      tasks.set(task.taskId, task)
-      calls.set(`${newTask.workflowId} ${scope} ${newTask.call?.key}`, task)
-      addJobs(task, newTask.jobs, 0)
-      return { taskId: task.taskId, firstJobId: `j${task.firstJobId}`, jobs: newTask.jobs.length, known: false }
+      const task = newTask(body, scope)
+      calls.set(`${body.workflowId} ${scope} ${body.call?.key}`, task)
+      return { taskId: task.taskId, firstJobId: `j${task.firstJobId}`, jobs: body.jobs.length, known: false }
     },
     addJobs: ({ params, body }) => {
       const task = tasks.get(params.id)!
@@ -221,21 +241,7 @@ export const startFakeServer = async ({ run, slots = 2, hold, forgets }: FakeSer
       return { taskId: task.taskId, firstJobId: null, jobs: body.jobs.length, known: false }
     },
     listOutcomes: ({ params }) => ({ items: tasks.get(params.id)!.outcomes, next: null }),
-    cancelTask: ({ params }) => {
-      const task = tasks.get(params.id)!
-      const ended = new Set(task.outcomes.map(({ index }) => index))
-      const open = task.jobs.map((_, index) => index).filter((index) => !ended.has(index))
-      for (const index of open)
-        tell(task, {
-          jobId: `j${task.firstJobId + index}`,
-          taskId: task.taskId,
-          index,
-          attempt: 1,
-          state: 'cancelled',
-          cause: 'cancelled',
-        })
-      return { cancelled: open.length, asked: 0 }
-    },
+    cancelTask: ({ params }) => ({ cancelled: cancelTask(tasks.get(params.id)!), asked: 0 }),
     createBlob: ({ body }) => ({ present: contents.has(body.hash), url: `/v1/content/${body.hash}?sig=x` }),
     getBlob: ({ params }) => ({ bytes: contents.get(params.hash)!.length, url: `/v1/content/${params.hash}?sig=x` }),
     createBundle: ({ body }) => {

@@ -1,8 +1,11 @@
+import type { CheckpointView } from '../../contract/blobs.ts'
 import { fault } from '../../contract/faults.ts'
 import type { AttemptView, Job } from '../../contract/jobs.ts'
 import { showId } from '../../lib/ids.ts'
+import { type CheckpointRow, checkpointsOf } from '../../store/checkpoints.ts'
 import { storyOfJob } from '../../store/history.ts'
 import { taskOfJob } from '../../store/jobs.ts'
+import { progressOf } from '../../store/told.ts'
 import * as store from '../../store/views.ts'
 import type { Principal } from '../authenticate.ts'
 import { sentValue } from '../claimJobs.ts'
@@ -22,11 +25,13 @@ export const getJob = async (engine: Engine, principal: Principal, id: number): 
   const task = await seeJob(engine, principal, id)
   // The state first: what belongs to it is there then.
   const line = await store.jobLineById(engine.db, id)
-  const [spec, result, attempts, owner] = await Promise.all([
+  const [spec, result, attempts, owner, progress, [checkpoint]] = await Promise.all([
     store.specOf(engine.db, id),
     store.resultOf(engine.db, id),
     store.attemptsOf(engine.db, id),
     store.personName(engine.db, task.ownerId),
+    progressOf(engine.db, id),
+    checkpointsOf(engine.db, [id]),
   ])
   if (!line || !spec) throw fault('job_unknown')
   return {
@@ -38,6 +43,8 @@ export const getJob = async (engine: Engine, principal: Principal, id: number): 
     args: sentValue(spec.args, spec.blob, spec.bytes)!,
     value: result ? sentValue(result.value, result.blob, result.bytes) : null,
     error: result?.error ? JSON.parse(result.error) : null,
+    progress: progress ? { ...progress, at: progress.at.toISOString() } : null,
+    checkpoint: checkpoint ? showCheckpoint(checkpoint) : null,
     attempts: attempts.map(showAttempt),
   }
 }
@@ -52,6 +59,12 @@ export const jobHistory = async (
   const rows = await storyOfJob(engine.db, id, readAfter(q.after, 0), q.limit + 1)
   return pageOf(rows, q.limit, (row) => row.seq, moveOf)
 }
+
+const showCheckpoint = ({ attempt, bytes, at }: CheckpointRow): CheckpointView => ({
+  attempt,
+  bytes,
+  at: at.toISOString(),
+})
 
 const showAttempt = (a: store.AttemptViewRow): AttemptView => ({
   attempt: a.attempt,

@@ -25,3 +25,16 @@ export const pageOf = <Row, Item>(
   const items = rows.slice(0, limit)
   return { items: items.map(show), next: rows.length > limit ? showNext(keyOf(items[items.length - 1]!)) : null }
 }
+
+/** Cursors of lists whose key has several parts. What comes back is what somebody sent: its reader looks at each part. */
+export const showKeys = (keys: readonly (string | number)[]): string =>
+  Buffer.from(JSON.stringify(keys)).toString('base64url')
+
+export const readKeys = (after: string): unknown[] => {
+  try {
+    const keys: unknown = JSON.parse(Buffer.from(after, 'base64url').toString())
+    return Array.isArray(keys) ? keys : []
+  } catch {
+    return []
+  }
+}

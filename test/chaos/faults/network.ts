@@ -92,6 +92,7 @@ const replies: RouteName[] = [
   'addJobs',
   'registerPilot',
   'sendLogs',
+  'sendTold',
   'endWorkflow',
   'cancelTask',
 ]
