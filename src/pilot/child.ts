@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { sleep } from '../lib/clock.ts'
 import type { Guard, Launch } from './guard.ts'
 import type { LogOutbox } from './logOutbox.ts'
-import { killFamily, pidIn, signalGroup } from './processTable.ts'
+import { isDeafTo, killFamily, pidIn, readProcess, signalGroup } from './processTable.ts'
 
 export type Exit =
   | { started: true; code: number | null; signal: NodeJS.Signals | null }
@@ -57,18 +57,19 @@ export class Child {
   end(graceMs: number): void {
     if (!this.#running || this.pid === undefined) return
     clearTimeout(this.#ending)
+    const first = this.#apart()
     if (graceMs === 0) {
       killFamily(this.pid)
-      this.#killApart()
+      if (first !== undefined) killFamily(first)
       return
     }
-    signalGroup(this.pid, 'SIGTERM')
+    if (first === undefined) signalGroup(this.pid, 'SIGTERM')
+    else signalGroup(first, isDeafTo(first, 'SIGTERM') ? 'SIGKILL' : 'SIGTERM')
     this.#ending = setTimeout(() => this.end(0), graceMs)
   }
 
-  #killApart(): void {
-    const first = this.apart === undefined ? undefined : pidIn(this.apart)
-    if (first !== undefined) killFamily(first)
+  #apart(): number | undefined {
+    return this.apart === undefined ? undefined : pidIn(this.apart)
   }
 
   async #watch(child: ChildProcess, guard: Guard): Promise<Exit> {
@@ -81,7 +82,8 @@ export class Child {
     clearTimeout(this.#ending)
     if (!exit.started) return exit
     signalGroup(child.pid!, 'SIGKILL')
-    if (exit.signal) this.#killApart()
+    const first = this.#apart()
+    if (first !== undefined && readProcess(first).length > 0) killFamily(first)
     if (this.apart !== undefined) rmSync(this.apart, { force: true })
     child.stdout?.resume()
     child.stderr?.resume()

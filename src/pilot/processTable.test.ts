@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import {
   familySince,
+  isDeafTo,
   type Process,
   ProcessTable,
   parseStat,
@@ -63,4 +64,17 @@ test('whom a family has started since it was seen belongs to it, and who only ha
   expect(familySince([{ ...seen!, startedTicks: seen!.startedTicks - 1 }])).toEqual([])
   globalThis.process.kill(-child.pid!, 'SIGKILL')
   await once(child, 'exit')
+})
+
+test('who has said nothing about a signal does not hear it as the first process of a container; who traps or ignores it has', async () => {
+  for (const [said, deaf] of [
+    ['', true],
+    ['trap : TERM;', false],
+    ['trap "" TERM;', false],
+  ] as const) {
+    const child = spawn('sh', ['-c', `${said} echo up; read _`], { stdio: ['pipe', 'pipe', 'ignore'] })
+    await once(child.stdout, 'data')
+    expect(isDeafTo(child.pid!, 'SIGTERM'), said).toBe(deaf)
+    child.kill('SIGKILL')
+  }
 })

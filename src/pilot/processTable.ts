@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { messageOf } from '../lib/fault.ts'
 
 /** A process as /proc/<pid>/stat has it. `cpuSeconds` includes its children that have ended and were waited for. */
@@ -138,6 +139,16 @@ export const pidIn = (file: string): number | undefined => {
   } catch {
     return undefined
   }
+}
+
+/**
+ * Whether the first process of a container does not hear the signal: the system keeps from it all that it has said nothing about, also what would end any other.
+ */
+export const isDeafTo = (first: number, signal: NodeJS.Signals): boolean => {
+  const status = readProc(first, 'status') ?? ''
+  const bit = 1n << BigInt(constants.signals[signal] - 1)
+  const masks = [...status.matchAll(/^Sig(?:Cgt|Ign):\s+([0-9a-f]+)$/gm)]
+  return masks.every(([, mask]) => (BigInt(`0x${mask}`) & bit) === 0n)
 }
 
 /** Signals one process group. Who has gone already is no error. */

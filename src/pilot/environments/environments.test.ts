@@ -10,16 +10,22 @@ import { bubblewrapRuntime } from '../../adapters/runtime/bubblewrap.ts'
 import { podmanRuntime } from '../../adapters/runtime/podman.ts'
 import type { Environment } from '../../contract/environments.ts'
 import type { Payload } from '../../contract/tasks.ts'
+import { cancelGraceMs } from '../attempts.ts'
+import { FakeServer } from '../testing/fakeServer.ts'
 import { lives, pilotFixture, until, valueIn } from '../testing/pilotFixture.ts'
+import { startTestPilot } from '../testing/startTestPilot.ts'
 
 vi.setConfig({ testTimeout: 240_000 })
 
 const pilots = pilotFixture()
 
+/** An installation takes its time, ms. */
+const patienceMs = 120_000
+
 /** A package index of one folder, with a package that says its version. */
 let index: string
 beforeEach(() => {
-  pilots.server.patienceMs = 120_000 // an installation takes its time
+  pilots.server.patienceMs = patienceMs
   index = join(pilots.scratch, 'index')
   for (const version of ['1.0', '2.0']) makeWheel(index, 'tinypackage', version, `version = '${version}'\n`)
 })
@@ -48,8 +54,11 @@ const saidBy = async (script: string, environment?: Environment): Promise<string
   await pilots.server.ended(jobId)
   return pilots.server.output.get(`${jobId}:stdout`)!
 }
-const installations = (): number =>
-  [...pilots.server.output.values()].join('').split('Successfully installed tinypackage').length - 1
+const installations = (...servers: FakeServer[]): number =>
+  (servers.length > 0 ? servers : [pilots.server])
+    .flatMap(({ output }) => [...output.values()])
+    .join('')
+    .split('Successfully installed tinypackage').length - 1
 
 const whoseVersion = 'return [tinypackage.version, sys.prefix, os.getpid()]'
 
@@ -93,20 +102,33 @@ test('commands find the programs of the packages first', async () => {
   expect(said).toMatch(/^2\.0\n\/.*\n:end\n$/)
 })
 
-test('jobs that want the same packages at once wait for one that installs them; so do pilots that share a folder', async () => {
-  const environments = join(pilots.scratch, 'shared')
-  await pilots.start({ environments, slots: 3 })
+test('jobs that want the same packages at once wait for one that installs them', async () => {
+  await pilots.start({ slots: 3 })
   const environment = { requirements: lockOf('1.0') }
   const ids = Array.from({ length: 3 }, () => submit(python(whoseVersion, 'import tinypackage'), environment))
   for (const id of ids) expect((valueIn(await pilots.server.ended(id)) as string[])[0]).toBe('1.0')
   expect(installations()).toBe(1)
   expect(ids.map(logOf).filter((log) => /waits for the environment that j\d+ makes/.test(log))).toHaveLength(2)
+})
 
-  const other = { requirements: lockOf('2.0') }
-  await pilots.start({ environments, name: 'second', slots: 3 })
-  const more = Array.from({ length: 2 }, () => submit(python(whoseVersion, 'import tinypackage'), other, { cores: 3 }))
-  for (const id of more) expect((valueIn(await pilots.server.ended(id)) as string[])[0]).toBe('2.0')
-  expect(installations()).toBe(2)
+test('so do pilots that share a folder', async () => {
+  const servers = [pilots.server, await new FakeServer().start()] as const
+  const environments = join(pilots.scratch, 'shared')
+  const neighbour = await startTestPilot(servers[1], { environments })
+  await pilots.start({ environments })
+  const payload = python(whoseVersion, 'import tinypackage')
+  for (const [hash, bytes] of pilots.server.blobs) servers[1].blobs.set(hash, bytes)
+  const ends = await Promise.all(
+    servers.map((server) => {
+      server.patienceMs = patienceMs
+      return server.ended(server.submit({ payload, environment: { requirements: lockOf('2.0') } }))
+    }),
+  )
+  const prefixes = ends.map((end) => (valueIn(end) as string[])[1])
+  expect(prefixes[0]).toBe(prefixes[1])
+  expect(installations(...servers)).toBe(1)
+  await neighbour.close()
+  await servers[1].stop()
 })
 
 test('packages that cannot be installed fail the first job with what was said; those that waited for it are given back', async () => {
@@ -296,9 +318,11 @@ describeNeeding(noPodman)('images by podman', () => {
     const [pidFile] = readdirSync(join(folder, 'pids'))
     const pid = Number(readFileSync(join(folder, 'pids', pidFile!), 'utf8'))
     expect(lives(pid)).toBe(true)
+    const asked = performance.now()
     pilots.server.cancel(id)
-    expect((await pilots.server.ended(id)).what).toBe('cancelled')
     await until('the end of the container', () => !lives(pid))
+    expect(performance.now() - asked, 'its first process is not waited for in vain').toBeLessThan(cancelGraceMs)
+    expect((await pilots.server.ended(id)).what).toBe('cancelled')
     const large = submit(
       sh('head -c 300000000 /dev/zero | tail -c 250000000 | sleep 600'),
       { image },
