@@ -42,6 +42,7 @@ from typing import (
 )
 
 from ._captured import MAGIC, Thing
+from ._environment import with_texts
 from ._errors import CulmError
 from ._records import main_module
 from ._segments import (
@@ -204,7 +205,9 @@ class _Capture:
         if work._after:
             why = f'`{self._name}` uses the work `{work.name}`, which is to run after other calls'
             raise CulmError('capture_failed', why, 'Use `with_options(after=…)` where it is called.')
-        options = {'options': work.options, 'pickled': work.pickled, 'export': self.exports.get(id(work))}
+        environment = with_texts(work._environment, work.fn)
+        options = {'options': work.options, 'environment': environment, 'pickled': work.pickled}
+        options['export'] = self.exports.get(id(work))
         function = (work.fn, f'the work `{work.name}`', 0)
         return self._add(work, {'is': 'work', 'name': work.name, **options}, function=function)
 

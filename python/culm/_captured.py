@@ -143,6 +143,7 @@ class _Making:
         fn = self.thing(thing['function'])
         made = self._made[place] = Work(fn, thing['name'], (), {}, 'pickle' if thing['pickled'] else None)
         made.options = thing['options']
+        made._environment = thing['environment']
         if thing['export']:
             made._source = Source(CAPTURED_MODULE, thing['export'], None, False)
         return made

@@ -26,7 +26,10 @@ def start_as_job(
     task['args'] = scope.travelling(text)
     run = place_of_function(work.fn, args, kwargs, as_job=True).told(program_name())
     body: Dict[str, Any] = {'name': work.name[:200], 'kind': 'job', 'run': run, 'task': task}
-    started = client.post('/v1/workflows', {**body, **({'labels': dict(labels)} if labels else {})}, repeat=True)
+    # Where its job runs is where the works that it calls run, in what they do not say themselves.
+    said = {'labels': labels and dict(labels), 'environment': task['payload'].get('environment')}
+    body.update((name, value) for name, value in said.items() if value)
+    started = client.post('/v1/workflows', body, repeat=True)
     client.close()  # Thousands of handles that nobody looks at hold no connections.
     scope.workflow_id = started['workflowId']
     pending = Pending(1, scope.journal)

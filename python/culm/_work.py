@@ -30,6 +30,7 @@ from typing import (
 
 from ._by_args import ByArgs
 from ._coroutines import AwaitedSource, in_loop, turns_here
+from ._environment import SETTING_NAMES, check_pickles, environment_of, has_own_python, lock_files
 from ._errors import RemoteError
 from ._pending import Pending, Told
 from ._replay import Asked
@@ -53,7 +54,9 @@ R = TypeVar('R')
 
 #: Options by the name that the server gives them (`needs` in `src/contract/tasks.ts`), where it differs.
 _OPTION_NAMES = {'memory_mb': 'memoryMb', 'wall_seconds': 'wallSeconds', 'lost_after_seconds': 'lostAfterSeconds'}
-_OPTIONS = frozenset({'queue', 'cores', 'priority', 'attempts', 'labels', 'secrets', 'cache', *_OPTION_NAMES})
+_OPTIONS = frozenset(
+    {'queue', 'cores', 'priority', 'attempts', 'labels', 'secrets', 'cache', *_OPTION_NAMES, *SETTING_NAMES}
+)
 
 #: The queue of `culm up`: only there is the caller's own interpreter sure to exist.
 _LOCAL_QUEUE = 'local'
@@ -82,6 +85,8 @@ class Work(Generic[P, R]):
         self.name = name or fn.__name__
         self.pickled = codec == 'pickle'
         self.options: Dict[str, Any] = {}
+        #: Where its jobs run, as its author says it.
+        self._environment: Dict[str, str] = {}
         self._after: Tuple[Union[Call[Any], MapCall[Any]], ...] = ()
         self.files = tuple(files)
         #: What its jobs know around the function (`Scope.context`).
@@ -91,8 +96,9 @@ class Work(Generic[P, R]):
         self._base = self
         self._set(options)
         module_file = getattr(fn, '__globals__', {}).get('__file__')
-        if files and module_file:
-            want_files(module_file, files)
+        wanted = [*files, *lock_files(self._environment)]
+        if wanted and module_file:
+            want_files(module_file, wanted)
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.submit(*args, **kwargs).result()
@@ -166,6 +172,7 @@ class Work(Generic[P, R]):
         other = copy.copy(self)
         other.name = name or self.name
         other.options = dict(self.options)
+        other._environment = dict(self._environment)
         other._after = (*self._after, *after)
         other._set(options)
         return other
@@ -181,7 +188,9 @@ class Work(Generic[P, R]):
     def _set(self, options: Mapping[str, Any]) -> None:
         check_options(options)
         for option, value in options.items():
-            if value is not None:
+            if value is not None and option in SETTING_NAMES:
+                self._environment[option] = value
+            elif value is not None:
                 attempts = option == 'attempts' and isinstance(value, int)
                 self.options[_OPTION_NAMES.get(option, option)] = {'user': value} if attempts else value
 
@@ -213,9 +222,20 @@ class Work(Generic[P, R]):
             'module': source.module,
             'export': source.export,
         }
-        if sys.executable and self.options.get('queue', _LOCAL_QUEUE) == _LOCAL_QUEUE:
+        is_local = self.options.get('queue', _LOCAL_QUEUE) == _LOCAL_QUEUE
+        if sys.executable and is_local and not has_own_python(self._environment):
             payload['interpreter'] = sys.executable
+        environment = self.environment()
+        if environment:
+            payload['environment'] = environment
         return payload
+
+    def environment(self) -> Dict[str, str]:
+        """Where its jobs run, as the server is told it."""
+        environment = environment_of(self._environment, self.fn)
+        if self.pickled:
+            check_pickles(environment)
+        return environment
 
     def _bundle(self, scope: Scope, source: Located) -> str:
         if scope.bundle and isinstance(source, Source):
@@ -517,6 +537,12 @@ def work(
     lost_after_seconds: Optional[int] = None,
     labels: Optional[Mapping[str, str]] = None,
     secrets: Optional[Sequence[Mapping[str, str]]] = None,
+    requirements: Optional[str] = None,
+    conda: Optional[str] = None,
+    init_env: Optional[str] = None,
+    clean_env: Optional[str] = None,
+    post_script: Optional[str] = None,
+    image: Optional[str] = None,
     cache: Optional[bool] = None,
     files: Sequence[str] = (),
     codec: Optional[str] = None,
@@ -541,6 +567,9 @@ def work(
     labels: to filter and report by. files: data files to ship with its module, as patterns relative to that.
     secrets: those of yours (`culm secret set NAME`) that its jobs get, each as variable `env`, as `file` in the folder
     `$CULM_SECRETS`, or both (the variable is its path then): `[{'name': 'db-password', 'env': 'DB_PASSWORD'}]`.
+    requirements, conda: a lock file of packages (its path as seen from the file of the work, or its text), installed
+    once where the jobs run. image: what they run in. init_env: shell lines that are run before, clean_env and
+    post_script: after each job (`docs/guide/environments.md`).
     cache: calls take stored results of yours of the same code, arguments and environment instead of running, and store
     theirs; for works whose result depends on nothing else. `culm explain` says which part was other.
 

@@ -27,6 +27,7 @@ from typing import (
 
 from ._client import Client, is_passing
 from ._coroutines import is_coroutine, run_coroutine
+from ._environment import environment_of
 from ._errors import CulmError, JournalDiverged
 from ._journal import REPLAY_SECONDS
 from ._run import Place, place_of_function, place_of_session, program_name
@@ -118,7 +119,8 @@ class WorkflowFunction(Generic[P, R]):
             raise
 
     def _drive(self, place: Place, run: Callable[[], R]) -> R:
-        driver = _Driver(self.name, 'function', place, self._labels, self._replay_seconds)
+        environment = environment_of(self._options, self.fn)
+        driver = _Driver(self.name, 'function', place, self._labels, self._replay_seconds, environment)
         if driver.kept_value:
             return cast(R, driver.leave_with_value())
         with driver.running():
@@ -139,10 +141,12 @@ class _Driver:
         place: Place,
         labels: Optional[Mapping[str, str]] = None,
         replay_seconds: float = REPLAY_SECONDS,
+        environment: Optional[Mapping[str, str]] = None,
     ) -> None:
         self._client = Client()
         body = {'name': name[:200], 'kind': kind, 'run': place.told(program_name())}
-        started = self._started({**body, **({'labels': dict(labels)} if labels else {})})
+        said = {'labels': labels and dict(labels), 'environment': environment}
+        started = self._started({**body, **{name: value for name, value in said.items() if value}})
         self.id: str = started['workflowId']
         self.value: Any = None
         #: What a workflow that is done gave, as it travels, if the server could keep that.
@@ -284,6 +288,12 @@ def workflow(
     attempts: Union[int, Mapping[str, int], None] = None,
     lost_after_seconds: Optional[int] = None,
     secrets: Optional[Sequence[Mapping[str, str]]] = None,
+    requirements: Optional[str] = None,
+    conda: Optional[str] = None,
+    init_env: Optional[str] = None,
+    clean_env: Optional[str] = None,
+    post_script: Optional[str] = None,
+    image: Optional[str] = None,
     files: Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], WorkflowFunction[P, R]]: ...
 
@@ -309,7 +319,8 @@ def workflow(
     replay_seconds: when it does not go the way that it had gone, for how long nothing may move until JournalDiverged is
     raised, s (60; CULM_REPLAY_SECONDS goes before). local: False for one that runs as a job when it is called, too; the
     call waits for its value (CULM_REMOTE=1, `culm run --remote`, does this for a whole program). The other options are
-    those of `@work`, for that job.
+    those of `@work`, for that job; where it runs (`requirements`, `image`, `init_env` …) is where the works that it
+    calls run, in what they do not say themselves.
 
     Raises CodeChanged or ArgumentsChanged when it is continued and its file or its arguments are not what they were.
     """

@@ -58,7 +58,7 @@ _NEEDS = {
     'max_attempt': 'attempts',
 }
 _LABELS = ('campaign', 'campaign_scope', 'campaign_group', 'campaign_tag', 'task_type', 'processing_type')
-_ENVIRONMENT = ('init_env', 'clean_env', 'container_options')
+_ENVIRONMENT = ('init_env', 'clean_env', 'post_script', 'container_options')
 
 _FOUND = 'modules are found by import statements; other files lie in a package of yours, or are passed as arguments'
 #: Options that mean nothing here, and what to do instead.
@@ -80,7 +80,6 @@ _NOTHING = {
     'max_processing_requests': 'how many jobs run at once is decided by queues and shares',
     'enable_separate_log': 'each job has a log of its own: `culm logs`',
     'log_dataset_name': 'each job has a log of its own: `culm logs`',
-    'post_script': 'do at the end of the function what it did',
     'no_wraps': 'leave it out: the function itself is `.fn`',
     'is_unique_func_name': 'names need not be unique; workflows have ids',
     'context': 'leave it out: it is made when it is needed',
@@ -136,18 +135,13 @@ def _needs(options: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def _environment(options: Mapping[str, Any], queue: Optional[str]) -> Dict[str, Any]:
-    """What the environment that was asked for needs of a job: the one place that knows of environments."""
-    wanted = [name for name in _ENVIRONMENT if options.get(name)]
-    if not wanted:
-        return {}
-    if queue in (None, 'local') and is_set('CULM_IDDS_IGNORE_ENV'):
+    """Where the jobs run. On this machine it may be ignored: then they run in the environment of the program."""
+    named = {name: options[name] for name in ('init_env', 'clean_env', 'post_script') if options.get(name)}
+    image = (options.get('container_options') or {}).get('container_image')
+    wanted = {**named, **({'image': image} if image else {})}
+    if wanted and queue in (None, 'local') and is_set('CULM_IDDS_IGNORE_ENV'):
         return {'queue': 'local'}
-    raise CulmError(
-        'environment_unsupported',
-        f'{wanted[0]} is {options[wanted[0]]!r}, and a job gets no environment of its own yet',
-        'On the local queue jobs run in the environment of the program: install there what they need, and leave '
-        f'{wanted[0]} out, or have it ignored by CULM_IDDS_IGNORE_ENV=1.',
-    )
+    return wanted
 
 
 # Where works are called

@@ -244,7 +244,8 @@ class FakeServer:
         return reply
 
     def post_workflows(self, _, body, scope):
-        only(body, 'name', 'kind', 'labels', 'run', 'task')
+        only(body, 'name', 'kind', 'labels', 'run', 'task', 'environment')
+        only(body.get('environment', {}), *SETTINGS)
         run = body.get('run') or {}
         only(run, 'id', 'key', 'program', 'code', 'arguments', 'acceptCode')
         place = (run.get('id'), run.get('key'))
@@ -362,7 +363,8 @@ class FakeServer:
             *('workflowId', 'name', 'payload', 'common', 'jobs', 'open', 'after', 'call', 'labels', 'queue', 'cores'),
             *('memoryMb', 'wallSeconds', 'priority', 'attempts', 'lostAfterSeconds'),
         )
-        only(body['payload'], 'kind', 'bundle', 'module', 'export', 'language', 'interpreter')
+        only(body['payload'], 'kind', 'bundle', 'module', 'export', 'language', 'interpreter', 'environment')
+        only(body['payload'].get('environment', {}), *SETTINGS)
         only(body['call'], 'key', 'epoch', 'seen')
         if body['payload']['bundle'] not in self.bundles:
             raise Problem(404, 'bundle_unknown')
@@ -478,6 +480,10 @@ class FakeServer:
 
     def get_me(self, _, query, scope):
         return {'kind': 'user' if scope == 'driver' else 'job', 'name': 'someone'}
+
+
+#: What an environment has (`src/contract/environments.ts`).
+SETTINGS = ('requirements', 'conda', 'initEnv', 'cleanEnv', 'postScript', 'image')
 
 
 class Drop(Exception):

@@ -551,24 +551,28 @@ class Options(IddsTest):
                 idds.work(self.talk.plain.fn, **{name: {'x': 'd'}})
             self.assertEqual(caught.exception.code, 'option_unsupported')
 
-    def test_an_environment_is_refused_unless_it_is_to_be_ignored_on_this_machine(self):
-        for option in ({'init_env': 'singularity exec ml.simg '}, {'container_options': {'container_image': 'ml'}}):
-            wf = Workflow(func=self.talk.optimize_workflow, **option)
-            for act in (wf.prepare, wf.submit):
-                with self.assertRaises(CulmError) as caught:
-                    act()
-                self.assertEqual(caught.exception.code, 'environment_unsupported')
-                self.assertIn('CULM_IDDS_IGNORE_ENV=1', caught.exception.help)
-            with self.assertRaises(CulmError):
-                self.handle(**option)(1).submit()
-        self.assertEqual(self.server.tasks, {})
+    def test_jobs_run_in_the_environment_that_was_asked_for(self):
+        options = {'init_env': 'source setup.sh; singularity exec ml.simg ', 'clean_env': 'c', 'post_script': 'p'}
+        self.handle(**options, container_options={'container_image': 'ml'})(1).submit()
+        payload = self.submitted()[-1]['payload']
+        said = {'initEnv': options['init_env'], 'cleanEnv': 'c', 'postScript': 'p', 'image': 'ml'}
+        self.assertEqual(payload['environment'], said)
+        self.assertNotIn('interpreter', payload)
+
+    def test_the_environment_of_a_workflow_is_that_of_its_works_unless_they_have_their_own(self):
+        with Workflow(init_env='source setup.sh', post_script=''):
+            self.handle()(1).submit()
+            self.handle(init_env='singularity exec ml.simg ')(1).submit()
+        said = [task['payload']['environment'] for task in self.submitted()]
+        self.assertEqual(said, [{'initEnv': 'source setup.sh'}, {'initEnv': 'singularity exec ml.simg '}])
+
+    def test_on_this_machine_it_may_be_ignored(self):
         self._set_env('CULM_IDDS_IGNORE_ENV', '1')
-        wf.submit()
-        self.assertEqual(next(iter(self.server.tasks.values()))['queue'], 'local')
-        wf = Workflow(func=self.talk.optimize_workflow, init_env='singularity exec ml.simg ', queue='grid')
-        with self.assertRaises(CulmError):
-            wf.submit()
-        self.assertIsNone(Workflow(init_env='').prepare())
+        self.handle(init_env='singularity exec ml.simg ')(1).submit()
+        here = self.submitted()[-1]
+        self.assertEqual((here['queue'], here['payload'].get('environment')), ('local', None))
+        self.handle(init_env='singularity exec ml.simg ', queue='grid')(1).submit()
+        self.assertEqual(self.submitted()[-1]['payload']['environment'], {'initEnv': 'singularity exec ml.simg '})
 
     def test_a_task_may_run_after_another(self):
         first = self.handle()(1)
