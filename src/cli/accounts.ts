@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander'
 import type { BodyInputOf } from '../contract/routes.ts'
+import { type EnvironmentOptions, environmentOf } from '../sdk/environment.ts'
 import type { Cli } from './cli.ts'
+import { withEnvironment } from './environmentOptions.ts'
 import { type Cell, type Column, table } from './look/table.ts'
 import { parseSeconds } from './submit/quantities.ts'
 
@@ -72,14 +74,27 @@ export const queueCommand = (cli: Cli): Command =>
   new Command('queue')
     .description('compute queues, and the tokens of their pilots (culm ls queues lists them)')
     .addCommand(
-      new Command('add')
-        .description('make one (operators)')
+      withEnvironment(new Command('add'))
+        .description('make one (operators); where its jobs run, in what they do not say themselves')
         .argument('<name>')
         .addOption(new Option('--site <name>', 'where it is; made when there is none').default('local'))
-        .action(async (name: string, { site }: { site: string }) => {
-          const made = await (await cli.client()).call('createQueue', { body: { name, site } })
+        .action(async (name: string, { site, ...options }: { site: string } & EnvironmentOptions) => {
+          const environment = await environmentOf(options, cli.world.cwd)
+          const made = await (await cli.client()).call('createQueue', { body: { name, site, environment } })
           if (cli.json) return cli.printJson(made)
           cli.print(`${name} is there, at ${site}; a token for its pilots: culm queue token ${name}`)
+        }),
+    )
+    .addCommand(
+      withEnvironment(new Command('environment'))
+        .description('say where its jobs run, in what they do not say themselves; without options: nothing (operators)')
+        .argument('<name>')
+        .action(async (name: string, options: EnvironmentOptions) => {
+          const body = (await environmentOf(options, cli.world.cwd)) ?? {}
+          const said = await (await cli.client()).call('setQueueEnvironment', { params: { name }, body })
+          if (cli.json) return cli.printJson(said)
+          const settings = Object.keys(said.environment ?? {})
+          cli.print(settings.length > 0 ? `${name} says ${settings.join(', ')}` : `${name} says nothing`)
         }),
     )
     .addCommand(

@@ -21,6 +21,9 @@ import { tables } from './ls.ts'
 const maxMoves = 30
 const maxRows = 20
 
+/** Lock files are long; `--json` has all of them. */
+const maxSettingLength = 200
+
 /** Pages of history that are read; one page is 200 moves. */
 const maxPages = 10
 
@@ -29,10 +32,12 @@ export const showCommand = (cli: Cli): Command =>
     .description('all there is to know of a workflow, task or job')
     .argument('<id>', 'w12, t34 or j56')
     .option('--metrics', 'of a job, what it has told by `report`, as a table')
-    .action(async (text: string, { metrics }: { metrics?: boolean }) => {
+    .option('--settings', 'of a task, what holds for it and who said it: its work, its workflow, a queue')
+    .action(async (text: string, { metrics, settings }: { metrics?: boolean; settings?: boolean }) => {
       const client = await cli.client()
       const subject = subjectOf(text)
       if (metrics) return showMetrics(cli, client, subject)
+      if (settings) return showSettings(cli, client, subject)
       const found = await { w: findWorkflow, t: findTask, j: findJob }[subject.noun](client, subject.id as never)
       const explanation = await explain(client, subject)
       if (cli.json) return cli.printJson({ ...found.row, ...found.parts, history: found.history, explanation })
@@ -50,6 +55,20 @@ const showMetrics = async (cli: Cli, client: Client, subject: Subject): Promise<
   if (cli.json) return cli.printJson(items)
   if (items.length === 0) return cli.note(`${subject.id} has told no metrics so far`)
   cli.print(...metricLines(items, cli.style()))
+}
+
+const showSettings = async (cli: Cli, client: Client, subject: Subject): Promise<void> => {
+  if (subject.noun !== 't')
+    throw new UsageError(`only tasks have settings, and ${subject.id} is none`, `culm ls ${subject.id} names its tasks`)
+  const { items } = await naming(subject.id, client.call('taskSettings', { params: { id: subject.id } }))
+  if (cli.json) return cli.printJson(items)
+  const columns = [{ title: 'setting' }, { title: 'value', flexible: true }, { title: 'said by' }]
+  const rows = items.map(({ name, value, from, queue }): Cell[] => [
+    name,
+    value === null ? 'none' : String(value).slice(0, maxSettingLength),
+    queue ? `${from} ${queue}` : from,
+  ])
+  cli.print(...table(columns, rows, cli.style()))
 }
 
 async function* metricPages(client: Client, id: `j${number}`): AsyncGenerator<MetricLine[]> {

@@ -8,6 +8,7 @@ import type { MetricLine, TaskMetric } from '../contract/told.ts'
 import type { Workflow as WorkflowRow } from '../contract/workflows.ts'
 import { type After, needsOf, type UseOptions } from './definition.ts'
 import { currentServer } from './discover.ts'
+import { environmentOf } from './environment.ts'
 import { currentTrace } from './trace.ts'
 
 export type ClientOptions = {
@@ -50,7 +51,8 @@ export class Client {
       after.map(async (parent) => (typeof parent === 'string' ? parent : await parent.taskId) as `t${number}`),
     )
     const { workflowId } = await api.call('createWorkflow', { body: { name, kind: 'tasks' }, key: randomUUID() })
-    const payload = { kind: 'command' as const, command: [...command], folder }
+    const environment = await environmentOf(needs, process.cwd())
+    const payload = { kind: 'command' as const, command: [...command], folder, environment }
     const body = {
       workflowId,
       name,

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { needs } from '../contract/tasks.ts'
 import type { CallSite } from './bundle/callSite.ts'
+import type { EnvironmentOptions } from './environment.ts'
 
 /** A function of any shape. */
 export type AnyFunction = (...args: never[]) => unknown
@@ -13,7 +14,7 @@ export type Definition = { fn: AnyFunction; site: CallSite; options: WorkOptions
 
 type Need<K extends keyof typeof needs> = z.input<(typeof needs)[K]>
 
-export type WorkOptions = {
+export type WorkOptions = EnvironmentOptions & {
   /** What people see it called; the name of its export when left out. */
   name?: string
   /** Name of the queue to run in; the broker chooses when left out. */
@@ -52,8 +53,17 @@ export type UseOptions = WorkOptions & {
   after?: readonly After[]
 }
 
-/** What a task is asked for, as the server is told. */
-export const needsOf = <O extends Pick<WorkOptions, 'attempts'>>({ attempts, ...rest }: O) => ({
+/** What a task is asked for, as the server is told; where it runs belongs to its payload (`environmentOf`). */
+export const needsOf = <O extends Pick<WorkOptions, 'attempts' | keyof EnvironmentOptions>>({
+  attempts,
+  requirements,
+  conda,
+  initEnv,
+  cleanEnv,
+  postScript,
+  image,
+  ...rest
+}: O) => ({
   ...rest,
   ...(attempts === undefined ? {} : { attempts: typeof attempts === 'number' ? { user: attempts } : attempts }),
 })

@@ -22,7 +22,7 @@ export type Workflow<F extends AnyFunction> = {
   readonly [workflowMark]: Definition
 }
 
-/** The needs are those of its job, when it runs as one. */
+/** The needs are those of its job, when it runs as one. Where it runs is where the works that it calls run, too, in what they do not say themselves. */
 export type WorkflowOptions = Omit<WorkOptions, 'labels'> & {
   /** `false`: a plain call runs it as a job too, and gives its value; CULM_REMOTE=1 says so for a whole program. */
   local?: boolean

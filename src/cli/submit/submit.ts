@@ -2,7 +2,9 @@ import { basename, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import type { WantedSecret } from '../../contract/secrets.ts'
 import { readId } from '../../lib/ids.ts'
+import { type EnvironmentOptions, environmentOf } from '../../sdk/environment.ts'
 import type { Cli } from '../cli.ts'
+import { withEnvironment } from '../environmentOptions.ts'
 import { watch } from '../watch.ts'
 import {
   parseAttempts,
@@ -15,7 +17,7 @@ import {
 } from './quantities.ts'
 import type { Submitted, WantedTask } from './submitTask.ts'
 
-type Options = {
+type Options = EnvironmentOptions & {
   jobs: number
   name?: string
   queue?: string
@@ -35,7 +37,7 @@ type Options = {
 }
 
 export const submitCommand = (cli: Cli): Command =>
-  new Command('submit')
+  withEnvironment(new Command('submit'))
     .description('submit a command to run as one or many jobs')
     .argument('<command...>', 'program and arguments, after --; no shell is involved')
     .option('-n, --jobs <n>', 'so many jobs of it; CULM_INDEX tells them apart, from 0', parseWhole(1), 1)
@@ -59,13 +61,14 @@ export const submitCommand = (cli: Cli): Command =>
       `
   culm submit -- python3 fit.py --seed 7
   culm submit -n 100 --memory 2GB --time 1h -- sh -c 'simulate --seed $CULM_INDEX'
+  culm submit --requirements lock.txt --image docker.io/library/python:3.12 -- python3 fit.py
 
 Prints the ids: workflow, task, job (of several the first and the last).`,
     )
     .action(async (command: string[], options: Options) => {
       const client = await cli.client()
       const { submitTask } = await import('./submitTask.ts')
-      const submitted = await submitTask(client, taskOf(command, options, cli.world.cwd), {
+      const submitted = await submitTask(client, await taskOf(command, options, cli.world.cwd), {
         jobs: options.jobs,
         afterJobs: options.after?.jobs,
       })
@@ -79,9 +82,12 @@ Prints the ids: workflow, task, job (of several the first and the last).`,
         })
     })
 
-const taskOf = (command: string[], options: Options, cwd: string): WantedTask => ({
+const taskOf = async (command: string[], options: Options, cwd: string): Promise<WantedTask> => ({
   name: options.name ?? basename(command[0]!),
-  payload: { kind: 'command', command, folder: options.folder && resolve(cwd, options.folder) },
+  payload: {
+    ...{ kind: 'command', command, folder: options.folder && resolve(cwd, options.folder) },
+    environment: await environmentOf(options, cwd),
+  },
   queue: options.queue,
   cores: options.cores,
   memoryMb: options.memory,

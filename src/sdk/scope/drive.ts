@@ -7,6 +7,7 @@ import { isFault } from '../../lib/fault.ts'
 import { type Address, addressOf } from '../bundle/address.ts'
 import { driveIn } from '../context.ts'
 import type { Definition } from '../definition.ts'
+import { environmentOf, folderOf } from '../environment.ts'
 import { hashOfFile } from './hashOfFile.ts'
 import { makeOrdinals } from './keys.ts'
 import { type Driver, openDriver, openedSession } from './openScopes.ts'
@@ -32,6 +33,7 @@ export const drive = async (
     key: ordinal(`${address?.name ?? basename(definition.site.module)}#${exported}`),
     code: await codeOf(address),
     arguments: argumentsHash(args),
+    environment: await environmentOf(options, folderOf(address?.file)),
     replaySeconds,
   })
   try {

@@ -1,4 +1,5 @@
 import { type Client, makeClient } from '../../contract/client.ts'
+import type { Environment } from '../../contract/environments.ts'
 import { fault } from '../../contract/faults.ts'
 import type { BodyInputOf } from '../../contract/routes.ts'
 import { encodeValue } from '../../contract/values.ts'
@@ -33,15 +34,24 @@ export type DriverOptions = {
   /** Hashes of its source and of its arguments. */
   code?: string
   arguments?: string
+  /** Where its tasks run, in what they do not say themselves. */
+  environment?: Environment
   replaySeconds?: number
 }
 
 /** Starts a workflow and becomes its driver, or continues what an earlier start of this program had begun. */
-export const openDriver = async ({ kind, name, key, replaySeconds, ...hashes }: DriverOptions): Promise<Driver> => {
+export const openDriver = async ({
+  kind,
+  name,
+  key,
+  environment,
+  replaySeconds,
+  ...hashes
+}: DriverOptions): Promise<Driver> => {
   const client = await driverClient()
   const { id, program, acceptCode, ...run } = currentRun()
   const { workflowId, epoch, renewSeconds, known, state, value } = await client.call('createWorkflow', {
-    body: { name, kind, run: { id, key, program, acceptCode, ...hashes } },
+    body: { name, kind, environment, run: { id, key, program, acceptCode, ...hashes } },
     // A start that is repeated, since its reply was lost, is one more start of the same program.
     repeat: true,
   })

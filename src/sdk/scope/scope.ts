@@ -12,6 +12,7 @@ import type { Outcome } from '../arrivals.ts'
 import { type Address, addressOf } from '../bundle/address.ts'
 import { bundleFor } from '../bundle/bundleFor.ts'
 import { type After, needsOf } from '../definition.ts'
+import { type EnvironmentOptions, environmentOf, folderOf } from '../environment.ts'
 import { RemoteError, type RemoteErrorContext } from '../remoteError.ts'
 import { currentRuntime } from '../runtime.ts'
 import type { Use } from '../use.ts'
@@ -252,7 +253,7 @@ export class Scope {
     const { client, workflowId } = this.#options
     const { after, name = address.export, ...needs } = options
     const [{ bundle, payload }, sentCommon, sentJobs, parents] = await Promise.all([
-      payloadOf(address, client),
+      payloadOf(address, client, needs),
       common === undefined ? undefined : sendText(client, common),
       this.#newJobs(first),
       taskIds(after),
@@ -333,11 +334,14 @@ export class Scope {
 }
 
 /** What a job of a work runs; its sources are on the server afterwards. */
-export const payloadOf = async (address: Address, client: Client) => {
-  const bundle = await bundleFor(address, client)
+export const payloadOf = async (address: Address, client: Client, options: EnvironmentOptions) => {
+  const [bundle, environment] = await Promise.all([
+    bundleFor(address, client),
+    environmentOf(options, folderOf(address.file)),
+  ])
   const { hash, module } = bundle
-  const payload = { kind: 'function' as const, language: 'node' as const, bundle: hash, module, export: address.export }
-  return { bundle, payload }
+  const found = { bundle: hash, module, export: address.export }
+  return { bundle, payload: { kind: 'function' as const, language: 'node' as const, ...found, environment } }
 }
 
 const tellPeople = (line: string): void => void process.stderr.write(`culm: ${line}\n`)

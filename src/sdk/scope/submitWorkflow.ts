@@ -30,12 +30,17 @@ export const submitWorkflow = async (use: Use, outer: Scope | undefined): Promis
   const address = await addressOf(use.definition)
   const key = ordinal(`${address.name}#${address.export}@job`)
   const { name = address.export, ...needs } = use.options
-  const [{ bundle, payload }, args] = await Promise.all([payloadOf(address, client), sendText(client, use.jobs[0]!)])
+  const [{ bundle, payload }, args] = await Promise.all([
+    payloadOf(address, client, needs),
+    sendText(client, use.jobs[0]!),
+  ])
   const { id, program, acceptCode } = currentRun()
   const hashes = { code: await codeOf(address), arguments: argumentsHash([use.jobs[0]]) }
   const { workflowId, job } = await client.call('createWorkflow', {
     body: {
       ...{ name, kind: 'job', task: { name, payload, args, ...needsOf(needs) } },
+      // Where its job runs is where the works that it calls run, in what they do not say themselves.
+      environment: payload.environment,
       run: { id, key, program, acceptCode, ...hashes },
     },
     repeat: true,
