@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from 'vitest'
 import { eventually, startTestServer, type TestServer } from '../../test/support/server.ts'
+import { sql } from '../store/db.ts'
 import { submitTask } from './submit/submitTask.ts'
 import { type ClaimedJob, scriptedPilot } from './testing/scriptedPilot.ts'
 import { testCli } from './testing/testCli.ts'
@@ -273,6 +274,22 @@ test('what a task was asked for is shown in the words in which it was asked', as
   const plain = await submit()
   expect((await cli.run('show', plain.taskId)).out).toMatch(/needs +cores 1\n/)
   await cli.run('cancel', plain.workflowId)
+})
+
+test('where a task runs is said by it, or by its queue; both are shown with who said it', async () => {
+  await server.engine.db.run(sql`update person set operator = true where name = 'ann'`)
+  const lines = ['--init-env', 'source setup.sh', '--image', 'host']
+  expect((await cli.run('queue', 'environment', 'local', ...lines)).out).toBe('local says initEnv, image\n')
+  const { taskId, workflowId } = await submit('--requirements', 'numpy==1.26.4', '--image', 'python:3.12')
+  const { payload } = await server.user.call('getTask', { params: { id: taskId } })
+  expect(payload.environment).toEqual({ requirements: 'numpy==1.26.4', image: 'python:3.12' })
+  const { out } = await cli.run('show', '--settings', taskId)
+  expect(out).toMatch(/^requirements +numpy==1\.26\.4 +submission$/m)
+  expect(out).toMatch(/^initEnv +source setup\.sh +queue local$/m)
+  expect(out).toMatch(/^image +python:3\.12 +submission$/m)
+  expect((await cli.run('queue', 'environment', 'local')).out).toBe('local says nothing\n')
+  await cli.run('cancel', workflowId)
+  expect((await cli.run('submit', '--conda', 'none.txt', '--', 'true')).err).toContain('/none.txt cannot be read')
 })
 
 test('explain says in one sentence why, what shows it, and what to try', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { effective, environment, layered, problemOf } from './environments.ts'
+import { effective, environment, layered, problemForPython, problemOf } from './environments.ts'
 
 test('of each setting the nearer one holds; the two kinds of packages are one setting', () => {
   const far = { requirements: 'a==1', initEnv: 'source x', image: 'host' }
@@ -68,4 +68,18 @@ test('of conda an explicit lock file is taken, and not both', () => {
   expect(problemOf({ conda: 'name: x\ndependencies: [python]' })).toMatch(/conda list --explicit/)
   expect(problemOf({ conda, requirements: 'a==1' })).toMatch(/one of them/)
   expect(problemOf({ conda, requirements: ' ' })).toBeUndefined()
+})
+
+test('of a lock file of conda it is known whether its Python can run functions', () => {
+  const lock = (version: string) =>
+    `@EXPLICIT\nhttps://conda.example/noarch/python-dateutil-2.9.0-1.conda\nhttps://conda.example/linux-64/python-${version}-h1_0.conda\n`
+  expect(['3.9.0', '3.14.1', '4.0.0'].map((version) => problemForPython({ conda: lock(version) }))).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ])
+  for (const version of ['3.8.20', '2.7.18'])
+    expect(problemForPython({ conda: lock(version) })).toMatch(/conda has Python \d\.\d, and works need 3\.9 or later/)
+  expect(problemForPython({ conda: '@EXPLICIT\n' })).toBeUndefined()
+  expect(problemForPython({ image: 'host' })).toBeUndefined()
 })

@@ -70,6 +70,17 @@ export const effective = (environment: Environment | undefined): Environment | u
   return left.length > 0 ? Object.fromEntries(left) : undefined
 }
 
+const leastPython = [3, 9] as const
+
+/** Why no function of Python could run in it, in a sentence; undefined when it may. Which Python there will be is known of a lock file of conda only. */
+export const problemForPython = ({ conda = '' }: Environment): string | undefined => {
+  const [, major, minor] = /\/python-(\d+)\.(\d+)\./.exec(conda)?.map(Number) ?? []
+  if (major === undefined || minor === undefined) return undefined
+  const [leastMajor, leastMinor] = leastPython
+  if (major > leastMajor || (major === leastMajor && minor >= leastMinor)) return undefined
+  return `conda has Python ${major}.${minor}, and works need ${leastPython.join('.')} or later`
+}
+
 /** Why no environment could be made of this, in a sentence; undefined when it may work. */
 export const problemOf = (environment: Environment): string | undefined => {
   const { requirements, conda } = effective(environment) ?? {}

@@ -80,6 +80,13 @@ test('what no environment can be made of is refused where it is said', async () 
   await expect(submit(wrong)).rejects.toMatchObject(refused)
   await expect(newWorkflow(wrong)).rejects.toMatchObject(refused)
   await expect(setQueue(wrong)).rejects.toMatchObject(refused)
+  const conda = '@EXPLICIT\nhttps://conda.example/linux-64/python-3.8.20-h1_0.conda\n'
+  const code = { bundle: '0'.repeat(64), module: 'm', export: 'f', language: 'python' }
+  const payload = { kind: 'function', ...code, environment: { conda } }
+  await expect(submit(undefined, undefined, { payload })).rejects.toMatchObject({
+    code: 'environment_invalid',
+    message: expect.stringContaining('Python 3.8'),
+  })
   await expect(submit({ container: 'x' } as Environment)).rejects.toMatchObject({ code: 'invalid_input' })
 })
 

@@ -1,4 +1,4 @@
-import { type Environment, effective, layered, problemOf } from '../contract/environments.ts'
+import { type Environment, effective, layered, problemForPython, problemOf } from '../contract/environments.ts'
 import { fault } from '../contract/faults.ts'
 import type { Payload } from '../contract/tasks.ts'
 
@@ -9,8 +9,16 @@ export const storedEnvironment = (environment: Environment | undefined): string 
   return JSON.stringify(environment)
 }
 
-export const checkEnvironment = (environment: Environment): void => {
-  const problem = problemOf(environment)
+const checkEnvironment = (environment: Environment): void => refuseFor(problemOf(environment))
+
+/** Before anything is submitted, and not at the first job. */
+export const checkEnvironmentOf = (payload: Payload): void => {
+  if (!payload.environment) return
+  checkEnvironment(payload.environment)
+  if (payload.kind === 'function' && payload.language === 'python') refuseFor(problemForPython(payload.environment))
+}
+
+const refuseFor = (problem: string | undefined): void => {
   if (problem) throw fault('environment_invalid', problem)
 }
 

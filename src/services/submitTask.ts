@@ -30,7 +30,7 @@ import type { Principal } from './authenticate.ts'
 import { sentValue } from './claimJobs.ts'
 import { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
-import { checkEnvironment, storedPayload } from './environments.ts'
+import { checkEnvironmentOf, storedPayload } from './environments.ts'
 import { driverReplaced, refuseDriver, scopeOf } from './journal.ts'
 import { batchWatch } from './metrics.ts'
 import { errorText, moveJobs } from './moveJobs.ts'
@@ -236,7 +236,7 @@ const insertByTheDoor = (
         engine,
         tx,
         effects,
-        { ...task, taskId: made.taskId, ownerId, common: task.common ?? null },
+        { payload: JSON.parse(row.payload) as Payload, taskId: made.taskId, ownerId, common: task.common ?? null },
         0,
         task.jobs,
       )
@@ -402,8 +402,8 @@ type TaskBody = Omit<NewTask, 'workflowId'>
 type TaskOwner = Pick<WorkflowOwner, 'workflowId' | 'environment'>
 
 const checkTask = async (engine: Engine, principal: Principal, task: TaskBody): Promise<void> => {
+  checkEnvironmentOf(task.payload)
   await checkBundle(engine, principal, task)
-  if (task.payload.environment) checkEnvironment(task.payload.environment)
   if (task.secrets) await checkSecrets(engine, principal, task.secrets)
   checkTexts(task)
 }

@@ -12,10 +12,20 @@ test.each([
   ['other sources', { ...square, bundle: 'b2' }, one, null],
   ['another function of them', { ...square, export: 'cube' }, one, null],
   ['another interpreter', { ...square, interpreter: '/usr/bin/python3.9' }, one, null],
+  ['other packages', { ...square, environment: { requirements: 'numpy==2.1.0' } }, one, null],
   ['other arguments', square, { text: '{"a":[2]}' }, null],
   ['other common arguments', square, one, { text: '{"k":{"scale":2}}' }],
 ] as const)('%s: another result', (_, payload, args, common) => {
   expect(keys(payload, args, common)).not.toBe(keys(square))
+})
+
+test('an environment is the same in whatever order it is written', () => {
+  const [one, other] = [
+    { image: 'a', initEnv: 'b' },
+    { initEnv: 'b', image: 'a' },
+  ].map((environment) => keys({ kind: 'command', command: ['x'], environment }))
+  expect(one).toBe(other)
+  expect(one).not.toBe(keys({ kind: 'command', command: ['x'] }))
 })
 
 test('a value is the same wherever it lies', () => {

@@ -25,7 +25,7 @@ export const workOf = (payload: Payload): string =>
 /** The parts of each of a task's jobs, from what was submitted. */
 export const partsOf = (payload: Payload, common: Value | null, args: readonly Value[]): Parts[] => {
   const code = sha256(codeOf(payload))
-  const environment = sha256(JSON.stringify(payload.kind === 'function' ? [payload.language, payload.interpreter] : []))
+  const environment = sha256(environmentOf(payload))
   const shared = contentOf(common)
   return args.map((own) => ({ code, args: sha256(JSON.stringify([shared, contentOf(own)])), environment }))
 }
@@ -39,6 +39,13 @@ const codeOf = (payload: Payload): string =>
       ? [payload.bundle, payload.module, payload.export]
       : [payload.command, payload.folder ?? null],
   )
+
+/** What work and workflow say of it, in whatever order. */
+const environmentOf = (payload: Payload): string =>
+  JSON.stringify([
+    ...(payload.kind === 'function' ? [payload.language, payload.interpreter] : []),
+    ...Object.entries(payload.environment ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)),
+  ])
 
 /** A value by its content, wherever it lies. */
 const contentOf = (value: Value | null): string | null =>
