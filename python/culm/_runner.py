@@ -381,7 +381,8 @@ def _failed(error: BaseException, cause: str, folder: str) -> Word:
     if isinstance(error, ModuleNotFoundError):
         told['message'] += (
             f'. It is neither in the bundle nor installed for {sys.executable}: install it there, '
-            'or keep it beside the file of the work, so that it is shipped.'
+            'or name it in a lock file (`@work(requirements=…)`), or keep it beside the file of the work, so that it is '
+            'shipped.'
         )
     return {'ok': False, 'cause': cause, 'error': told}
 

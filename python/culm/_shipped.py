@@ -13,6 +13,7 @@ import sys
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ._bundle import gather, make_bundle
+from ._environment import lock_files
 from ._errors import CulmError
 from ._source import Source, script_path, want_files
 
@@ -52,16 +53,17 @@ def _is_package(folder: str) -> bool:
 
 
 def _want_files(files: Mapping[str, str]) -> Iterator[str]:
-    """Asks for what `files=` of works names, and tells where that cannot be read."""
+    """Asks for what `files=` and the lock files of works name, and tells where that cannot be read."""
     for path, place in files.items():
-        for line, patterns in _wanted_in(place) if path.endswith('.py') else ():
+        for line, option, patterns in _wanted_in(place) if path.endswith('.py') else ():
             if patterns is None:
-                yield f'{path}, line {line}: `files` is computed there, so what it names is not listed'
+                yield f'{path}, line {line}: `{option}` is computed there, so what it names is not listed'
             else:
                 want_files(place, patterns)
 
 
-def _wanted_in(file: str) -> Iterator[Tuple[int, Optional[List[str]]]]:
+def _wanted_in(file: str) -> Iterator[Tuple[int, str, Optional[List[str]]]]:
+    """Lines with the options of works there, and what these name; None when that cannot be read."""
     with open(file, 'rb') as source:
         text = source.read()
     try:
@@ -71,17 +73,18 @@ def _wanted_in(file: str) -> Iterator[Tuple[int, Optional[List[str]]]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and _name(node.func) == 'work':
             for keyword in node.keywords:
-                if keyword.arg == 'files':
-                    yield node.lineno, _literal(keyword.value)
+                if keyword.arg in ('files', 'requirements', 'conda'):
+                    yield node.lineno, keyword.arg, _named(keyword.arg, keyword.value)
 
 
 def _name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else getattr(node, 'id', '')
 
 
-def _literal(node: ast.expr) -> Optional[List[str]]:
+def _named(option: str, node: ast.expr) -> Optional[List[str]]:
     try:
-        return [str(pattern) for pattern in ast.literal_eval(node)]
+        value = ast.literal_eval(node)
+        return [str(pattern) for pattern in value] if option == 'files' else lock_files({option: value or ''})
     except (ValueError, TypeError):
         return None
 

@@ -215,7 +215,8 @@ class Work(Generic[P, R]):
         return any(call._pending.failed for call in self._after)
 
     def _payload(self, scope: Scope, source: Located) -> Dict[str, Any]:
-        payload = {
+        environment = self.environment()
+        payload: Dict[str, Any] = {
             'kind': 'function',
             'language': 'python',
             'bundle': self._bundle(scope, source),
@@ -225,7 +226,6 @@ class Work(Generic[P, R]):
         is_local = self.options.get('queue', _LOCAL_QUEUE) == _LOCAL_QUEUE
         if sys.executable and is_local and not has_own_python(self._environment):
             payload['interpreter'] = sys.executable
-        environment = self.environment()
         if environment:
             payload['environment'] = environment
         return payload

@@ -53,6 +53,24 @@ class Shown(FolderTest):
         self.assertEqual([entry['path'] for entry in shown['files']], ['a.txt', 'flow.py', 'names.py'])
         self.assertEqual(shown['notes'], ['flow.py, line 9: `files` is computed there, so what it names is not listed'])
 
+    def test_so_are_lock_files_beside_them(self):
+        self.write(
+            'flow.py',
+            """
+            from culm import work
+
+            @work(requirements='lock.txt')
+            def f(): pass
+
+            @work(requirements='numpy==2.1.0', conda=None)
+            def g(): pass
+            """,
+        )
+        self.write('lock.txt', 'numpy==1.26.4')
+        shown = self.shown('flow.py')
+        self.assertEqual([entry['path'] for entry in shown['files']], ['flow.py', 'lock.txt'])
+        self.assertEqual(shown['notes'], [])
+
     def test_a_module_of_a_package_stands_for_the_package_wherever_it_is_in_it(self):
         for path in ('pack/__init__.py', 'pack/sub/__init__.py', 'pack/sub/steps.py', 'pack/data.csv'):
             self.write(path)

@@ -177,7 +177,8 @@ const sentences: Record<AttemptCause, [cause: string, sentence: string, remedy: 
   bundle: [
     'bundle_error',
     'its code could not be loaded where it ran',
-    () => 'see the message: a module is missing from the bundle or from the environment',
+    () =>
+      'see the message: what is yours must lie beside the file of the work; packages are named in a lock file (`requirements`), or come with an image or a queue that has them',
   ],
   environment: [
     'environment_error',
