@@ -89,6 +89,10 @@ class Client:
         }
         return self._json('POST', path, text, headers, repeat or key is not None, retry_seconds)
 
+    def delete(self, path: str) -> Any:
+        """DELETE of what lies at a path."""
+        return self._json('DELETE', path, None, {}, False, None)
+
     def get_bytes(self, address: str) -> bytes:
         """What lies at a signed address."""
         return self._send('GET', address, None, {}, True, None, signed=True)
@@ -329,9 +333,10 @@ def _problem(status: int, content: bytes, retry_after: Optional[str]) -> CulmErr
     data = {k: v for k, v in problem.items() if k not in ('type', 'title', 'status', 'code', 'detail', 'help')}
     if retry_after and retry_after.isdigit():
         data['retryAfter'] = int(retry_after)
-    return culm_error(
-        problem['code'], problem.get('detail') or problem.get('title') or '', problem.get('help') or '', data
-    )
+    detail = problem.get('detail') or problem.get('title') or ''
+    error = culm_error(problem['code'], detail, problem.get('help') or '', data)
+    error.problem = problem
+    return error
 
 
 def _parse_block(block: str) -> Optional[Notice]:

@@ -7,6 +7,7 @@ subclasses, one for each cause, say why a call has no value.
 from __future__ import annotations
 
 import builtins
+from types import MappingProxyType
 from typing import Any, Dict, Mapping, Optional, Tuple, Type
 
 #: What to do about the errors that arise on this machine; the server sends its own help.
@@ -32,8 +33,11 @@ class CulmError(Exception):
     """A promise that was broken: bad input, a missing thing, a server that is away.
 
     `code` is for programs (see `docs/reference/errors.md`), `detail` says what is the matter this time, `help` what to
-    do about it, and `data` holds what else the server told.
+    do about it, and `data` holds what else the server told. `problem` is the document (RFC 9457) that it sent, if it
+    did.
     """
+
+    problem: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, code: str, detail: str, help: str = '', data: Optional[Mapping[str, Any]] = None) -> None:
         super().__init__(code, detail, help, data)
@@ -43,7 +47,7 @@ class CulmError(Exception):
         self.data: Dict[str, Any] = dict(data or {})
 
     def __str__(self) -> str:
-        fields = [f'{e.get("path", "")}: {e.get("message", "")}' for e in _field_errors(self.data)]
+        fields = [f'{e.get("field", "")}: {e.get("problem", "")}' for e in _field_errors(self.data)]
         return '\n'.join([f'{self.detail} ({self.code})', *fields, *([self.help] if self.help else [])])
 
 

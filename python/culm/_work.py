@@ -108,7 +108,7 @@ class Work(Generic[P, R]):
         import asyncio
 
         text = self._encoded(args, kwargs)
-        scope = calling_now() or await asyncio.to_thread(calling)
+        scope = await calling_async()
         asked = scope.ask(self._identity(), None, [text])
         await scope.journal.await_go_async(asked)
         pending = await asyncio.to_thread(scope.send, asked, lambda: self._task(scope), None, [text])
@@ -402,9 +402,12 @@ def calling() -> Scope:
     return scope
 
 
-def calling_now() -> Optional[Scope]:
-    """The same, if there is one already."""
+async def calling_async() -> Scope:
+    """The same from a coroutine, whose event loop must not be made to wait for its beginning."""
     scope = enclosing_scope() or only_scope()
     if scope:
         scope.check()
-    return scope
+        return scope
+    import asyncio
+
+    return await asyncio.to_thread(calling)
