@@ -23,7 +23,9 @@ export const discoverServer = async (env: NodeJS.ProcessEnv = process.env): Prom
   const [local, login] = await Promise.all([localServer(home), loginIn(home)])
   const url = env.CULM_SERVER || (local && isAlive(local.pid) ? local.url : login?.url)
   if (url) return { url, token: env.CULM_TOKEN || (await tokenFor(url, home, local, login)) }
-  throw noServer(local ? `the server of ${home} does not run any more` : `there is no server in ${home}`)
+  const why = local ? `the server of ${home} does not run any more` : `there is no server in ${home}`
+  const culm = env.CULM_COMMAND || 'npx culm'
+  throw fault('server_unknown', `${why}: start one with \`${culm} up\`, or set CULM_SERVER and CULM_TOKEN`)
 }
 
 /** Makes a server the one that this user's programs speak to, in a file for him alone. @returns its path. */
@@ -77,9 +79,6 @@ const runOf = (env: NodeJS.ProcessEnv): Run => {
     ...(seconds > 0 ? { replaySeconds: seconds } : {}),
   }
 }
-
-const noServer = (why: string) =>
-  fault('server_unknown', `${why}: start one with \`npx culm up\`, or set CULM_SERVER and CULM_TOKEN`)
 
 /** As `culm up` finds it: a leading `~/`, which files of variables keep as it is, means HOME. */
 const homeOf = (env: NodeJS.ProcessEnv): string => {

@@ -21,6 +21,7 @@ _LOCAL: Dict[str, Tuple[int, str]] = {
     'plain_http': (422, 'Plain HTTP is only for this machine'),
     'server_unknown': (503, 'No Culm server was found'),
     'server_away': (503, 'The server does not answer'),
+    'node_missing': (501, 'What this takes is not installed here'),
     'internal': (500, 'A bug in Culm'),
 }
 

@@ -8,7 +8,7 @@ from typing import Sequence
 
 from .._errors import CulmError
 from .._node import install_command, node_program
-from .verb import Argument, Verb
+from .verb import Argument, Verb, split_at_verb
 
 _OPTIONS = (Argument('[options]'),)
 
@@ -38,7 +38,7 @@ def hand_over(words: Sequence[str]) -> int:
     if program is None:
         raise CulmError(
             'node_missing',
-            f'`culm {" ".join(words[:1])}` takes the part of Culm that runs on Node, and that is not installed here',
+            f'`culm {split_at_verb(words)[0]}` takes the part of Culm that runs on Node, and that is not installed here',
             install_command(),
         )
     sys.stdout.flush()
