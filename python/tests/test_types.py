@@ -40,7 +40,8 @@ class Types(FolderTest):
 @unittest.skipUnless(importlib.util.find_spec('vermin'), 'vermin is not installed')
 class Names(unittest.TestCase):
     def test_nothing_newer_than_3_9_is_used(self):
-        command = [sys.executable, '-m', 'vermin', '--target=3.9-', '--no-tips', '--violations', 'culm']
+        vermin = os.path.join(os.path.dirname(sys.executable), 'vermin')
+        command = [vermin, '--target=3.9-', '--no-tips', '--violations', 'culm']
         checked = subprocess.run(command, cwd=PYTHON_FOLDER, capture_output=True, text=True, check=False)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
 
