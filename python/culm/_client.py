@@ -44,7 +44,8 @@ class Client:
 
     Speaks HTTP only to this machine and HTTPS elsewhere, with certificates verified. What is safe to repeat (reads,
     writes with a key, what the caller marks) is repeated while the server is away, until `retry_seconds` are over.
-    Without arguments it finds the server by CULM_SERVER and CULM_TOKEN, else by the record of `culm up` in CULM_HOME.
+    Without arguments it finds the server by CULM_SERVER and CULM_TOKEN, else what `culm up` or `culm login` has left in
+    CULM_HOME.
     """
 
     def __init__(

@@ -12,10 +12,9 @@ from typing import Any, Dict, Mapping, Optional, Tuple, Type
 
 #: What to do about the errors that arise on this machine; the server sends its own help.
 _LOCAL_HELP: Dict[str, str] = {
-    'server_unknown': 'Start one with `culm up` (or `npx culm up`), or set CULM_SERVER and CULM_TOKEN.',
     'server_away': 'Is it running? `culm doctor` looks.',
     'plain_http': 'Use https:// for a server elsewhere.',
-    'unauthenticated': 'Set CULM_TOKEN; on the machine of the server the token is in CULM_HOME/token.',
+    'unauthenticated': 'Set CULM_TOKEN, or `culm login`; on the machine of the server the token is in CULM_HOME/token.',
     'work_not_exported': 'Define it with `def` at the top level of a .py file, under the name it is called by.',
     'work_during_import': 'Call it inside a function; in a script, below `if __name__ == "__main__":`.',
     'value_unsupported': 'Send plain data: numbers, text, lists, dicts, dates, bytes, NumPy arrays.',

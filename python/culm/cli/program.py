@@ -7,7 +7,8 @@ import sys
 from typing import List, Optional, Sequence, TextIO, Tuple
 
 from .. import __version__
-from . import cancel, explain, login, logs, ls, node, open, run, secret, show, submit, watch, whoami
+from . import cancel, explain, login, logs, ls, node, run, secret, show, submit, watch, whoami
+from . import open as open_page
 from .cli import Cli
 from .completion import completion_verb
 from .errors import INTERRUPTED, UsageError, report_error
@@ -18,7 +19,7 @@ from .verb import Verb, read_words, split_at_verb
 
 _VERBS = (
     *node.SERVER_VERBS,
-    *(run.VERB, submit.VERB, ls.VERB, show.VERB, logs.VERB, watch.VERB, explain.VERB, cancel.VERB, open.VERB),
+    *(run.VERB, submit.VERB, ls.VERB, show.VERB, logs.VERB, watch.VERB, explain.VERB, cancel.VERB, open_page.VERB),
     secret.VERB,
     *node.ACCOUNT_VERBS,
     *(login.VERB, whoami.VERB),
