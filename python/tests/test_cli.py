@@ -64,7 +64,10 @@ class Words(unittest.TestCase):
                 read(text)
 
     def test_options_stand_anywhere_before_two_dashes_and_after_those_all_is_text(self):
-        options = [Option('-n, --many <n>', '', int), Option('-c, --maybe [id]', ''), Option('--each <x>', '', gathers=True)]
+        options = [
+            *(Option('-n, --many <n>', '', int), Option('-c, --maybe [id]', '')),
+            Option('--each <x>', '', gathers=True),
+        ]
         arguments = [Argument('<first>'), Argument('[rest...]')]
 
         def read(*words):
@@ -74,7 +77,8 @@ class Words(unittest.TestCase):
         self.assertEqual(read('a', '-n3', 'b', '--json'), ('a', ['b'], 3, None, None))
         self.assertEqual(read('--many', '3', 'a', '-c'), ('a', [], 3, True, None))
         self.assertEqual(read('-c', 'w1', 'a', '--each', 'x', '--each=y'), ('a', [], None, 'w1', ['x', 'y']))
-        self.assertEqual(read('a', '-7', '--', '-n', '--', '--json'), ('a', ['-7', '-n', '--', '--json'], None, None, None))
+        after = ['-7', '-n', '--', '--json']
+        self.assertEqual(read('a', '-7', '--', '-n', '--', '--json'), ('a', after, None, None, None))
 
     def test_a_mistyped_word_is_guessed_when_it_is_near(self):
         verbs = ['ls', 'logs', 'login', 'show', 'submit', 'watch']
@@ -114,7 +118,8 @@ class Looks(unittest.TestCase):
         self.assertEqual([text_width(text) for text in ('e\u0301', '測', 'x', '👩🏽')], [1, 2, 1, 2])
 
     def test_a_state_has_its_numbers_beside_it_and_a_symbol_beside_its_colour(self):
-        self.assertEqual(with_numbers('finished', {'total': 20, 'finished': 18, 'failed': 2}), 'finished 18/20, 2 failed')
+        counts = {'total': 20, 'finished': 18, 'failed': 2}
+        self.assertEqual(with_numbers('finished', counts), 'finished 18/20, 2 failed')
         counts = {'total': 3, 'failed': 1, 'cancelled': 1, 'closed': 1}
         self.assertEqual(with_numbers('failed', counts), 'failed 0/3, 1 failed, 2 cancelled')
         self.assertEqual(with_numbers('running', {'total': 0}), 'running')
@@ -236,9 +241,9 @@ class Tls(FolderTest):
     def setUp(self):
         super().setUp()
         self.certificate, key = os.path.join(self.folder, 'cert.pem'), os.path.join(self.folder, 'key.pem')
-        made = 'openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost'
-        files = ['-keyout', key, '-out', self.certificate]
-        subprocess.run([*made.split(), *files], check=True, capture_output=True)
+        name = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
+        made = ['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', *name]
+        subprocess.run([*made, '-keyout', key, '-out', self.certificate], check=True, capture_output=True)
         self.server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Me)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, key)
@@ -261,7 +266,8 @@ class Tls(FolderTest):
         self.assertFalse(os.path.exists(f'{self.folder}/home'))
         self.assertEqual(Me.tokens, [])
         trusted = self.login(SSL_CERT_FILE=self.certificate)
-        self.assertEqual((trusted.returncode, trusted.stderr), (0, f'kept in {self.folder}/home/login.json, for you alone\n'))
+        kept = f'kept in {self.folder}/home/login.json, for you alone\n'
+        self.assertEqual((trusted.returncode, trusted.stderr), (0, kept))
         self.assertEqual(Me.tokens, ['Bearer of-ann'])
 
 

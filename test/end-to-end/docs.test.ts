@@ -119,7 +119,9 @@ describeNeeding(missing)('as a reader would run it', () => {
     // An environment that the page has made is activated from then on.
     const made = path.join(folder, 'culm-env/bin')
     const active = existsSync(made) ? { ...own, PATH: `${made}:${own.PATH}` } : own
-    return language === 'python' ? run('python', [name], active, folder) : run('bash', ['-eu', name], active, folder)
+    if (language === 'python') return run('python', [name], active, folder)
+    // What goes on is one command, which takes the place of its shell: so it hears the signal that ends it.
+    return run('bash', named(block, 'until') ? ['-c', `exec ${text}`] : ['-eu', name], active, folder)
   }
 
   for (const page of pages)

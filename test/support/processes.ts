@@ -23,7 +23,7 @@ export type Running = {
 const cleanUps: (() => Promise<unknown>)[] = []
 afterAll(async () => {
   for (const act of cleanUps.splice(0).reverse()) await act()
-}, 180_000)
+}, 120_000)
 
 /** A folder that is removed when the test file has ended, after its processes. */
 export const freshFolder = async (name = 'home'): Promise<string> => {

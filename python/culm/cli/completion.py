@@ -86,7 +86,7 @@ complete -o default -F _culm culm
 
 def _zsh(words: Sequence[_Words]) -> str:
     cases = '\n'.join(
-        f'    {verb.word}) offered=({_described([*choices, *options, *_GLOBAL])}){" ; _files" if takes_files else ""} ;;'
+        f'    {verb.word}) offered=({_described([*choices, *options, *_GLOBAL])}){" ; _files" * takes_files} ;;'
         for verb, options, choices, takes_files in words
     )
     return f"""\

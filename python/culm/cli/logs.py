@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
 
 from .._client import Client
@@ -40,8 +41,7 @@ def _act(cli: Cli, given: Given) -> int:
 def _read_all(client: Client, writers: List[_Writer], given: Given) -> None:
     """Those that are followed print at the same time; the others one after the other."""
     if given.follow:
-        readings = [in_thread(lambda w=writer: _read(client, w, given), 'culm-logs') for writer in writers]  # type: ignore[misc]
-        for reading in readings:
+        for reading in [in_thread(partial(_read, client, writer, given), 'culm-logs') for writer in writers]:
             reading.result()
     else:
         for writer in writers:
@@ -100,7 +100,7 @@ def _tasks_of(client: Client, workflow: Subject) -> List[str]:
 
 
 class _Writer:
-    """What a job printed on standard output goes there, and so does standard error. Between attempts people are told."""
+    """What a job printed on standard output goes there, so does standard error. Between attempts people are told."""
 
     def __init__(self, cli: Cli, id: str) -> None:
         self.id = id

@@ -38,7 +38,7 @@ def hand_over(words: Sequence[str]) -> int:
     if program is None:
         raise CulmError(
             'node_missing',
-            f'`culm {split_at_verb(words)[0]}` takes the part of Culm that runs on Node, and that is not installed here',
+            f'`culm {split_at_verb(words)[0]}` takes the part of Culm that runs on Node, which is not installed here',
             install_command(),
         )
     sys.stdout.flush()

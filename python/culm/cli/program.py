@@ -15,7 +15,7 @@ from .errors import INTERRUPTED, UsageError, report_error
 from .help import help_text
 from .output import Output
 from .similar import similar
-from .verb import Verb, read_words, split_at_verb
+from .verb import Verb, before_dashes, read_words, split_at_verb
 
 _VERBS = (
     *node.SERVER_VERBS,
@@ -37,7 +37,7 @@ def run_cli(words: Sequence[str], stdout: TextIO = sys.stdout, stderr: TextIO = 
     130 interrupted."""
     _write_utf_8(stdout, stderr)
     cli = Cli(words, os.environ, Output(stdout), Output(stderr))
-    cli.json = '--json' in words  # Until they have been read: what is wrong with them is told as it asks for.
+    cli.json = '--json' in before_dashes(words)  # What is wrong with the words themselves is told as it asks for.
     name = split_at_verb(words)[0] or ''
     try:
         return _carry_out(cli, words)

@@ -218,7 +218,9 @@ VERB = Verb(
         Option(
             '-e, --export <name>', 'the function to run; the exported workflow, `default` or `main` when left out'
         ),
-        Option('--python <path>', 'the interpreter for a Python file; that of VIRTUAL_ENV, else the one of this program'),
+        Option(
+            '--python <path>', 'the interpreter for a Python file; that of VIRTUAL_ENV, else the one of this program'
+        ),
         Option(
             '-c, --continue [id]',
             'go on where an earlier start was: that of workflow w12; the newest of this file that has not ended when '

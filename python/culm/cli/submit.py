@@ -19,7 +19,7 @@ from .watch import watch
 #: So many at most in one request; more follow in further requests.
 _JOBS_PER_REQUEST = 10_000
 
-#: What was made: `workflowId`, `taskId`, `firstJobId`, `lastJobId` (others' jobs may have numbers between the two), `jobs`.
+#: What was made: `workflowId`, `taskId`, `firstJobId`, `lastJobId`, `jobs`. Others' jobs may have numbers between the two.
 Submitted = Dict[str, Any]
 
 

@@ -17,7 +17,8 @@ Given = argparse.Namespace
 
 
 class Option(NamedTuple):
-    """`flags` as help shows them: `-n, --limit <n>`; `<n>` is asked for, `[id]` may be left out, without it is a switch."""
+    """`flags` as help shows them: `-n, --limit <n>`. `<n>` is asked for, `[id]` may be left out; without either it is a
+    switch."""
 
     flags: str
     says: str
@@ -98,11 +99,16 @@ def split_at_verb(words: Sequence[str]) -> Tuple[Optional[str], List[str]]:
     return (rest.pop(at), rest) if at < len(rest) and rest[at] != '--' else (None, rest)
 
 
+def before_dashes(words: Sequence[str]) -> Sequence[str]:
+    """What may be options: after `--` all is text."""
+    return words[: words.index('--')] if '--' in words else words
+
+
 def read_words(words: Sequence[str], options: Sequence[Option], arguments: Sequence[Argument], name: str) -> Given:
     """Raises UsageError for what does not fit. Options may stand anywhere before `--`."""
-    end = words.index('--') if '--' in words else len(words)
-    given, operands = _read_options(words[:end], options)
-    operands += words[end + 1 :]
+    options_end = len(before_dashes(words))
+    given, operands = _read_options(words[:options_end], options)
+    operands += words[options_end + 1 :]
     if not (given.help or given.version):
         _take_operands(given, arguments, operands, name)
     return given

@@ -19,7 +19,7 @@ class Style(NamedTuple):
     colored: bool
     #: Whether more than ASCII can be shown.
     unicode: bool
-    #: Width to keep to, characters; infinite when no terminal says so: what goes into a file or a pipe is not to be cut.
+    #: Width to keep to, characters; infinite when no terminal says so, since what goes into a file is not to be cut.
     columns: float
     #: What ages are told relative to.
     now: datetime.datetime

@@ -29,7 +29,7 @@ def show_value(value: Any, style: Style) -> str:
 
 
 def show_sent(value: Sent, style: Style) -> str:
-    """A value as it travels. What is stored apart is only named, and what cannot be decoded here is shown as its text."""
+    """A value as it travels. What is stored apart is only named, what cannot be decoded here is shown as its text."""
     if 'blob' in value:
         return f'({megabytes(value["bytes"] / 1e6)}, stored as {value["blob"][:12]})'
     shown = _decoded(value['text'])

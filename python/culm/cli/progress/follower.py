@@ -29,8 +29,8 @@ class Follower:
             self._followed[id] = following, in_thread(following.run, 'culm-follow')
 
     def end(self) -> List[Workflow]:
-        """Takes a last look, and tells what became of each. Looking on is a service: what fails in it is not told, since
-        what the program does is told by the program."""
+        """Takes a last look, and tells what became of each. Looking on is a service: what fails in it is not told,
+        since what the program does is told by the program."""
         workflows: List[Workflow] = []
         for following, _ in self._followed.values():
             following.leave()
