@@ -24,13 +24,13 @@ from culm.cli.look.style import Style, style_of
 from culm.cli.look.table import Column, Painted, table
 from culm.cli.look.text_width import cut_text, plain_line, text_width
 from culm.cli.look.times import ago, duration
-from culm.cli.look.values import json_of, megabytes, show_arguments, show_sent
+from culm.cli.look.values import json_of, megabytes, number_text, show_arguments, show_sent
 from culm.cli.output import Output
 from culm.cli.program import run_cli
 from culm.cli.progress.live import open_live
 from culm.cli.progress.progress import Group, Progress, View
 from culm.cli.progress.render import progress_lines, progress_sentence
-from culm.cli.quantities import label, memory_mb, seconds, secret, secret_file, whole
+from culm.cli.quantities import attempts, label, memory_mb, seconds, secret, secret_file, whole
 from culm.cli.similar import similar
 from culm.cli.verb import Argument, Option, read_words
 
@@ -45,16 +45,22 @@ class Tty(io.StringIO):
 
 
 class Words(unittest.TestCase):
+    def test_numbers_are_written_as_javascript_writes_them(self):
+        for number, text in ((3, '3'), (0.5, '0.5'), (2e-05, '0.00002'), (2.5e-09, '2.5e-9'), (1e21, '1e+21')):
+            self.assertEqual(number_text(number), text)
+
     def test_quantities_are_read_as_people_write_them(self):
         for text, mb in (('2GB', 2000), ('512', 512), ('1.1 GB', 1100), ('1GiB', 1074), ('4G', 4000), ('900kB', 1)):
             self.assertEqual(memory_mb(text), mb, text)
         for text, s in (('90s', 90), ('90', 90), ('1h30m', 5400), ('1 d 12 h', 129_600), ('0.5h', 1800), ('1.5S', 2)):
             self.assertEqual(seconds(text), s, text)
         self.assertEqual((whole(0)('0'), label('b=2=3')), (0, ('b', '2=3')))
+        self.assertEqual((attempts('3'), attempts('user=2,lost=9')), ({'user': 3}, {'user': 2, 'lost': 9}))
         self.assertEqual(secret('a=B'), {'name': 'a', 'env': 'B'})
         self.assertEqual(secret_file('a=f:B'), {'name': 'a', 'file': 'f', 'env': 'B'})
         refused = [
             *((memory_mb, text) for text in ('', 'much', '2GBs', '-1GB', '0', '1e3MB', '2PB')),
+            *((attempts, text) for text in ('', '0', 'mine=3', 'user=', 'user=2,')),
             *((seconds, text) for text in ('', 'soon', '10x', 'm', '-5s', '0', '1h30')),
             *((whole(1), text) for text in ('0', '-1', '1.5', 'x', '1e3', '', '٣')),
             *((label, '=1'), (label, 'x'), (secret, 'a'), (secret, 'a=1'), (secret_file, 'a=b/c')),

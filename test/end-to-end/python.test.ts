@@ -28,7 +28,7 @@ test('the tests of the Python client pass against a real server', async () => {
   expect(tests.printed()).toMatch(/Ran \d{3} tests/)
   // NumPy, pandas, Jupyter and mypy are not the system's; what needs them runs below.
   expect(Number(/OK \(skipped=(\d+)\)/.exec(tests.printed())?.[1] ?? 0)).toBeLessThanOrEqual(21)
-}, 300_000)
+}, 480_000)
 
 test.skipIf(!existsSync(venv))(
   'values of NumPy and pandas survive (scripts/test-setup.sh installs them)',

@@ -125,10 +125,22 @@ const fail = (job: ClaimedJob) =>
 
 /** A task of three jobs: the first has printed and finished with a value, the second has failed, the third waits for a pilot. */
 const varied = async () => {
-  const submitted = await submit('-n', '3', '--name', 'fit 測定', '--label', 'run=7')
+  const submitted = await submit(
+    '-n',
+    '3',
+    '--name',
+    'fit 測定',
+    '--label',
+    'run=7',
+    '--attempts',
+    'site=4',
+    '--lost-after',
+    '2m',
+  )
   const jobs = await pilot.claim()
   await pilot.print(jobs[0]!, 'stdout', 'one\ntwo')
   await pilot.print(jobs[0]!, 'stderr', 'uh\n')
+  await pilot.tell(jobs[0]!, 'loss', [1, 0.5, 1e21, 'NaN'], 2.5, 10)
   await pilot.finish(jobs[0]!, 'χ² is 3.5')
   await fail(jobs[1]!)
   await pilot.report(jobs[2]!, { what: 'returned' })
@@ -158,6 +170,8 @@ test('lists, pages of one thing, explanations and logs are the same, for people,
       ['logs', jobIds[0]!, '--stderr'],
       ['logs', '--all', workflowId],
       ['logs', jobIds[2]!],
+      ['show', jobIds[0]!, '--metrics'],
+      ['show', jobIds[1]!, '--metrics'],
     ],
     ...[['whoami'], ['open'], ['open', taskId]],
   ]

@@ -33,10 +33,12 @@ _NODE_SUFFIXES = ('.ts', '.mts', '.cts', '.js', '.mjs', '.cjs', '.tsx', '.jsx')
 
 
 class _ProgramRun(NamedTuple):
-    """The program that is run: a new one, or that of a workflow which is continued."""
+    """The program that is run: a new one, or that of a workflow which is continued. `is_remote`: its workflow functions
+    run as jobs."""
 
     id: str
     accepts_code: bool
+    is_remote: bool
 
 
 def _act(cli: Cli, given: Given) -> int:
@@ -60,7 +62,7 @@ def _program_run(cli: Cli, client: Client, path: str, given: Given) -> _ProgramR
     if given.__dict__['continue'] is None:
         if given.accept_code:
             raise UsageError('--accept-code goes with --continue')
-        return _ProgramRun(str(uuid.uuid4()), False)
+        return _ProgramRun(str(uuid.uuid4()), False, given.remote)
     wanted = given.__dict__['continue']
     program = os.path.basename(path)
     workflow = _newest_unfinished(client, owner, program) if wanted is True else _named(client, wanted)
@@ -68,7 +70,7 @@ def _program_run(cli: Cli, client: Client, path: str, given: Given) -> _ProgramR
         what = f'{workflow["id"]} was not started by a program that can be continued'
         raise UsageError(what, 'start the program anew')
     cli.note(f'{workflow["id"]} is continued, which was {workflow["state"]}')
-    return _ProgramRun(workflow['run'], given.accept_code)
+    return _ProgramRun(workflow['run'], given.accept_code, given.remote or workflow['kind'] == 'job')
 
 
 def _named(client: Client, id: str) -> Workflow:
@@ -148,6 +150,7 @@ def _environment(cli: Cli, run: _ProgramRun) -> Dict[str, str]:
         'PYTHONUNBUFFERED': '1',
         'CULM_RUN': run.id,
         **({'CULM_ACCEPT_CODE': '1'} if run.accepts_code else {}),
+        **({'CULM_REMOTE': '1'} if run.is_remote else {}),
         **({'CULM_SERVER': server} if server else {}),
         **({'CULM_TOKEN': token} if token else {}),
     }
@@ -221,6 +224,7 @@ VERB = Verb(
         Option(
             '--python <path>', 'the interpreter for a Python file; that of VIRTUAL_ENV, else the one of this program'
         ),
+        Option('-r, --remote', 'as a job: it goes on whatever becomes of this command'),
         Option(
             '-c, --continue [id]',
             'go on where an earlier start was: that of workflow w12; the newest of this file that has not ended when '
@@ -234,6 +238,7 @@ VERB = Verb(
   culm run analysis.ts 100 '{"cut": 0.5}' --continue w12
 
 The value is printed on standard output, the progress on standard error. Exit code 0 when it is done, 1 when it failed, 130 after Ctrl-C,
-which cancels the workflow; a second Ctrl-C leaves at once.
+which cancels the workflow; a second Ctrl-C leaves at once. With --remote the function itself is a job (of a Python file: each workflow function that the script calls), and this
+command only waits for its value: killed or cut off, it finds that again by --continue.
 """,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
-from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
 
 from .._client import Client
 from .cli import Cli
+from .errors import UsageError
 from .explain import Explanation, explain, reason_lines, remedy_lines
 from .ids import Subject, naming, subject_of
 from .look.states import state_cell, state_text, with_numbers
@@ -14,14 +16,18 @@ from .look.style import Style
 from .look.table import Cell, Column, Painted, table
 from .look.text_width import plain_text
 from .look.times import ago, duration, local_time, parse_time, seconds_between
-from .look.values import megabytes, show_arguments, show_sent
+from .look.values import megabytes, number_text, show_arguments, show_sent
 from .ls import table_of
 from .pages import Row, rows_of
-from .verb import Argument, Given, Verb
+from .verb import Argument, Given, Option, Verb
 
 #: So many moves and rows are shown; `culm ls` and `--json` have the rest.
 _MOST_MOVES = 30
 _MOST_ROWS = 20
+
+#: As in `needs` of `src/contract/tasks.ts`.
+_USUAL_PRIORITY = 1000
+_USUAL_ATTEMPTS = {'user': 1, 'site': 3, 'lost': 5}
 
 #: Pages of history that are read; one page is 200 moves.
 _MOST_PAGES = 10
@@ -38,6 +44,8 @@ class _Found(NamedTuple):
 
 def _act(cli: Cli, given: Given) -> int:
     client, subject, style = cli.client(), subject_of(given.id), cli.style()
+    if given.metrics:
+        return _show_metrics(cli, client, subject)
     find = {'w': _find_workflow, 't': _find_task, 'j': _find_job}[subject.noun]
     found = find(client, subject, style)
     explanation = explain(client, subject)
@@ -47,6 +55,54 @@ def _act(cli: Cli, given: Given) -> int:
         sections = [*found.sections, _history_lines(found.history, style), _next_lines(explanation, style)]
         cli.print('\n\n'.join('\n'.join(lines) for lines in sections if lines))
     return 0
+
+
+def _show_metrics(cli: Cli, client: Client, subject: Subject) -> int:
+    if subject.noun != 'j':
+        what = f'only jobs tell metrics, and {subject.id} is none'
+        raise UsageError(what, f'culm ls {subject.id} lists its jobs')
+    items = [item for page in _metric_pages(client, subject) for item in page]
+    if cli.json:
+        cli.print_json(items)
+    elif not items:
+        cli.note(f'{subject.id} has told no metrics so far')
+    else:
+        cli.print('\n'.join(_metric_lines(items, cli.style())))
+    return 0
+
+
+def _metric_pages(client: Client, subject: Subject) -> Iterator[List[Row]]:
+    """Until nothing follows: the server says how to ask for more also when there is none yet."""
+    query: Dict[str, Union[str, int]] = {'limit': 1000}
+    while True:
+        with naming(subject.id):
+            page = client.get(f'{subject.path}/metrics', query)
+        if not page['items']:
+            return
+        yield page['items']
+        query['after'] = page['next']
+
+
+def _metric_lines(items: Sequence[Row], style: Style) -> List[str]:
+    columns = [
+        Column('metric', flexible=True),
+        Column('step', right=True),
+        Column('value'),
+        Column('attempt', right=True),
+        Column('at'),
+    ]
+    return table(columns, [_metric_cells(item, style) for item in items], style)
+
+
+def _metric_cells(item: Row, style: Style) -> List[Cell]:
+    value = item['value']
+    return [
+        item['name'],
+        str(item['step']),
+        value if isinstance(value, str) else number_text(value),
+        str(item['attempt']),
+        Painted(local_time(item['at']), style.painter('dim')),
+    ]
 
 
 def _find_workflow(client: Client, subject: Subject, style: Style) -> _Found:
@@ -128,6 +184,7 @@ def _task_lines(row: Row, style: Style) -> List[str]:
         ('called by', row['parentJobId'] or ''),
         ('runs', _payload_text(row['payload'])),
         ('queue', row['queue'] or ''),
+        ('needs', _needs_text(row)),
         ('owner', row['owner']),
         ('jobs', _counts_text(row['counts'])),
         *_times(row, style),
@@ -143,6 +200,8 @@ def _job_lines(row: Row, style: Style) -> List[str]:
         ('task', f'{row["taskId"]} of {row["workflowId"]}'),
         ('owner', row['owner']),
         ('waits', ', '.join(waits)),
+        ('progress', _progress_text(row['progress'], style) if row['progress'] else ''),
+        ('checkpoint', _checkpoint_text(row['checkpoint'], style) if row['checkpoint'] else ''),
         ('cancel', 'asked for' if is_to_end else ''),
         ('arguments', show_arguments(row['args'], style)),
         ('value', _value_text(row['value'], style)),
@@ -150,6 +209,20 @@ def _job_lines(row: Row, style: Style) -> List[str]:
     ]
     state = state_text('job', row['state'], style)
     return _headed(row['id'], f'{row["name"]} [{row["index"]}]', state, style, fields)
+
+
+def _progress_text(progress: Row, style: Style) -> str:
+    """`3 of 10 (30%), fitting, 12s ago`."""
+    done, total = progress['done'], progress['total']
+    percent = f' ({math.floor(100 * done / total)}%)' if total else ''
+    amount = number_text(done) if total is None else f'{number_text(done)} of {number_text(total)}{percent}'
+    parts = [amount, plain_text(progress['text'] or ''), f'{ago(progress["at"], style.now)} ago']
+    return ', '.join(part for part in parts if part)
+
+
+def _checkpoint_text(kept: Row, style: Style) -> str:
+    size = megabytes(kept['bytes'] / 1e6)
+    return f'{size} of attempt {kept["attempt"]}, kept {ago(kept["at"], style.now)} ago'
 
 
 def _headed(id: str, name: str, state: str, style: Style, fields: Sequence[Tuple[str, str]]) -> List[str]:
@@ -173,6 +246,19 @@ def _times(row: Row, style: Style) -> List[Tuple[str, str]]:
 def _counts_text(counts: Mapping[str, int]) -> str:
     parts = [f'{n} {state}' for state, n in counts.items() if state != 'total']
     return f'{counts["total"]}: {", ".join(parts)}' if parts else str(counts['total'])
+
+
+def _needs_text(task: Row) -> str:
+    """In the words of `culm submit` and of works; what is as when nothing is asked for is left out."""
+    parts = [
+        f'cores {task["cores"]}',
+        '' if task['memoryMb'] is None else f'memory {megabytes(task["memoryMb"])}',
+        '' if task['wallSeconds'] is None else f'time {duration(task["wallSeconds"])}',
+        '' if task['priority'] == _USUAL_PRIORITY else f'priority {task["priority"]}',
+        *(f'attempts {cause}={n}' for cause, usual in _USUAL_ATTEMPTS.items() if (n := task['attempts'][cause]) != usual),
+        '' if task['lostAfterSeconds'] is None else f'lost after {duration(task["lostAfterSeconds"])}',
+    ]
+    return ', '.join(part for part in parts if part)
 
 
 def _value_text(value: Optional[Mapping[str, Any]], style: Style) -> str:
@@ -207,11 +293,10 @@ def _attempt_lines(attempts: Sequence[Row], style: Style) -> List[str]:
 
 def _attempt_cells(attempt: Row, style: Style) -> List[Cell]:
     usage = attempt['usage'] or {}
-    running = 'running' if attempt['startedAt'] else 'sent'
     seconds, memory = _seconds_of(attempt, style), usage.get('maxRssMb')
     return [
         str(attempt['attempt']),
-        state_cell('attempt', attempt['end'], style) if attempt['end'] else state_cell('job', running, style),
+        state_cell('attempt', attempt['end'], style) if attempt['end'] else state_cell('job', _under_way(attempt), style),
         attempt['cause'] or '',
         attempt['signal'] or ('' if attempt['exitCode'] is None else str(attempt['exitCode'])),
         attempt['pilotId'] or '',
@@ -220,6 +305,13 @@ def _attempt_cells(attempt: Row, style: Style) -> List[Cell]:
         '' if seconds is None else duration(seconds),
         '' if memory is None else megabytes(memory),
     ]
+
+
+def _under_way(attempt: Row) -> str:
+    """One whose payload has ended waits for its value."""
+    if attempt['endedAt']:
+        return 'holding'
+    return 'running' if attempt['startedAt'] else 'sent'
 
 
 def _seconds_of(attempt: Row, style: Style) -> Optional[float]:
@@ -269,4 +361,5 @@ VERB = Verb(
     'all there is to know of a workflow, task or job',
     _act,
     arguments=[Argument('<id>', 'w12, t34 or j56')],
+    options=[Option('--metrics', 'of a job, what it has told by `report`, as a table')],
 )

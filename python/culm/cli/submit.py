@@ -12,7 +12,7 @@ from .._errors import CulmError
 from .cli import Cli
 from .errors import INTERRUPTED
 from .ids import is_id
-from .quantities import label, memory_mb, secret, secret_file, seconds, whole
+from .quantities import attempts, label, memory_mb, secret, secret_file, seconds, whole
 from .verb import Argument, Given, Option, Verb
 from .watch import watch
 
@@ -50,9 +50,12 @@ def _task_of(given: Given, after: Sequence[str]) -> Dict[str, Any]:
         'memoryMb': given.memory,
         'wallSeconds': given.time,
         'priority': given.priority,
+        'attempts': given.attempts,
+        'lostAfterSeconds': given.lost_after,
         'labels': dict(given.label) if given.label else None,
         'after': [id for id in after if id[0] == 't'] or None,
         'secrets': [*(given.secret or []), *(given.secret_file or [])] or None,
+        'cache': given.cache or None,
     }
     return {name: value for name, value in task.items() if value is not None}
 
@@ -113,9 +116,16 @@ VERB = Verb(
         Option('--memory <size>', 'limit of each job: 2GB, 512MB', memory_mb),
         Option('--time <duration>', 'limit of each attempt: 90s, 10m, 2h', seconds),
         Option('--priority <n>', '0 to 8000; 1000 when left out', whole(0)),
+        Option(
+            '--attempts <n>', 'of a job that fails by its own error: 3; by cause: user=3,site=5,lost=9', attempts
+        ),
+        Option(
+            '--lost-after <duration>', 'how long its pilot may be silent before it is given to another', seconds
+        ),
         Option('--label <name=value>', 'to filter and report by; may be repeated', label, gathers=True),
         Option('--after <ids>', 'tasks and jobs that must be done before: t3,j8', _ids, gathers=True),
         Option('--folder <path>', 'folder to run in, on the worker; a fresh one when left out'),
+        Option('--cache', 'take a stored result of the same command, and store this one'),
         Option('--secret <name=VAR>', 'a secret of yours as variable; may be repeated', secret, gathers=True),
         Option(
             '--secret-file <name=file>',

@@ -63,7 +63,7 @@ _STATES: Dict[str, Dict[str, str]] = {
         'starting': 'busy',
         'running': 'busy',
         'awaiting': 'busy',
-        'holding': 'busy',
+        'holding': 'waiting',
         'transferring': 'busy',
         'merging': 'busy',
         'finished': 'good',

@@ -6,6 +6,7 @@ import json
 import math
 import pprint
 import reprlib
+from decimal import Decimal
 from typing import Any, Mapping
 
 from ..._errors import CulmError
@@ -50,6 +51,14 @@ def show_arguments(value: Sent, style: Style) -> str:
         return str(given)
     named = [f'{name}={_short.repr(arg)}' for name, arg in given.get('k', {}).items()]
     return ', '.join([*map(_short.repr, given.get('a', [])), *named])
+
+
+def number_text(number: float) -> str:
+    """As JavaScript writes it."""
+    text = repr(number)
+    if 'e-' not in text:
+        return text
+    return f'{Decimal(text):f}' if abs(number) >= 1e-6 else text.replace('e-0', 'e-')
 
 
 def megabytes(mb: float) -> str:
