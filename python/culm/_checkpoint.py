@@ -37,8 +37,9 @@ def files_to_keep(work_folder: str, path: str) -> Dict[str, str]:
 
 def keep(keeping: Keeping, files: Mapping[str, str]) -> None:
     """Sends what the server does not have of these files, and has them registered for the next attempt of the job."""
-    manifest = {'version': 1, 'files': [_entry(path, file) for path, file in files.items()]}
-    by_hash = {entry['hash']: entry for entry in manifest['files']}
+    entries = [_entry(path, file) for path, file in files.items()]
+    manifest = {'version': 1, 'files': entries}
+    by_hash = {entry['hash']: entry for entry in entries}
     with Client(keeping.server_url, keeping.token, retry_seconds=float('inf')) as client:
         for _ in range(_ROUNDS):
             ticket = client.post(f'/v1/jobs/{keeping.job_id}/checkpoint', manifest, repeat=True)

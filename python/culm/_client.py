@@ -45,7 +45,8 @@ class Client:
     Speaks HTTP only to this machine and HTTPS elsewhere, with certificates verified. What is safe to repeat (reads,
     writes with a key, what the caller marks) is repeated while the server is away or its disk is full, until
     `retry_seconds` are over.
-    Without arguments it finds the server by CULM_SERVER and CULM_TOKEN, else by the record of `culm up` in CULM_HOME.
+    Without arguments it finds the server by CULM_SERVER and CULM_TOKEN, else what `culm up` or `culm login` has left in
+    CULM_HOME.
     """
 
     def __init__(
@@ -89,6 +90,10 @@ class Client:
             **({'traceparent': trace} if trace else {}),
         }
         return self._json('POST', path, text, headers, repeat or key is not None, retry_seconds)
+
+    def delete(self, path: str) -> Any:
+        """DELETE of what lies at a path."""
+        return self._json('DELETE', path, None, {}, False, None)
 
     def get_bytes(self, address: str) -> bytes:
         """What lies at a signed address."""
@@ -289,7 +294,7 @@ class _Begin:
         self._file.seek(0)
         self._left = self._size
 
-    def read(self, length: int) -> bytes:
+    def read(self, length: int = 1 << 20) -> bytes:
         chunk = self._file.read(min(length, self._left))
         if not chunk and self._left > 0:
             raise CulmError('blob_mismatch', f'{self._file.name} has become shorter while it was sent')
@@ -360,9 +365,10 @@ def _problem(status: int, content: bytes, retry_after: Optional[str]) -> CulmErr
     data = {k: v for k, v in problem.items() if k not in ('type', 'title', 'status', 'code', 'detail', 'help')}
     if retry_after and retry_after.isdigit():
         data['retryAfter'] = int(retry_after)
-    return culm_error(
-        problem['code'], problem.get('detail') or problem.get('title') or '', problem.get('help') or '', data
-    )
+    detail = problem.get('detail') or problem.get('title') or ''
+    error = culm_error(problem['code'], detail, problem.get('help') or '', data)
+    error.problem = problem
+    return error
 
 
 def _parse_block(block: str) -> Optional[Notice]:

@@ -9,14 +9,14 @@ from __future__ import annotations
 import builtins
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Tuple, Type, Union
 
 #: What to do about the errors that arise on this machine; the server sends its own help.
 _LOCAL_HELP: Dict[str, str] = {
-    'server_unknown': 'Start one with `culm up` (or `npx culm up`), or set CULM_SERVER and CULM_TOKEN.',
     'server_away': 'Is it running? `culm doctor` looks.',
     'plain_http': 'Use https:// for a server elsewhere.',
-    'unauthenticated': 'Set CULM_TOKEN; on the machine of the server the token is in CULM_HOME/token.',
+    'unauthenticated': 'Set CULM_TOKEN, or `culm login`; on the machine of the server the token is in CULM_HOME/token.',
     'work_not_exported': 'Define it with `def`, and call it under the name that it was defined by.',
     'work_during_import': 'Call it inside a function; in a script, below `if __name__ == "__main__":`.',
     'bundle_has_credentials': 'Name it in .culmignore; what jobs need of it they get as a secret: '
@@ -41,8 +41,11 @@ class CulmError(Exception):
     """A promise that was broken: bad input, a missing thing, a server that is away.
 
     `code` is for programs (see `docs/reference/errors.md`), `detail` says what is the matter this time, `help` what to
-    do about it, and `data` holds what else the server told.
+    do about it, and `data` holds what else the server told. `problem` is the document (RFC 9457) that it sent, if it
+    did.
     """
+
+    problem: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, code: str, detail: str, help: str = '', data: Optional[Mapping[str, Any]] = None) -> None:
         super().__init__(code, detail, help, data)
@@ -52,7 +55,7 @@ class CulmError(Exception):
         self.data: Dict[str, Any] = dict(data or {})
 
     def __str__(self) -> str:
-        fields = [f'{e.get("path", "")}: {e.get("message", "")}' for e in _field_errors(self.data)]
+        fields = [f'{e.get("field", "")}: {e.get("problem", "")}' for e in _field_errors(self.data)]
         return '\n'.join([f'{self.detail} ({self.code})', *fields, *([self.help] if self.help else [])])
 
 

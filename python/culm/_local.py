@@ -11,7 +11,7 @@ import contextlib
 import contextvars
 import itertools
 import threading
-from typing import Any, Iterator, Mapping, NoReturn, Optional, Sequence
+from typing import Any, Callable, Iterator, Mapping, NoReturn, Optional, Sequence
 
 from ._coroutines import in_loop, is_coroutine, run_coroutine
 from ._errors import CulmError, RemoteError, error_of

@@ -94,16 +94,17 @@ def _notebook() -> Optional[_Drawing]:
     get_ipython = getattr(sys.modules.get('IPython'), 'get_ipython', None)
     if get_ipython is None or not hasattr(get_ipython(), 'kernel'):
         return None
-    from IPython.display import HTML, display  # type: ignore[import-not-found, unused-ignore]
+    from IPython import display as shown_by  # type: ignore[import-not-found, unused-ignore]
 
+    display: Any = shown_by  # IPython has no types.
     handle: Any = None
 
     def draw(state: State, is_last: bool) -> None:
         nonlocal handle
         if handle is None:
-            handle = display(HTML(state.html()), display_id=True)
+            handle = display.display(display.HTML(state.html()), display_id=True)
         else:
-            handle.update(HTML(state.html()))
+            handle.update(display.HTML(state.html()))
 
     return _Drawing(draw, _NOTEBOOK_SECONDS)
 

@@ -257,7 +257,7 @@ class Scope:
     def _entries(self) -> Iterator[Entry]:
         after = 0
         while after is not None:
-            query = {'scope': self.name, 'after': after, 'limit': _PAGE}
+            query: Dict[str, Any] = {'scope': self.name, 'after': after, 'limit': _PAGE}
             page = self.client.get(f'/v1/workflows/{self.workflow_id}/journal', query)
             yield from map(_entry, page['items'])
             after = page['next']

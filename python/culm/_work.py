@@ -152,7 +152,7 @@ class Work(Generic[P, R]):
                 await value.ended()
         text = self.encoded(args, kwargs)
         source = self.located([text], (args, kwargs))
-        scope = calling_now() or await asyncio.to_thread(calling)
+        scope = await calling_async()
         asked = scope.ask(source.identity, None, [text])
         await scope.journal.await_go_async(asked)
         pending = await asyncio.to_thread(self._send, scope, asked, source, None, [text])
@@ -619,9 +619,12 @@ def calling() -> Scope:
     return scope
 
 
-def calling_now() -> Optional[Scope]:
-    """The same, if there is one already."""
+async def calling_async() -> Scope:
+    """The same from a coroutine, whose event loop must not be made to wait for its beginning."""
     scope = enclosing_scope() or only_scope()
     if scope:
         scope.check()
-    return scope
+        return scope
+    import asyncio
+
+    return await asyncio.to_thread(calling)

@@ -341,7 +341,7 @@ class Work:
             if outcome.error:
                 raise outcome.error
         values = [outcome.value for outcome in ended]
-        return values if self._is_group else next(iter(values), None)
+        return values if self._is_group else (values[0] if values else None)
 
     def _outcomes(self) -> List[Optional[Outcome]]:
         """Of its jobs in the order of their arguments; None of those that have not ended."""

@@ -33,7 +33,7 @@ from ._replay import Asked
 from ._report import report_error
 from ._scope import Scope
 from ._values import decode, encode
-from ._work import calling, calling_now
+from ._work import calling, calling_async
 
 T = TypeVar('T')
 
@@ -55,7 +55,7 @@ async def once_async(fn: Callable[[], Union[T, Awaitable[T]]]) -> T:
     """`once` for a coroutine function, or, in a thread, for any other."""
     import asyncio
 
-    scope = calling_now() or await asyncio.to_thread(calling)
+    scope = await calling_async()
     asked = scope.ask_record(_name_of(fn))
     await scope.journal.await_go_async(asked)
     if asked.entry is None:
@@ -101,7 +101,7 @@ async def sleep_async(seconds: float) -> None:
     """`sleep` for coroutines. In a race with calls, who won the first time wins again."""
     import asyncio
 
-    scope = calling_now() or await asyncio.to_thread(calling)
+    scope = await calling_async()
     asked = scope.ask_record('sleep')
     await scope.journal.await_go_async(asked)
     if asked.entry is None:

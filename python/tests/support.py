@@ -497,7 +497,7 @@ def only(body, *allowed):
             400,
             'invalid_input',
             f'unknown fields {unknown}',
-            errors=[{'path': f, 'message': 'unknown'} for f in unknown],
+            errors=[{'field': f, 'problem': 'unknown'} for f in unknown],
         )
 
 

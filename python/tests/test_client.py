@@ -23,7 +23,8 @@ from support import (
 
 from culm import Client, CulmError
 from culm._client import _is_stale
-from culm._discover import discover, home_folder
+from culm._discover import discover, home_folder, keep_login
+from culm._node import start_command
 
 
 class Discovery(FolderTest):
@@ -56,7 +57,33 @@ class Discovery(FolderTest):
             with self.assertRaises(CulmError) as caught:
                 discover(env)
             self.assertEqual(caught.exception.code, 'server_unknown')
-            self.assertIn('`culm up`', str(caught.exception))
+            self.assertIn(f'Start one with `{start_command()}`', str(caught.exception))
+
+    def test_who_has_logged_in_somewhere_speaks_to_that_server_unless_one_runs_here_or_is_named(self):
+        keep_login('https://culm.example.org', 'of-the-login', {'CULM_HOME': self.folder})
+        there = ('https://culm.example.org', 'of-the-login')
+        self.assertEqual(discover({'CULM_HOME': self.folder}), there)
+        env = self.home()
+        self.assertEqual(discover(env), ('http://127.0.0.1:7000', 'secret'))
+        self.assertEqual(discover({**env, 'CULM_SERVER': 'https://culm.example.org/'})[1], 'of-the-login')
+        with self.assertRaises(CulmError) as caught:
+            discover({**env, 'CULM_SERVER': 'https://other.example.org'})
+        self.assertEqual(caught.exception.code, 'unauthenticated')
+        dead = subprocess.Popen([sys.executable, '-c', ''])
+        dead.wait()
+        self.assertEqual(discover(self.home(pid=dead.pid)), there)
+
+    def test_a_login_is_for_its_user_alone(self):
+        home = os.path.join(self.folder, 'new')
+        before = os.umask(0)
+        try:
+            path = keep_login('https://culm.example.org', 'hush', {'CULM_HOME': home})
+            keep_login('https://culm.example.org', 'changed', {'CULM_HOME': home})
+        finally:
+            os.umask(before)
+        self.assertEqual([os.stat(place).st_mode & 0o777 for place in (home, path)], [0o700, 0o600])
+        self.assertEqual(os.listdir(home), ['login.json'])
+        self.assertEqual(discover({'CULM_HOME': home})[1], 'changed')
 
     def test_a_broken_record_is_as_good_as_none(self):
         for text in ('', '[]', '{"url": 1}', '{'):

@@ -84,7 +84,7 @@ class Errors(unittest.TestCase):
             'invalid_input',
             'a field is wrong',
             'see the schema',
-            {'errors': [{'path': 'cores', 'message': 'too many'}]},
+            {'errors': [{'field': 'cores', 'problem': 'too many'}]},
         )
         self.assertEqual(str(error), 'a field is wrong (invalid_input)\ncores: too many\nsee the schema')
 

@@ -804,7 +804,7 @@ class Processes(WorkTest):
         began = time.monotonic()
         done = self.run_program('import steps\nsteps.square(3)\n')
         self.assertIn('culm.CulmError', done.stderr)
-        self.assertIn('`culm up`', done.stderr)
+        self.assertRegex(done.stderr, 'Start one with `[^`]*(culm up|start)`')
         self.assertLess(time.monotonic() - began, 30)
 
 

@@ -66,13 +66,12 @@ export class Cli {
   }
 
   client(): Promise<Client> {
-    this.#client ??= this.#connect()
+    this.#client ??= this.server().then((server) => this.clientOf(server))
     return this.#client
   }
 
   /** HTTP and schemas are most of the time that a command takes to start, and help needs none of them. */
-  async #connect(): Promise<Client> {
-    const server = await this.server()
+  async clientOf(server: Server): Promise<Client> {
     const { makeClient } = await import('../contract/client.ts')
     return makeClient({ ...server, retrySeconds })
   }

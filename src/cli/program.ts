@@ -6,6 +6,7 @@ import { Cli, type GlobalOptions } from './cli.ts'
 import { completionCommand } from './completion.ts'
 import { reportError } from './errors.ts'
 import { explainCommand } from './explain.ts'
+import { loginCommand } from './login.ts'
 import { logsCommand } from './logs.ts'
 import { lsCommand } from './ls.ts'
 import { openCommand } from './open.ts'
@@ -72,6 +73,7 @@ const assemble = (world: World, extra: Command[]): { program: Command; cli: Cli 
     userCommand,
     experimentCommand,
     tokenCommand,
+    loginCommand,
     whoamiCommand,
   ]
   for (const command of [...extra, ...own.map((make) => make(cli)), completionCommand(cli, program)]) {

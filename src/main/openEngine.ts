@@ -10,7 +10,7 @@ import type { ServerMetrics } from '../services/metrics.ts'
 import { readVitals } from '../services/views/vitals.ts'
 import { openDatabase, sql } from '../store/db.ts'
 import { appliedMigrations, migrate } from '../store/migrate.ts'
-import { openWire } from '../store/notify.ts'
+import { openWire, type Wire } from '../store/notify.ts'
 import { type Passing, passingDatabase } from './crashPoints.ts'
 import { databaseClock } from './databaseClock.ts'
 import { files } from './files.ts'
@@ -44,9 +44,15 @@ export const openEngine = async ({
 }): Promise<{ engine: Engine; close: () => Promise<void> }> => {
   const db = passingDatabase(openDatabase(database, { connections }), passing)
   let opened: Engine | undefined
+  let wire: Wire | undefined
+  /** Left open, the wire would connect again and again, and keep a process alive that has said that it ends. */
+  const close = async () => {
+    await wire?.close()
+    await db.close()
+  }
   try {
     await migrate(db, files.migrations)
-    const wire = openWire(db, {
+    wire = openWire(db, {
       self: randomUUID().slice(0, 8),
       // Others may ring before this process has an engine: then there is nothing in memory that could be out of date.
       hear: (keys) => opened && hearRing(opened, keys as BellKey[], true),
@@ -71,9 +77,9 @@ export const openEngine = async ({
     opened = engine
     readVitals(engine)
     await engine.lanes.refresh()
-    return { engine, close: () => wire.close().then(() => db.close()) }
+    return { engine, close }
   } catch (error) {
-    await db.close()
+    await close()
     throw error
   }
 }

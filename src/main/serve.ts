@@ -24,16 +24,18 @@ export const serve = async (
   )
   const app = server ? makeServer(engine, { version, page: await readFile(files.page, 'utf8'), metrics }) : undefined
   if (app) passRequests(app, passing)
-  const url = app && server ? await listen(app, server) : null
-  return {
-    url,
-    stop: async () => {
-      ending.abort()
-      await app?.close()
-      engine.log.info({}, 'no request is under way any more')
-      await Promise.all(loops)
-      engine.log.info({}, 'all loops have ended')
-    },
+  const stop = async () => {
+    ending.abort()
+    await app?.close()
+    engine.log.info({}, 'no request is under way any more')
+    await Promise.all(loops)
+    engine.log.info({}, 'all loops have ended')
+  }
+  try {
+    return { url: app && server ? await listen(app, server) : null, stop }
+  } catch (error) {
+    await stop()
+    throw error
   }
 }
 

@@ -1,8 +1,8 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { discoverServer } from './discover.ts'
+import { discoverServer, keepLogin } from './discover.ts'
 
 let home: string
 beforeEach(async () => {
@@ -47,4 +47,19 @@ test('a home without a server, or whose server is gone, gets the command that st
     code: 'server_unknown',
     message: expect.stringContaining('does not run any more'),
   })
+})
+
+test('who has logged in somewhere speaks to that server, unless one runs here or is named', async () => {
+  await keepLogin({ url: 'https://culm.example', token: 'of-the-login' }, { CULM_HOME: home })
+  const there = { url: 'https://culm.example', token: 'of-the-login' }
+  expect((await stat(join(home, 'login.json'))).mode & 0o777).toBe(0o600)
+  expect(await discoverServer({ CULM_HOME: home })).toEqual(there)
+  expect(await discoverServer({ CULM_HOME: home, CULM_SERVER: 'https://culm.example/' })).toMatchObject({
+    token: 'of-the-login',
+  })
+  expect(await discoverServer({ CULM_HOME: home, CULM_SERVER: 'https://other.example' })).toMatchObject({ token: null })
+  await running()
+  expect(await discoverServer({ CULM_HOME: home })).toEqual({ url, token: 'of-the-home' })
+  await running(2 ** 22 + 1)
+  expect(await discoverServer({ CULM_HOME: home })).toEqual(there)
 })

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { fault } from '../contract/faults.ts'
@@ -15,17 +15,36 @@ export const currentServer = async (): Promise<Server> => {
 
 /**
  * The server that this user's programs speak to: `CULM_SERVER` with `CULM_TOKEN`, else the one that runs in
- * `CULM_HOME` (`~/.culm`). This is the one place of the SDK that reads the environment.
+ * `CULM_HOME` (`~/.culm`), else the one of `culm login`. This is the one place of the SDK that reads the environment.
  * @throws `server_unknown` with the command that starts one.
  */
 export const discoverServer = async (env: NodeJS.ProcessEnv = process.env): Promise<Server> => {
   const home = homeOf(env)
-  const local = await localServer(home)
-  if (env.CULM_SERVER)
-    return { url: env.CULM_SERVER, token: env.CULM_TOKEN || (await tokenFor(env.CULM_SERVER, home, local)) }
-  if (!local) throw noServer(`there is no server in ${home}`)
-  if (!isAlive(local.pid)) throw noServer(`the server of ${home} does not run any more`)
-  return { url: local.url, token: env.CULM_TOKEN || (await tokenFor(local.url, home, local)) }
+  const [local, login] = await Promise.all([localServer(home), loginIn(home)])
+  const url = env.CULM_SERVER || (local && isAlive(local.pid) ? local.url : login?.url)
+  if (url) return { url, token: env.CULM_TOKEN || (await tokenFor(url, home, local, login)) }
+  const why = local ? `the server of ${home} does not run any more` : `there is no server in ${home}`
+  const culm = env.CULM_COMMAND || 'npx culm'
+  throw fault('server_unknown', `${why}: start one with \`${culm} up\`, or set CULM_SERVER and CULM_TOKEN`)
+}
+
+/** Makes a server the one that this user's programs speak to, in a file for him alone. @returns its path. */
+export const keepLogin = async (server: Server, env: NodeJS.ProcessEnv = process.env): Promise<string> => {
+  const home = homeOf(env)
+  await mkdir(home, { recursive: true, mode: 0o700 })
+  const draft = `${loginFile(home)}.${process.pid}`
+  await writeFile(draft, JSON.stringify(server), { mode: 0o600 })
+  await rename(draft, loginFile(home))
+  return loginFile(home)
+}
+
+/** What the last `culm login` has kept. */
+export const knownLogin = (env: NodeJS.ProcessEnv = process.env): Promise<Server | undefined> => loginIn(homeOf(env))
+
+/** The address of the server that runs in the home. */
+export const runningHere = async (env: NodeJS.ProcessEnv = process.env): Promise<string | undefined> => {
+  const local = await localServer(homeOf(env))
+  return local && isAlive(local.pid) ? local.url : undefined
 }
 
 /** The program that this process is a start of. */
@@ -61,9 +80,6 @@ const runOf = (env: NodeJS.ProcessEnv): Run => {
   }
 }
 
-const noServer = (why: string) =>
-  fault('server_unknown', `${why}: start one with \`npx culm up\`, or set CULM_SERVER and CULM_TOKEN`)
-
 /** As `culm up` finds it: a leading `~/`, which files of variables keep as it is, means HOME. */
 const homeOf = (env: NodeJS.ProcessEnv): string => {
   const userHome = env.HOME || homedir()
@@ -73,17 +89,35 @@ const homeOf = (env: NodeJS.ProcessEnv): string => {
 type LocalServer = { url: string; pid: number | undefined }
 
 const localServer = async (home: string): Promise<LocalServer | undefined> => {
+  const { url, pid } = await recordIn(join(home, 'server.json'))
+  return typeof url === 'string' ? { url, pid: pid as number | undefined } : undefined
+}
+
+const loginIn = async (home: string): Promise<Server | undefined> => {
+  const { url, token } = await recordIn(loginFile(home))
+  return typeof url === 'string' ? { url, token: typeof token === 'string' ? token : null } : undefined
+}
+
+const loginFile = (home: string): string => join(home, 'login.json')
+
+/** What is broken is as good as missing. */
+const recordIn = async (path: string): Promise<Record<string, unknown>> => {
   try {
-    const { url, pid } = JSON.parse(await readFile(join(home, 'server.json'), 'utf8'))
-    return typeof url === 'string' ? { url, pid } : undefined
+    return { ...JSON.parse(await readFile(path, 'utf8')) }
   } catch {
-    return undefined
+    return {}
   }
 }
 
-/** The token of a home is for the server of that home, and is shown to no other. */
-const tokenFor = async (url: string, home: string, local: LocalServer | undefined): Promise<string | null> => {
-  if (!local || new URL(local.url).origin !== new URL(url).origin) return null
+/** A token that lies in a home is for the server that it is of, and is shown to no other. */
+const tokenFor = async (
+  url: string,
+  home: string,
+  local: LocalServer | undefined,
+  login: Server | undefined,
+): Promise<string | null> => {
+  const isMeant = (known: string) => new URL(known).origin === new URL(url).origin
+  if (!local || !isMeant(local.url)) return login && isMeant(login.url) ? login.token : null
   return readFile(join(home, 'token'), 'utf8').then(
     (text) => text.trim(),
     () => null,

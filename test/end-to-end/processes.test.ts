@@ -114,6 +114,12 @@ describe('apart, on one database', () => {
     expect(attempts.map((a) => a.end)).toEqual(['finished'])
   }, 60_000)
 
+  test('a server that cannot start says why, and ends', async () => {
+    const second = culm(['server', '--port', String(port)], env)
+    expect(await second.ended).toBe(1)
+    expect(second.printed()).toMatch(`port ${port} is in use`)
+  }, 60_000)
+
   test('with two servers, what one registers is told to the listeners of the other', async () => {
     const other = await startServer(port + 1)
     const elsewhere = makeClient({ url: `http://127.0.0.1:${port + 1}`, token: await readToken(env.CULM_HOME!) })

@@ -11,6 +11,8 @@ export type Running = {
   child: ChildProcess
   /** All that it has printed, both streams. */
   printed: () => string
+  /** What of that went to standard output. */
+  printedOut: () => string
   /** Waits until it has printed `text`. */
   says: (text: string | RegExp) => Promise<void>
   /** Its exit code; 128 + n for signal n is not used: a signal is null. */
@@ -21,7 +23,7 @@ export type Running = {
 const cleanUps: (() => Promise<unknown>)[] = []
 afterAll(async () => {
   for (const act of cleanUps.splice(0).reverse()) await act()
-})
+}, 120_000)
 
 /** A folder that is removed when the test file has ended, after its processes. */
 export const freshFolder = async (name = 'home'): Promise<string> => {
@@ -41,11 +43,14 @@ export const bareEnv = (more: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
 export const run = (command: string, args: string[], env: NodeJS.ProcessEnv, cwd?: string): Running => {
   const child = spawn(command, args, { env: bareEnv(env), cwd, stdio: ['ignore', 'pipe', 'pipe'] })
   let out = ''
-  const hear = (chunk: Buffer) => {
+  let standard = ''
+  child.stdout!.on('data', (chunk) => {
     out += chunk
-  }
-  child.stdout!.on('data', hear)
-  child.stderr!.on('data', hear)
+    standard += chunk
+  })
+  child.stderr!.on('data', (chunk) => {
+    out += chunk
+  })
   const ended = once(child, 'close').then(([code]) => code as number | null)
   const kill = (signal: NodeJS.Signals) => {
     if (child.exitCode === null && child.signalCode === null) child.kill(signal)
@@ -59,6 +64,7 @@ export const run = (command: string, args: string[], env: NodeJS.ProcessEnv, cwd
   return {
     child,
     printed: () => out,
+    printedOut: () => standard,
     says: async (text) => {
       await eventually(
         async () =>

@@ -68,35 +68,38 @@ export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
       const folder = options.folder ?? join(home, 'pilot', options.queue)
       const client = makeClient({ url, token, retrySeconds: 3600 })
       const watch = await openWatch('culm-pilot', pilotMetrics, { env, traces, metricsPort })
-      const own = options.own ?? (await ownerServed(home, url))
-      const { isolation, says, lacks } = await chooseIsolation({ home, env, own, wanted: options.isolation })
-      log[lacks ? 'warn' : 'info']({ own }, says)
-      await runPilot({
-        client: passingClient(client, crashPoints(env.CULM_CRASH_AT)),
-        token,
-        name: await pilotName(folder, randomBytes(6).toString('hex')),
-        queue: options.queue,
-        slots: options.slots,
-        memoryMb: options.memory ?? Math.floor(totalmem() / 1e6),
-        folder,
-        host: hostname(),
-        version,
-        environment: env,
-        isolation,
-        runtimes: chooseRuntimes(env, options.runtime),
-        environments: options.environments,
-        pythonPath: files.pythonPath,
-        nodeRunner: files.nodeRunner,
-        secondThread: files.secondThread,
-        log,
-        metrics: watch.metrics,
-        tracer: watch.tracer,
-        signal: ending,
-        killSignal: killing,
-        graceSeconds: options.grace,
-      })
-      await watch.stop()
-      await client.close()
+      try {
+        const own = options.own ?? (await ownerServed(home, url))
+        const { isolation, says, lacks } = await chooseIsolation({ home, env, own, wanted: options.isolation })
+        log[lacks ? 'warn' : 'info']({ own }, says)
+        await runPilot({
+          client: passingClient(client, crashPoints(env.CULM_CRASH_AT)),
+          token,
+          name: await pilotName(folder, randomBytes(6).toString('hex')),
+          queue: options.queue,
+          slots: options.slots,
+          memoryMb: options.memory ?? Math.floor(totalmem() / 1e6),
+          folder,
+          host: hostname(),
+          version,
+          environment: env,
+          isolation,
+          runtimes: chooseRuntimes(env, options.runtime),
+          environments: options.environments,
+          pythonPath: files.pythonPath,
+          nodeRunner: files.nodeRunner,
+          secondThread: files.secondThread,
+          log,
+          metrics: watch.metrics,
+          tracer: watch.tracer,
+          signal: ending,
+          killSignal: killing,
+          graceSeconds: options.grace,
+        })
+      } finally {
+        await watch.stop()
+        await client.close()
+      }
     })
 
 /** The owner of this home, when it is its own server that is served: on another one the same number is someone else. */

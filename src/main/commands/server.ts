@@ -69,28 +69,33 @@ const runPart = async (
     metricsPort,
     hasApi,
   })
-  const { engine, close } = await openEngine({
-    id: parts.server?.port ? `${hostname()}:${parts.server.port}` : undefined,
-    database: { connectionString: databaseUrl },
-    storageFolder: env.CULM_STORAGE ?? join(home, 'storage'),
-    log,
-    passing,
-    secretKeys: openSecretKeys(home, env),
-    metrics: watch.metrics,
-    tracer: watch.tracer,
-  })
-  await admitHomeTokens(engine, home, 'local')
-  const { url, stop } = await serve(engine, parts, passing, watch.metricsText)
-  if (url) {
-    console.error(`listening on ${url}`)
-    if (announce) await writeServer(home, { url, pid: process.pid, startedAt: new Date().toISOString(), version })
+  // Whatever fails, all that was opened is closed: it would keep a process alive that serves nothing, and that nobody starts again.
+  const opened = [watch.stop]
+  try {
+    const { engine, close } = await openEngine({
+      id: parts.server?.port ? `${hostname()}:${parts.server.port}` : undefined,
+      database: { connectionString: databaseUrl },
+      storageFolder: env.CULM_STORAGE ?? join(home, 'storage'),
+      log,
+      passing,
+      secretKeys: openSecretKeys(home, env),
+      metrics: watch.metrics,
+      tracer: watch.tracer,
+    })
+    opened.push(close)
+    await admitHomeTokens(engine, home, 'local')
+    const { url, stop } = await serve(engine, parts, passing, watch.metricsText)
+    opened.push(stop)
+    if (url) {
+      console.error(`listening on ${url}`)
+      if (announce) await writeServer(home, { url, pid: process.pid, startedAt: new Date().toISOString(), version })
+    }
+    await new Promise<void>((resolve) => {
+      process.once('SIGTERM', resolve)
+      process.once('SIGINT', resolve)
+    })
+    if (announce) await removeServer(home)
+  } finally {
+    for (const act of opened.reverse()) await act()
   }
-  await new Promise<void>((resolve) => {
-    process.once('SIGTERM', resolve)
-    process.once('SIGINT', resolve)
-  })
-  if (announce) await removeServer(home)
-  await stop()
-  await watch.stop()
-  await close()
 }

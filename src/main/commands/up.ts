@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
+import path from 'node:path'
 import { Command } from 'commander'
 import pc from 'picocolors'
 import { files } from '../files.ts'
@@ -90,7 +92,7 @@ const withOwn = async (
       process.exitCode = code
       return
     }
-    if (!ending.aborted) sayNext(link, options.run !== undefined)
+    if (!ending.aborted) sayNext(link, options.run !== undefined, env.CULM_COMMAND ?? 'npx culm')
     const why = await Promise.race([
       aborted(ending),
       server.failed.then(() => 'the database failed; see the logs'),
@@ -138,12 +140,13 @@ const runFile = async (
   return code ?? (signal ? 130 : 1)
 }
 
-const sayNext = (link: string, ran: boolean) => {
+/** `culm` is how it is called here: the command line in Python says so of itself. */
+const sayNext = (link: string, ran: boolean, culm: string) => {
+  const example = existsSync(path.join(files.root, 'examples')) ? ['run examples/hello/hello.ts'] : []
   console.error(`
 ${ran ? 'It all stays here and goes on serving.' : 'It serves.'} What to try next:
   ${pc.bold(link)}   the page
-  ${pc.bold('npx culm ls')}                     your workflows
-  ${pc.bold('npx culm submit -- echo hello')}   a command
-  ${pc.bold('npx culm run examples/hello/hello.ts')}
-Ctrl-C ends it; the next start finds everything again.`)
+  ${pc.bold(`${culm} ls`)}                     your workflows
+  ${pc.bold(`${culm} submit -- echo hello`)}   a command
+${example.map((words) => `  ${pc.bold(`${culm} ${words}`)}\n`).join('')}Ctrl-C ends it; the next start finds everything again.`)
 }

@@ -1,0 +1,1 @@
+"""How commands follow a workflow, and show it going on."""
