@@ -22,16 +22,29 @@ _LOCKS = ('requirements', 'conda')
 
 
 def environment_of(options: Mapping[str, Any], fn: Callable[..., Any]) -> Dict[str, str]:
-    """What these options say of it, as the server is told."""
-    return {SETTING_NAMES[name]: value for name, value in with_texts(options, fn).items()}
+    """What the options of a work say of it, as the server is told."""
+    return environment_in(options, _folder_of(fn))
+
+
+def environment_in(options: Mapping[str, Any], folder: str) -> Dict[str, str]:
+    """The same of any options, with lock files of this folder."""
+    return {SETTING_NAMES[name]: value for name, value in _texts_in(options, folder).items()}
 
 
 def with_texts(options: Mapping[str, Any], fn: Callable[..., Any]) -> Dict[str, str]:
-    """Those that say something of it, with the texts of lock files, which lie beside the file of the function."""
+    """Those options of a work that say something of it, with the texts of lock files."""
+    return _texts_in(options, _folder_of(fn))
+
+
+def _texts_in(options: Mapping[str, Any], folder: str) -> Dict[str, str]:
     said = {name: options[name] for name in SETTING_NAMES if options.get(name) is not None}
-    file = getattr(fn, '__globals__', {}).get('__file__')
-    folder = os.path.dirname(os.path.abspath(file)) if file else os.getcwd()
     return {name: _lock_text(name, value, folder) if name in _LOCKS else value for name, value in said.items()}
+
+
+def _folder_of(fn: Callable[..., Any]) -> str:
+    """Lock files lie beside the file of the function."""
+    file = getattr(fn, '__globals__', {}).get('__file__')
+    return os.path.dirname(os.path.abspath(file)) if file else os.getcwd()
 
 
 def lock_files(options: Mapping[str, str]) -> List[str]:

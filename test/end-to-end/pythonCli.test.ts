@@ -213,6 +213,7 @@ test('what goes wrong is told in the same words, and with the same exit code', a
       ['ls', '--al'],
       ['show'],
       ['show', 'w1', 'w2'],
+      ['show', '--settings', workflowId],
     ],
     ...[
       ['ls', '-n'],
@@ -261,13 +262,16 @@ test('help is the same, and so are completions but for the verbs that Node alone
   const { out: help } = await node.run('--help')
   const verbs = [...help.matchAll(/^ {2}([a-z]+)[ [<]/gm)].map(([, verb]) => verb!)
   const ofNode = ['up', 'server', 'agents', 'pilot', 'doctor', 'queue', 'user', 'experiment', 'token']
-  const own = verbs.filter((verb) => !ofNode.includes(verb) && verb !== 'run' && verb !== 'help')
+  const withOwnPython = ['run', 'bundle']
+  const own = verbs.filter((verb) => ![...ofNode, ...withOwnPython, 'help'].includes(verb))
   expect(own.length).toBeGreaterThan(10)
   for (const argv of [...own.map((verb) => [verb, '--help']), ['help', 'ls'], ['secret'], ['secret', 'rm', '-h']])
     expect((await both(argv)).code).toBe(0)
-  const [ours, theirs] = await Promise.all([python(['run', '--help']), node.run('run', '--help')])
-  const interpreter = /that of VIRTUAL_ENV,\s+else .*\n/
-  expect(ours.out.replace(interpreter, '')).toBe(theirs.out.replace(interpreter, ''))
+  const interpreter = /that of VIRTUAL_ENV,\s+else [^-]*/
+  for (const verb of withOwnPython) {
+    const [ours, theirs] = await Promise.all([python([verb, '--help']), node.run(verb, '--help')])
+    expect(ours.out.replace(interpreter, '')).toBe(theirs.out.replace(interpreter, ''))
+  }
   for (const shell of ['bash', 'zsh', 'fish']) {
     const linesOf = (out: string) =>
       out
@@ -297,6 +301,7 @@ test('what is submitted, cancelled and kept is the same', async () => {
   const options = [
     ...['-n', '3', '--name', 'scan', '--queue', 'local', '--cores', '2', '--memory', '2GB', '--time', '1h30m'],
     ...['--priority', '2000', '--label', 'run=7', '--label', 'by=ann', '--folder', 'data'],
+    ...['--requirements', 'numpy==1.26.4', '--image', 'python:3.12', '--init-env', 'source setup.sh'],
   ]
   const command = ['--', 'sh', '-c', 'echo "$CULM_INDEX"', '-n', '--json']
   const parent = await submit()
@@ -306,6 +311,7 @@ test('what is submitted, cancelled and kept is the same', async () => {
     const { taskId } = JSON.parse(out) as Submitted
     const { id, workflowId, createdAt, counts, ...task } = await server.user.call('getTask', { params: { id: taskId } })
     tasks.push(task)
+    await both(['show', '--settings', taskId])
     expect((await run(['cancel', taskId, '--why', 'a mistake'])).out).toBe(`${taskId}: 3 jobs cancelled\n`)
   }
   expect(tasks[1]).toEqual(tasks[0])
@@ -321,6 +327,19 @@ test('what is submitted, cancelled and kept is the same', async () => {
     expect((await run('secret', 'rm', 'pin')).out).toBe('removed: pin\n')
   }
   await finishAll()
+})
+
+test('what would be shipped is the same, and so is what is refused', async () => {
+  await writeFile(path.join(folder, 'flow.py'), "from culm import work\n\n@work(files=['*.csv'])\ndef f(): pass\n")
+  for (const name of ['points.csv', 'draft.csv']) await writeFile(path.join(folder, name), name)
+  await writeFile(path.join(folder, '.culmignore'), 'draft.*\n')
+  for (const argv of [['flow.py'], ['flow.py', '--list'], ['flow.py', '--json']])
+    expect((await both(['bundle', ...argv])).code).toBe(0)
+  for (const argv of [['nowhere.py'], ['draft.csv'], ['flow.py', '--python', '/no/python']])
+    expect((await python(['bundle', ...argv])).code).toBe(2)
+  await writeFile(path.join(folder, 'key.csv'), `-----BEGIN PRIVATE KEY-----\n${'A'.repeat(40)}\n`)
+  const refused = await python(['bundle', 'flow.py'])
+  expect([refused.code, refused.err]).toEqual([1, expect.stringContaining('key.csv (a private key)')])
 })
 
 test('following shows the same, to the end and to its exit code', async () => {

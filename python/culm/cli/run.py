@@ -18,6 +18,7 @@ from .cli import Cli
 from .errors import FAILED, INTERRUPTED, UsageError
 from .ids import is_id, naming
 from .interrupts import listening
+from .languages import NODE_SUFFIXES, interpreter, package_path
 from .look.values import json_of
 from .node import hand_over
 from .output import Output
@@ -28,8 +29,6 @@ from .verb import Argument, Given, Option, Verb
 
 #: How often it is looked for a workflow of the script, s.
 _LOOK_SECONDS = 0.3
-
-_NODE_SUFFIXES = ('.ts', '.mts', '.cts', '.js', '.mjs', '.cjs', '.tsx', '.jsx')
 
 
 class _ProgramRun(NamedTuple):
@@ -46,7 +45,7 @@ def _act(cli: Cli, given: Given) -> int:
     if not os.path.exists(path):
         raise UsageError(f'there is no file {given.file}')
     suffix = os.path.splitext(path)[1]
-    if suffix in _NODE_SUFFIXES:
+    if suffix in NODE_SUFFIXES:
         return hand_over(cli.words)
     if suffix != '.py':
         raise UsageError(
@@ -95,7 +94,7 @@ def _newest_unfinished(client: Client, owner: str, program: str) -> Workflow:
 
 def _run_script(cli: Cli, client: Client, words: List[str], given: Given, run: _ProgramRun) -> int:
     """In a process of its own, whose workflows are followed meanwhile."""
-    child = _started([given.python or _interpreter(cli.env), *words], _environment(cli, run))
+    child = _started([given.python or interpreter(cli.env), *words], _environment(cli, run))
     follower = Follower(cli, client)
     was_interrupted = False
 
@@ -136,17 +135,12 @@ def _tell_end(cli: Cli, workflow: Optional[Workflow], code: int, was_interrupted
     return INTERRUPTED if was_interrupted or code == -signal.SIGINT else FAILED
 
 
-def _interpreter(env: Mapping[str, str]) -> str:
-    own = os.path.join(env.get('VIRTUAL_ENV', ''), 'bin', 'python')
-    return own if env.get('VIRTUAL_ENV') and os.path.exists(own) else sys.executable
-
-
 def _environment(cli: Cli, run: _ProgramRun) -> Dict[str, str]:
     """The script finds the server that was named here, and this package; what it prints comes at once."""
     server, token = cli.named
     return {
         **cli.env,
-        **_package_path(cli.env),
+        **package_path(cli.env),
         'PYTHONUNBUFFERED': '1',
         'CULM_RUN': run.id,
         **({'CULM_ACCEPT_CODE': '1'} if run.accepts_code else {}),
@@ -154,15 +148,6 @@ def _environment(cli: Cli, run: _ProgramRun) -> Dict[str, str]:
         **({'CULM_SERVER': server} if server else {}),
         **({'CULM_TOKEN': token} if token else {}),
     }
-
-
-def _package_path(env: Mapping[str, str]) -> Dict[str, str]:
-    """A package that is installed is found by its own interpreter, and by another one it must not be: with it would
-    come all that lies beside it."""
-    folder = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    if os.path.basename(folder) in ('site-packages', 'dist-packages'):
-        return {}
-    return {'PYTHONPATH': os.pathsep.join(filter(None, [folder, env.get('PYTHONPATH')]))}
 
 
 def _started(command: List[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:

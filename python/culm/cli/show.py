@@ -29,6 +29,9 @@ _MOST_ROWS = 20
 _USUAL_PRIORITY = 1000
 _USUAL_ATTEMPTS = {'user': 1, 'site': 3, 'lost': 5}
 
+#: Lock files are long; `--json` has all of them.
+_MOST_OF_SETTING = 200
+
 #: Pages of history that are read; one page is 200 moves.
 _MOST_PAGES = 10
 
@@ -46,6 +49,8 @@ def _act(cli: Cli, given: Given) -> int:
     client, subject, style = cli.client(), subject_of(given.id), cli.style()
     if given.metrics:
         return _show_metrics(cli, client, subject)
+    if given.settings:
+        return _show_settings(cli, client, subject)
     find = {'w': _find_workflow, 't': _find_task, 'j': _find_job}[subject.noun]
     found = find(client, subject, style)
     explanation = explain(client, subject)
@@ -69,6 +74,26 @@ def _show_metrics(cli: Cli, client: Client, subject: Subject) -> int:
     else:
         cli.print('\n'.join(_metric_lines(items, cli.style())))
     return 0
+
+
+def _show_settings(cli: Cli, client: Client, subject: Subject) -> int:
+    if subject.noun != 't':
+        what = f'only tasks have settings, and {subject.id} is none'
+        raise UsageError(what, f'culm ls {subject.id} names its tasks')
+    with naming(subject.id):
+        items = client.get(f'{subject.path}/settings')['items']
+    if cli.json:
+        cli.print_json(items)
+        return 0
+    columns = [Column('setting'), Column('value', flexible=True), Column('said by')]
+    cli.print(*table(columns, [_setting_cells(item) for item in items], cli.style()))
+    return 0
+
+
+def _setting_cells(item: Row) -> List[Cell]:
+    value, origin = item['value'], item['from']
+    text = 'none' if value is None else str(value)[:_MOST_OF_SETTING]
+    return [item['name'], text, f'{origin} {item["queue"]}' if 'queue' in item else origin]
 
 
 def _metric_pages(client: Client, subject: Subject) -> Iterator[List[Row]]:
@@ -361,5 +386,8 @@ VERB = Verb(
     'all there is to know of a workflow, task or job',
     _act,
     arguments=[Argument('<id>', 'w12, t34 or j56')],
-    options=[Option('--metrics', 'of a job, what it has told by `report`, as a table')],
+    options=[
+        Option('--metrics', 'of a job, what it has told by `report`, as a table'),
+        Option('--settings', 'of a task, what holds for it and who said it: its work, its workflow, a queue'),
+    ],
 )

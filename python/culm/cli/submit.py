@@ -8,8 +8,10 @@ import uuid
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .._client import Client, path_of
+from .._environment import environment_in
 from .._errors import CulmError
 from .cli import Cli
+from .environment_options import ENVIRONMENT_OPTIONS
 from .errors import INTERRUPTED
 from .ids import is_id
 from .quantities import attempts, label, memory_mb, secret, secret_file, seconds, whole
@@ -42,9 +44,11 @@ def _act(cli: Cli, given: Given) -> int:
 def _task_of(given: Given, after: Sequence[str]) -> Dict[str, Any]:
     command: List[str] = given.command
     folder = {'folder': os.path.abspath(given.folder)} if given.folder else {}
+    said = environment_in(vars(given), os.getcwd())
+    environment = {'environment': said} if said else {}
     task = {
         'name': given.name or os.path.basename(command[0]),
-        'payload': {'kind': 'command', 'command': command, **folder},
+        'payload': {'kind': 'command', 'command': command, **folder, **environment},
         'queue': given.queue,
         'cores': given.cores,
         'memoryMb': given.memory,
@@ -126,6 +130,7 @@ VERB = Verb(
         Option('--after <ids>', 'tasks and jobs that must be done before: t3,j8', _ids, gathers=True),
         Option('--folder <path>', 'folder to run in, on the worker; a fresh one when left out'),
         Option('--cache', 'take a stored result of the same command, and store this one'),
+        *ENVIRONMENT_OPTIONS,
         Option('--secret <name=VAR>', 'a secret of yours as variable; may be repeated', secret, gathers=True),
         Option(
             '--secret-file <name=file>',
@@ -138,6 +143,7 @@ VERB = Verb(
     more="""
   culm submit -- python3 fit.py --seed 7
   culm submit -n 100 --memory 2GB --time 1h -- sh -c 'simulate --seed $CULM_INDEX'
+  culm submit --requirements lock.txt --image docker.io/library/python:3.12 -- python3 fit.py
 
 Prints the ids: workflow, task, job (of several the first and the last).
 """,

@@ -37,22 +37,9 @@ type Options = EnvironmentOptions & {
 }
 
 export const submitCommand = (cli: Cli): Command =>
-  withEnvironment(new Command('submit'))
+  withEnvironment(withNeeds(new Command('submit')))
     .description('submit a command to run as one or many jobs')
     .argument('<command...>', 'program and arguments, after --; no shell is involved')
-    .option('-n, --jobs <n>', 'so many jobs of it; CULM_INDEX tells them apart, from 0', parseWhole(1), 1)
-    .option('--name <name>', 'what people see it called; the name of the program when left out')
-    .option('--queue <name>', 'the queue to run in; the broker chooses when left out')
-    .option('--cores <n>', 'cores of each job', parseWhole(1))
-    .option('--memory <size>', 'limit of each job: 2GB, 512MB', parseMemoryMb)
-    .option('--time <duration>', 'limit of each attempt: 90s, 10m, 2h', parseSeconds)
-    .option('--priority <n>', '0 to 8000; 1000 when left out', parseWhole(0))
-    .option('--attempts <n>', 'of a job that fails by its own error: 3; by cause: user=3,site=5,lost=9', parseAttempts)
-    .option('--lost-after <duration>', 'how long its pilot may be silent before it is given to another', parseSeconds)
-    .option('--label <name=value>', 'to filter and report by; may be repeated', parseLabel)
-    .option('--after <ids>', 'tasks and jobs that must be done before: t3,j8', parseAfter)
-    .option('--folder <path>', 'folder to run in, on the worker; a fresh one when left out')
-    .option('--cache', 'take a stored result of the same command, and store this one')
     .option('--secret <name=VAR>', 'a secret of yours as variable; may be repeated', parseSecret)
     .option('--secret-file <name=file>', 'one as $CULM_SECRETS/file; file:VAR puts its path into VAR', parseSecretFile)
     .option('--wait', 'follow it to its end; exit code 0 when it is done, 1 otherwise')
@@ -82,10 +69,29 @@ Prints the ids: workflow, task, job (of several the first and the last).`,
         })
     })
 
+/** What its jobs ask for. */
+const withNeeds = (command: Command): Command =>
+  command
+    .option('-n, --jobs <n>', 'so many jobs of it; CULM_INDEX tells them apart, from 0', parseWhole(1), 1)
+    .option('--name <name>', 'what people see it called; the name of the program when left out')
+    .option('--queue <name>', 'the queue to run in; the broker chooses when left out')
+    .option('--cores <n>', 'cores of each job', parseWhole(1))
+    .option('--memory <size>', 'limit of each job: 2GB, 512MB', parseMemoryMb)
+    .option('--time <duration>', 'limit of each attempt: 90s, 10m, 2h', parseSeconds)
+    .option('--priority <n>', '0 to 8000; 1000 when left out', parseWhole(0))
+    .option('--attempts <n>', 'of a job that fails by its own error: 3; by cause: user=3,site=5,lost=9', parseAttempts)
+    .option('--lost-after <duration>', 'how long its pilot may be silent before it is given to another', parseSeconds)
+    .option('--label <name=value>', 'to filter and report by; may be repeated', parseLabel)
+    .option('--after <ids>', 'tasks and jobs that must be done before: t3,j8', parseAfter)
+    .option('--folder <path>', 'folder to run in, on the worker; a fresh one when left out')
+    .option('--cache', 'take a stored result of the same command, and store this one')
+
 const taskOf = async (command: string[], options: Options, cwd: string): Promise<WantedTask> => ({
   name: options.name ?? basename(command[0]!),
   payload: {
-    ...{ kind: 'command', command, folder: options.folder && resolve(cwd, options.folder) },
+    kind: 'command',
+    command,
+    folder: options.folder && resolve(cwd, options.folder),
     environment: await environmentOf(options, cwd),
   },
   queue: options.queue,
