@@ -407,6 +407,23 @@ test('uses may follow others, have options of their own, and be cancelled', asyn
   })
 })
 
+test('a work says where it runs, and a workflow function where the works run that it calls', async () => {
+  await sdk.write({
+    'where/lock.txt': 'numpy==1.26.4\n',
+    'where/flow.mjs': `
+      import { work, workflow } from 'culm'
+      export const fit = work((x) => x, { requirements: 'lock.txt', image: 'host' })
+      export const main = workflow(() => fit(1), { initEnv: 'source setup.sh' })`,
+    'where/main.mjs': `
+      import { main } from './flow.mjs'
+      console.log(await main())`,
+  })
+  expect(await run('where/main.mjs', inThisProcess)).toMatchObject({ out: '1\n', err: '' })
+  const [task] = [...server.tasks.values()]
+  expect(task!.payload.environment).toEqual({ requirements: 'numpy==1.26.4\n', image: 'host' })
+  expect(server.askedFor('createWorkflow')[0]!.body).toMatchObject({ environment: { initEnv: 'source setup.sh' } })
+})
+
 test('a program that runs again asks under the same keys', async () => {
   await sdk.write({
     'again/package.json': '{"name":"again"}',
