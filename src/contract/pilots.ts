@@ -24,6 +24,10 @@ export const newPilot = z.strictObject({
     .regex(/^[^\u0000-\u001f\u007f]*$/u)
     .meta({ format: wellFormed }),
   pid: z.int().optional(),
+  start: z.int().min(1).max(999_999_999_999_999).optional().meta({
+    description:
+      'Number of this start, larger than those of all earlier ones of this name: the same again gets the same epoch, an earlier one is refused',
+  }),
 })
 export type NewPilot = z.infer<typeof newPilot>
 

@@ -16,6 +16,7 @@ import { failedBy, type Outcome } from './failure.ts'
 import { clearLeftovers } from './leftovers.ts'
 import { LogOutbox } from './logOutbox.ts'
 import { noPilotMetrics, type PilotMetrics } from './metrics.ts'
+import { nextStart } from './pilotName.ts'
 import { pidsHere } from './processTable.ts'
 import { AllQuarters, type Isolation, noIsolation, type Quarters } from './quarters.ts'
 import { Registration } from './registration.ts'
@@ -153,6 +154,7 @@ const assemble = (options: PilotOptions) => {
   const registration = new Registration({
     client,
     as: { name, queue, slots, memoryMb, host, version, pid: process.pid },
+    nextStart: () => nextStart(options.folder, clock().getTime()),
     log,
     onRegistered: ({ pilotId, epoch, renewSeconds }) => {
       second.tell({ t: 'serve', pilotId, epoch, renewSeconds })

@@ -17,7 +17,8 @@ const registrationAfter = (elsewhereMs: number) => {
     return registered
   }
   const as = { name: 'n', queue: 'q', slots: 1, host: 'h', version: '0' }
-  return new Registration({ client: { call } as unknown as Client, as, log: silentLog, onRegistered: () => {} })
+  const client = { call } as unknown as Client
+  return new Registration({ client, as, nextStart: async () => 1, log: silentLog, onRegistered: () => {} })
 }
 
 test('an earlier self on another machine that died is waited for', async () => {

@@ -14,7 +14,8 @@ const askAgainMs = 5000
 /** Who this pilot is to the server: its id, and the epoch of this start. Registers again when the server no longer knows it. */
 export class Registration {
   readonly #client: Client
-  readonly #as: NewPilot
+  readonly #as: Omit<NewPilot, 'start'>
+  readonly #nextStart: () => Promise<number>
   readonly #log: Log
   readonly #onRegistered: (registered: RegisteredPilot) => void
   #current: RegisteredPilot | null = null
@@ -23,11 +24,20 @@ export class Registration {
   constructor({
     client,
     as,
+    nextStart,
     log,
     onRegistered,
-  }: { client: Client; as: NewPilot; log: Log; onRegistered: (registered: RegisteredPilot) => void }) {
+  }: {
+    client: Client
+    as: Omit<NewPilot, 'start'>
+    /** A number larger than those of all earlier starts, so that a request which is repeated, or late, is known for what it is. */
+    nextStart: () => Promise<number>
+    log: Log
+    onRegistered: (registered: RegisteredPilot) => void
+  }) {
     this.#client = client
     this.#as = as
+    this.#nextStart = nextStart
     this.#log = log
     this.#onRegistered = onRegistered
   }
@@ -44,10 +54,11 @@ export class Registration {
   /** Waits for the server as long as it is away, and for an earlier self on another machine as long as that may be dead without the server knowing it yet. */
   async register(signal?: AbortSignal): Promise<void> {
     const until = performance.now() + elsewhereMs
+    const body = { ...this.#as, start: await this.#nextStart() }
     for (;;) {
       try {
         this.#current = await this.#client.call('registerPilot', {
-          body: this.#as,
+          body,
           repeat: true,
           retrySeconds: Number.POSITIVE_INFINITY,
           signal,

@@ -17,7 +17,13 @@ const outboxBefore = async (take: (reports: Report[]) => void) => {
   }
   const client = { call } as unknown as Client
   const as = { name: 'n', queue: 'q', slots: 1, host: 'h', version: '0' }
-  const registration = new Registration({ client, as, log: silentLog, onRegistered: () => {} })
+  const registration = new Registration({
+    client,
+    as,
+    nextStart: async () => 1,
+    log: silentLog,
+    onRegistered: () => {},
+  })
   await registration.register()
   const replaced: unknown[] = []
   const end = new AbortController()

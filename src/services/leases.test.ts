@@ -276,6 +276,35 @@ test('a new start has its earlier self’s jobs given to others at once; what th
   expect(await fresh.report([finished({ ...job!, attempt: 2 })])).toEqual(['moved'])
 })
 
+test('a registration that comes twice or late is no new start: the pilot keeps its epoch and its jobs', async () => {
+  const place = await world.place()
+  const [id] = await place.submit(1)
+  const pilot = await place.pilot({ name: 'steady', start: 7 })
+  await pilot.take()
+  const again = await place.pilot({ name: 'steady', start: 7, at: await world.server() })
+  expect([again.id, again.epoch]).toEqual([pilot.id, pilot.epoch])
+  await expect(place.pilot({ name: 'steady', start: 6 })).rejects.toMatchObject({ code: 'pilot_replaced' })
+  expect(await jobsOf([id!])).toEqual([{ state: 'sent', attempt: 1, pilotId: pilot.id }])
+
+  const newer = await place.pilot({ name: 'steady', start: 8 })
+  expect(newer.epoch).toBeGreaterThan(pilot.epoch)
+  expect(await jobsOf([id!])).toEqual([{ state: 'activated', attempt: 1, pilotId: null }])
+  const [job] = await newer.take()
+  expect(await newer.report([finished(job!)])).toEqual(['moved'])
+})
+
+test('a pilot whose registration was answered by nobody is given up, and has the same start when it asks again', async () => {
+  const place = await world.place()
+  const lost = await place.pilot({ name: 'unheard', start: 3 })
+  await world.first.db.run(sql`update pilot set state = 'gone' where id = ${lost.id}`)
+  const heard = await place.pilot({ name: 'unheard', start: 3 })
+  expect(heard.epoch).toBe(lost.epoch)
+  await place.submit(1)
+  const [job] = await heard.take()
+  expect(await heard.report([finished(job!)])).toEqual(['moved'])
+  expect(await pilotState(heard)).toBe('online')
+})
+
 test('on another machine a pilot of the same name must wait until the first one has fallen silent', async () => {
   const place = await world.place()
   await place.submit(1)

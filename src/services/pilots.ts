@@ -25,11 +25,13 @@ export const registerPilot = async (
   const now = engine.clock()
   const started = await transact(engine, async (tx, effects) => {
     const earlier = await store.lockPilotNamed(tx, queueId, pilot.name)
+    if (earlier && isKnownStart(earlier, pilot)) return earlier
     if (earlier) mustNotRunElsewhere(earlier, pilot, now)
     const row = (await store.startPilot(tx, {
       ...pilot,
       queueId,
       memoryMb: pilot.memoryMb ?? null,
+      start: pilot.start ?? null,
       serverId: engine.id,
       now,
       leaseUntil: new Date(now.getTime() + engine.limits.leaseSeconds * 1000),
@@ -50,6 +52,13 @@ export const registerPilot = async (
     renewSeconds: engine.limits.renewSeconds,
     suspectSeconds: engine.limits.leaseSeconds,
   }
+}
+
+/** A request may come twice, and the second time when the pilot has begun to work, or has ended and started again: that is no new start. */
+const isKnownStart = ({ id, start: known }: store.PilotRow, { start }: NewPilot): boolean => {
+  if (known === null || start === undefined || start > known) return false
+  if (start < known) throw fault('pilot_replaced', `start ${known} of ${showId('p', id)} is the newest, not ${start}`)
+  return true
 }
 
 const mustNotRunElsewhere = ({ id, host, state, leaseUntil }: store.PilotRow, pilot: NewPilot, now: Date) => {

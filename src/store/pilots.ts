@@ -9,6 +9,7 @@ export type PilotRow = {
   leaseUntil: Date
   host: string
   seenAt: Date
+  start: number | null
 }
 
 /**
@@ -16,12 +17,12 @@ export type PilotRow = {
  */
 export const lockPilotNamed = (db: Db, queueId: number, name: string) =>
   db.row<PilotRow>(sql`
-    select id, queue_id as "queueId", epoch, state, lease_until as "leaseUntil", host, seen_at as "seenAt"
+    select id, queue_id as "queueId", epoch, state, lease_until as "leaseUntil", host, seen_at as "seenAt", start
     from pilot where queue_id = ${queueId} and name = ${name} for update`)
 
 export const lockPilot = (db: Db, id: number) =>
   db.row<PilotRow>(sql`
-    select id, queue_id as "queueId", epoch, state, lease_until as "leaseUntil", host, seen_at as "seenAt" from pilot where id = ${id} for update`)
+    select id, queue_id as "queueId", epoch, state, lease_until as "leaseUntil", host, seen_at as "seenAt", start from pilot where id = ${id} for update`)
 
 /** A start of the pilot: its epoch goes up by one. */
 export const startPilot = (
@@ -33,6 +34,7 @@ export const startPilot = (
     version: string
     slots: number
     memoryMb: number | null
+    start: number | null
     serverId: string
     now: Date
     leaseUntil: Date
@@ -41,13 +43,13 @@ export const startPilot = (
   db.row<{ id: number; epoch: number; from: PilotState | null }>(sql`
     with old as (select id, state from pilot where queue_id = ${p.queueId} and name = ${p.name}),
     p as (
-      insert into pilot (queue_id, name, host, version, slots, memory_mb, epoch, state, started_at, seen_at, silent_since, lease_until, server_id)
+      insert into pilot (queue_id, name, host, version, slots, memory_mb, epoch, state, started_at, seen_at, silent_since, lease_until, server_id, start)
       values (${p.queueId}, ${p.name}, ${p.host}, ${p.version}, ${p.slots}, ${p.memoryMb}, 1, 'online', ${p.now}, ${p.now}, ${p.now}, ${p.leaseUntil},
-              ${p.serverId})
+              ${p.serverId}, ${p.start})
       on conflict (queue_id, name) do update set
         host = excluded.host, version = excluded.version, slots = excluded.slots, memory_mb = excluded.memory_mb, epoch = pilot.epoch + 1,
         state = 'online', started_at = excluded.started_at, seen_at = excluded.seen_at, silent_since = excluded.silent_since,
-        lease_until = excluded.lease_until, server_id = excluded.server_id
+        lease_until = excluded.lease_until, server_id = excluded.server_id, start = excluded.start
       returning id, epoch),
     h as (
       insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
@@ -56,7 +58,7 @@ export const startPilot = (
 
 export const pilotById = (db: Db, id: number) =>
   db.row<PilotRow>(sql`
-    select id, queue_id as "queueId", epoch, state, lease_until as "leaseUntil", host, seen_at as "seenAt" from pilot where id = ${id}`)
+    select id, queue_id as "queueId", epoch, state, lease_until as "leaseUntil", host, seen_at as "seenAt", start from pilot where id = ${id}`)
 
 /**
  * The pilot was heard: renews the lease of the living epoch; undefined when that is another. What was heard is not unheard by a process whose clock

@@ -46,6 +46,7 @@ export class SimulatedPilot {
   #cutOff = false
   #life: Life | null = null
   #pilotId: number | null = null
+  #starts = 0
 
   constructor(world: World, options: PilotOptions) {
     this.#world = world
@@ -61,6 +62,7 @@ export class SimulatedPilot {
   start(): void {
     const life = new Life(this.#world, this.#chance, this.options, this.#principal, {
       reachable: () => !this.#cutOff,
+      nextStart: () => ++this.#starts,
       registered: (pilotId) => {
         this.#pilotId = pilotId
         if (!this.#cutOff) this.#world.referee.inTouch(pilotId)
@@ -96,13 +98,20 @@ export class SimulatedPilot {
   }
 }
 
+type Hooks = {
+  reachable: () => boolean
+  nextStart: () => number
+  registered: (pilotId: number) => void
+  over: () => void
+}
+
 /** One start of a pilot: what it knows is gone with it. */
 class Life {
   readonly #world: World
   readonly #chance: Chance
   readonly #options: PilotOptions
   readonly #principal: Principal
-  readonly #hooks: { reachable: () => boolean; registered: (pilotId: number) => void; over: () => void }
+  readonly #hooks: Hooks
   readonly #dead = new AbortController()
   readonly #bell = new Bell<BellKey>()
   readonly #held = new Map<string, Held>()
@@ -115,13 +124,7 @@ class Life {
   #memoryTaken = 0
   #leaving = false
 
-  constructor(
-    world: World,
-    chance: Chance,
-    options: PilotOptions,
-    principal: Principal,
-    hooks: { reachable: () => boolean; registered: (pilotId: number) => void; over: () => void },
-  ) {
+  constructor(world: World, chance: Chance, options: PilotOptions, principal: Principal, hooks: Hooks) {
     setMaxListeners(0, this.#dead.signal)
     this.#world = world
     this.#chance = chance
@@ -203,9 +206,18 @@ class Life {
 
   async #register(): Promise<void> {
     const { name, queue, slots, memoryMb } = this.#options
-    const body = { name, queue: queue.name, slots, memoryMb, host: 'here', version: '1' }
+    const body = {
+      name,
+      queue: queue.name,
+      slots,
+      memoryMb,
+      host: 'here',
+      version: '1',
+      start: this.#hooks.nextStart(),
+    }
     const { pilotId, epoch, renewSeconds } = await this.#ask({
       what: 'registers',
+      safeTwice: true,
       handle: (engine) => registerPilot(engine, this.#principal, body),
     })
     this.#pilotId = Number(pilotId.slice(1))

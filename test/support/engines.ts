@@ -133,7 +133,7 @@ const makePlace = async (engine: Engine, { lostAfterSeconds }: { lostAfterSecond
   }
 }
 
-type PilotOptions = { name?: string; host?: string; slots?: number; at?: Engine }
+type PilotOptions = { name?: string; host?: string; slots?: number; start?: number; at?: Engine }
 export type ScriptedPilot = Awaited<ReturnType<typeof startPilot>>
 export type Held = { jobId: `j${number}`; attempt: number }
 
@@ -144,9 +144,9 @@ const startPilot = async (
   first: Engine,
   principal: Awaited<ReturnType<typeof authenticate>>,
   queue: string,
-  { name = `pilot-${++pilots}`, host = 'here', slots = 5000, at: home = first }: PilotOptions = {},
+  { name = `pilot-${++pilots}`, host = 'here', slots = 5000, start, at: home = first }: PilotOptions = {},
 ) => {
-  const body = { name, host, queue, slots: Math.min(slots, 4096), version: '1' }
+  const body = { name, host, queue, slots: Math.min(slots, 4096), version: '1', start }
   const { pilotId, epoch } = await registerPilot(home, principal, body)
   const id = readId('p', pilotId)!
   const held = new Map<string, Held>()
