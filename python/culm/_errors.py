@@ -191,6 +191,12 @@ class BundleError(RemoteError):
     what = 'could not be loaded'
 
 
+class EnvironmentFailed(RemoteError):
+    """Where it was to run could not be made: its packages, its image, or what is run before it."""
+
+    what = 'had no environment to run in'
+
+
 class SiteError(RemoteError):
     """The place could not run it: no disk, no interpreter."""
 
@@ -232,6 +238,7 @@ _BY_CAUSE: Dict[str, Type[RemoteError]] = {
     'memory': MemoryLimit,
     'walltime': WallTimeLimit,
     'bundle': BundleError,
+    'environment': EnvironmentFailed,
     'site': SiteError,
     'storage': StorageError,
     'lost': LostError,

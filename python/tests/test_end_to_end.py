@@ -71,6 +71,18 @@ SOURCE = """
     def big(n):
         return 'é' * n
 
+    @work(init_env='export GREETING=hello', post_script='echo left: $(cat left)')
+    def prepared(name):
+        import os
+        print(os.environ['GREETING'])
+        with open('left', 'w') as file:
+            file.write(name)
+        return os.environ['GREETING'] + ', ' + name
+
+    @work(init_env='. /no/such/setup.sh')
+    def unprepared(x):
+        return x
+
     @work
     def place():
         return sys.executable, sys.prefix, os.path.basename(__file__)
@@ -197,12 +209,17 @@ class EndToEnd(FolderTest):
         self.assertIn("raise ValueError(f'no {x}')", str(error))
         job = self.client.get(f'/v1/jobs/{error.job_id}')
         self.assertEqual((job['state'], job['cause'], len(job['attempts'])), ('failed', 'user', 1))
+        self.printed(error.job_id, 'about to fail')
+
+    def printed(self, job_id, wanted):
+        """What the job has printed, as soon as this is among it."""
         printed, after = '', {}
-        while 'about to fail' not in printed:
-            page = self.client.get(f'/v1/jobs/{error.job_id}/log', {'waitSeconds': 10, **after})
+        while wanted not in printed:
+            page = self.client.get(f'/v1/jobs/{job_id}/log', {'waitSeconds': 10, **after})
             printed += ''.join(chunk['text'] for chunk in page['items'])
-            self.assertFalse(page['ended'] and 'about to fail' not in printed, printed)
+            self.assertFalse(page['ended'] and wanted not in printed, printed)
             after = {'after': page['next']}
+        return printed
 
     def test_other_ends_are_told_apart(self):
         self.raised(
@@ -210,6 +227,20 @@ class EndToEnd(FolderTest):
         )
         self.assertIn('install it there', str(self.raised(culm.BundleError, self.flow.incomplete.submit())))
         self.raised(culm.WallTimeLimit, self.flow.sleeping.with_options(wall_seconds=1).submit())
+
+    def test_a_work_runs_where_it_says(self):
+        call = self.flow.prepared.submit('Ann')
+        self.assertEqual(call.result(DEADLINE_SECONDS), 'hello, Ann')
+        self.assertEqual(self.printed(call.job_id, 'left: Ann\n'), 'hello\nleft: Ann\n')
+
+    def test_a_place_that_cannot_be_made_stops_the_task_at_its_first_job(self):
+        outcomes = self.flow.unprepared.map(range(1000)).settle(DEADLINE_SECONDS)
+        states = {outcome.state for outcome in outcomes}
+        self.assertEqual(states, {'failed', 'cancelled'})
+        failed = [outcome for outcome in outcomes if outcome.state == 'failed']
+        self.assertLess(len(failed), 20)
+        self.assertIsInstance(failed[0].error, culm.EnvironmentFailed)
+        self.assertIn('/no/such/setup.sh', str(failed[0].error))
 
     def test_a_call_can_be_cancelled(self):
         call = self.flow.sleeping.submit()

@@ -25,6 +25,7 @@ class Errors(unittest.TestCase):
             'memory': culm.MemoryLimit,
             'walltime': culm.WallTimeLimit,
             'bundle': culm.BundleError,
+            'environment': culm.EnvironmentFailed,
             'site': culm.SiteError,
             'storage': culm.StorageError,
             'lost': culm.LostError,
