@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { Child } from './child.ts'
 import type { Guard } from './guard.ts'
+import { isDeafTo } from './processTable.ts'
 import { lives, until } from './testing/pilotFixture.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'culm-child-'))
@@ -45,7 +46,7 @@ test('it does not outlive what started it, however that ended', async () => {
 
 test('who listens has its time', async () => {
   const { child, first } = await started('listens', 'sh', '-c', 'trap "" TERM; sleep 600')
-  await until('that it listens', () => /^SigIgn:\s+0*[1-9a-f]/m.test(readFileSync(`/proc/${first}/status`, 'utf8')))
+  await until('that it listens', () => !isDeafTo(first, 'SIGTERM'))
   child.end(200)
   expect(lives(first)).toBe(true)
   await until('its end', () => !lives(first))
