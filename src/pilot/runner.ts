@@ -39,8 +39,8 @@ export type RunnerStart = {
   guard: Guard
   /** Whose its folders are. */
   as: As
-  /** It has one job, and starts where that works: what is run after it finds what it left. */
-  startsInFolder?: boolean
+  /** It has one job, and starts where that works: what is run after it finds what it left. `prepared`: as of `folder`. */
+  startsIn?: { prepared: string | undefined }
   /** Files that are there while it has jobs. */
   secrets: SecretFiles | null
   hello: Omit<Hello, 't'>
@@ -71,6 +71,7 @@ export class Runner {
   readonly #channel: Duplex | undefined
   #unsent = ''
   readonly #work: WorkFolder
+  readonly #startedIn: string | undefined
   readonly #secrets: SecretFiles | null
   readonly #stdout: OutputSplitter
   readonly #stderr: OutputSplitter
@@ -88,12 +89,13 @@ export class Runner {
   #exit: Exit | null = null
 
   /** `work`: where its jobs' working directories lie, and how their names begin. */
-  constructor({ program, args, work, env, guard, as, startsInFolder, secrets, hello, logs }: RunnerStart) {
+  constructor({ program, args, work, env, guard, as, startsIn, secrets, hello, logs }: RunnerStart) {
     this.#work = new WorkFolder(work, as)
     this.#secrets = secrets
-    this.#stdout = new OutputSplitter('stdout', { ofOneJob: startsInFolder })
-    this.#stderr = new OutputSplitter('stderr', { ofOneJob: startsInFolder })
-    const cwd = startsInFolder ? this.#work.open() : dirname(work)
+    this.#stdout = new OutputSplitter('stdout', { ofOneJob: startsIn !== undefined })
+    this.#stderr = new OutputSplitter('stderr', { ofOneJob: startsIn !== undefined })
+    this.#startedIn = startsIn && this.#work.open(startsIn.prepared)
+    const cwd = this.#startedIn ?? dirname(work)
     this.#child = new Child(program, args, { cwd, env, guard, channel: true })
     this.#channel = this.#child.process?.stdio[3] as Duplex | undefined
     this.#unready = setTimeout(() => this.#breakOff(`it was not ready after ${readyMs / 1000} s`), readyMs)
@@ -121,7 +123,7 @@ export class Runner {
   /** The working directory of its job, or of the next one: an empty one, or `prepared`, which is moved there. */
   folder(prepared?: string): string {
     this.#secrets?.place()
-    return this.#work.open(prepared)
+    return this.#startedIn ?? this.#work.open(prepared)
   }
 
   /** Makes ready for another job. */

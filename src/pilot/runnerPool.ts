@@ -46,11 +46,17 @@ export class RunnerPool {
     this.#options = options
   }
 
-  /** A runner of this kind: a warm one, or a new one that takes its first job as soon as it is up. */
-  take(kind: RunnerKind, quarters: Quarters, bundleFolder: string, surroundings: Surroundings | null): Runner {
+  /** A runner of this kind: a warm one, or a new one that takes its first job as soon as it is up. `prepared`: what that finds in its folder. */
+  take(
+    kind: RunnerKind,
+    quarters: Quarters,
+    bundleFolder: string,
+    surroundings: Surroundings | null,
+    prepared?: string,
+  ): Runner {
     const text = textOf(kind)
     const warm = this.#idle.findLast((idle) => idle.kind === text && idle.runner.usable)
-    if (!warm) return this.#start(kind, quarters, bundleFolder, surroundings)
+    if (!warm) return this.#start(kind, quarters, bundleFolder, surroundings, prepared)
     this.#forget(warm.runner)
     return warm.runner
   }
@@ -82,7 +88,13 @@ export class RunnerPool {
     await Promise.all([...this.#bundles.keys()].map((runner) => runner.dismiss()))
   }
 
-  #start(kind: RunnerKind, quarters: Quarters, bundleFolder: string, surroundings: Surroundings | null): Runner {
+  #start(
+    kind: RunnerKind,
+    quarters: Quarters,
+    bundleFolder: string,
+    surroundings: Surroundings | null,
+    prepared: string | undefined,
+  ): Runner {
     const { serverUrl, version, logs, log } = this.#options
     const { as } = quarters
     const { guard, env: ownEnv } = surroundings ?? quarters
@@ -93,8 +105,8 @@ export class RunnerPool {
     const secrets = kind.secrets && new SecretFiles(join(quarters.secrets, name), kind.secrets, as)
     const env = { ...ownEnv, ...added, ...secrets?.env }
     const hello = { bundleFolder, serverUrl }
-    const startsInFolder = surroundings?.endsWithJob === true
-    const own = { program, args, work: join(quarters.jobs, name), env, guard, as, startsInFolder }
+    const startsIn = surroundings?.endsWithJob ? { prepared } : undefined
+    const own = { program, args, work: join(quarters.jobs, name), env, guard, as, startsIn }
     const runner = new Runner({ ...own, secrets, hello, logs })
     log.debug({ pid: runner.pid, program, bundle: kind.bundle, ownerId: kind.ownerId }, 'a runner starts')
     this.#bundles.set(runner, kind.bundle)

@@ -190,6 +190,14 @@ test('what is run after a job finds its folder, is heard, has its time, and does
   expect(await resultOf(pids, environment)).not.toBe(await resultOf(pids, environment))
 })
 
+test('it finds there what an earlier attempt has kept', async () => {
+  await pilots.start()
+  const kept = { kept: { 'state/model': 'weights' } }
+  const id = submit(pilots.work('return existsSync("state/model")'), { postScript: 'cat state/model' }, kept)
+  expect(valueIn(await pilots.server.ended(id))).toBe(true)
+  await pilots.server.said(id, 'stdout', 'weights')
+})
+
 test('what is installed by conda is told by conda what it needs', async () => {
   // None of conda's programs is to be had here: this one makes a folder of that form, and notes how it was called.
   const bin = join(pilots.scratch, 'bin')
