@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import Any, Callable, Dict, List, Mapping
+from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from ._errors import CulmError
 
@@ -43,7 +43,7 @@ def _texts_in(options: Mapping[str, Any], folder: str) -> Dict[str, str]:
 
 def _folder_of(fn: Callable[..., Any]) -> str:
     """Lock files lie beside the file of the function."""
-    file = getattr(fn, '__globals__', {}).get('__file__')
+    file: Optional[str] = getattr(fn, '__globals__', {}).get('__file__')
     return os.path.dirname(os.path.abspath(file)) if file else os.getcwd()
 
 
@@ -65,7 +65,7 @@ def check_pickles(environment: Mapping[str, str]) -> None:
         here = f'{sys.version_info.major}.{sys.version_info.minor}'
         raise CulmError(
             'environment_invalid',
-            f'this is Python {here}, and `conda` has {".".join(found.groups())}: what is pickled by one is not for the other',
+            f'this is Python {here}, and `conda` has {".".join(found.groups())}: that cannot read what is pickled here',
             "Use the same version on both sides, or send plain data, without codec='pickle'.",
         )
 

@@ -6,7 +6,6 @@ import codecs
 import os
 import signal
 import subprocess
-import sys
 import threading
 import uuid
 from typing import IO, Dict, List, Mapping, NamedTuple, Optional
