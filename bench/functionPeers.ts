@@ -19,8 +19,8 @@ const systems = {
 type Key = keyof typeof systems
 const keys = Object.keys(systems) as Key[]
 
-/** What is done at once, s: maps of functions that do nothing, of 10 ms each, with a large argument in common. */
-const batches = ['few', 'many', 'naps', 'common'] as const
+/** What is done at once: few and many calls of a function that does nothing, few of 10 ms, few with a large argument in common. */
+const batches = ['fewSeconds', 'manySeconds', 'napsSeconds', 'commonSeconds'] as const
 type Batch = (typeof batches)[number]
 
 /** What a program of bench/peers prints. */
@@ -78,7 +78,7 @@ const install = async (): Promise<Map<Key, string>> => {
   for (const key of keys) {
     if (isFirst) console.error(`installing ${systems[key].installs} from PyPI, once …`)
     await pip('install', '--quiet', '--constraint', pins, systems[key].installs).catch((error: { stderr: string }) =>
-      missing.set(key, error.stderr.trim().split('\n').at(-1)!),
+      missing.set(key, reasonOf(error.stderr)),
     )
   }
   const why = missing.get('culm')
@@ -87,6 +87,10 @@ const install = async (): Promise<Map<Key, string>> => {
 }
 
 const pip = (...args: string[]) => promisify(execFile)(python, ['-m', 'pip', '--disable-pip-version-check', ...args])
+
+/** Its first error, without the list of all versions that there are. */
+const reasonOf = (said: string): string =>
+  (/^ERROR: (.*)$/m.exec(said)?.[1] ?? said.trim()).replace(/ \(from versions:.*/, '')
 
 const figuresOf = (rounds: Round[]): Figures => {
   const { p50, p95 } = quantiles(rounds.flatMap(({ callMs }) => callMs))
@@ -131,7 +135,7 @@ const resultOf = (sizes: Sizes, rounds: number, results: Map<Key, Round[]>, miss
       ]),
     ],
     json: {
-      workers,
+      ...sizes,
       rounds,
       ...Object.fromEntries(figures.map(([key, its]) => [key, { version: results.get(key)![0]!.version, ...its }])),
       timesAsFast: Object.fromEntries(timesAsFast),
@@ -147,5 +151,5 @@ const resultOf = (sizes: Sizes, rounds: number, results: Map<Key, Round[]>, miss
 
 const ratiosOf = (its: Figures, own: Figures): Figures =>
   Object.fromEntries(
-    Object.entries(its).map(([name, value]) => [name, round(value / own[name as keyof Figures])]),
+    Object.entries(its).map(([name, value]) => [name, Number((value / own[name as keyof Figures]).toPrecision(2))]),
   ) as Figures

@@ -45,18 +45,25 @@ export const run = (options: Record<string, string | boolean>): Promise<BenchRes
 
 /** By how much the server's memory is larger than before at any time while something is done, MB. */
 const serverGrowth = async <T>(act: () => Promise<T>): Promise<{ value: T; growthMb: number }> => {
-  const serverMb = () => megabytesByRole().get('server') ?? 0
   const before = serverMb()
   let most = before
-  const sampling = setInterval(() => {
+  const look = () => {
     most = Math.max(most, serverMb())
-  }, 500)
+  }
+  const sampling = setInterval(look, 500)
   try {
     const value = await act()
-    return { value, growthMb: Math.max(most, serverMb()) - before }
+    look()
+    return { value, growthMb: most - before }
   } finally {
     clearInterval(sampling)
   }
+}
+
+const serverMb = (): number => {
+  const megabytes = megabytesByRole().get('server')
+  if (!megabytes) throw new Error('the memory of the server cannot be read: there is no such process below this one')
+  return megabytes
 }
 
 const resultOf = (sizes: number[], results: Round[]): BenchResult => {

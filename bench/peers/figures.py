@@ -62,10 +62,10 @@ def _measured(system: System, sizes: Sizes) -> Dict[str, Any]:
     return {
         'version': system.version,
         'callMs': [1000 * _seconds(lambda x=x: [system.call(x)], [x]) for x in range(sizes.calls)],
-        'few': _seconds(lambda: system.no_ops(few), few),
-        'many': _seconds(lambda: system.no_ops(many), many),
-        'naps': _seconds(lambda: system.naps(few), few),
-        'common': _seconds(lambda: system.looks(few, array), array[: len(few)].tolist()),
+        'fewSeconds': _seconds(lambda: system.no_ops(few), few),
+        'manySeconds': _seconds(lambda: system.no_ops(many), many),
+        'napsSeconds': _seconds(lambda: system.naps(few), few),
+        'commonSeconds': _seconds(lambda: system.looks(few, array), array[: len(few)].tolist()),
     }
 
 
