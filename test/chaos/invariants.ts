@@ -315,16 +315,11 @@ const notAfterTheEnd = (
   }
 }
 
-/** So long the answer to a claim may be under way before a renewal that does not list its jobs gives them back, s. */
-const claimUnderWay = 15
-
 /** What a pilot that was there all the time was sent stays its own until it ends it. */
 const takenWithReason = (attempts: EndedAttempt[], marks: Marks, world: World): Finding => {
   const broken = attempts.filter(({ jobId, attempt, ending, pilot, sentAt, endedAt }) => {
-    const begun = marks.get(jobId)?.get(attempt) ?? []
-    // The answer to its claim was lost: it goes back, and nobody had begun it. Or it came late, and crossed the renewal that gave its jobs back, whose reply has them dropped.
-    const crossed = endedAt - sentAt >= claimUnderWay && begun.every((at) => Math.abs(at - endedAt) <= 5)
-    if (ending === 'returned' && (begun.length === 0 || crossed)) return false
+    // The answer to its claim was lost: it goes back, and nobody had begun it.
+    if (ending === 'returned' && !marks.get(jobId)?.has(attempt)) return false
     return !hadTrouble(world, pilot, sentAt, endedAt)
   })
   return found(
