@@ -30,20 +30,17 @@ export const runFunctions = (
     () => true,
     () => false,
   )
-  const ends = attempts.map(async (attempt, i) =>
-    i > 0 && !(await isPrepared)
-      ? ({ what: 'skipped' } as const)
-      : outcomeOf(attempt, payload, await begun, i, tools.quarters.values),
+  return attempts.map(async (attempt, i) =>
+    i > 0 && !(await isPrepared) ? ({ what: 'skipped' } as const) : outcomeOf(attempt, payload, await begun, i, tools),
   )
-  void giveBackAfter(begun, ends, tools.runners)
-  return ends
 }
 
 /** Whether a job can follow another of its task in one go: what it needs is here then. */
 export const canFollow = ({ job, task }: Attempt): boolean =>
   task.payload.kind === 'function' && 'text' in job.args && job.checkpoint === undefined
 
-type Begun = { kind: RunnerKind; runner: Runner; folder: string; ends: Promise<RunEnd>[]; fit: boolean }
+/** `open`: jobs that still need the runner or its folder. */
+type Begun = { kind: RunnerKind; runner: Runner; folder: string; ends: Promise<RunEnd>[]; fit: boolean; open: number }
 
 const begin = async (
   attempts: readonly Attempt[],
@@ -89,7 +86,7 @@ const begin = async (
     })
     return end
   })
-  return { kind, runner, folder, ends, fit: true }
+  return { kind, runner, folder, ends, fit: true, open: ends.length }
 }
 
 const outcomeOf = async (
@@ -97,21 +94,27 @@ const outcomeOf = async (
   payload: FunctionPayload,
   begun: Begun,
   i: number,
-  values: Quarters['values'],
+  { quarters: { values }, runners }: FunctionTools,
 ): Promise<Outcome | Skipped> => {
   const end = await begun.ends[i]!
-  if (end.kind === 'skipped') return attempt.phase === 'waiting' ? { what: 'skipped' } : { what: 'returned' }
-  attempt.computed()
+  if (end.kind === 'skipped') {
+    leave(begun, runners)
+    return attempt.phase === 'waiting' ? { what: 'skipped' } : { what: 'returned' }
+  }
   begun.fit &&= end.kind === 'done' && isFitForMore(attempt, end.done)
-  return end.kind === 'exit'
-    ? outcomeOfExit(attempt, payload, end)
-    : outcomeOfDone(attempt, end.done, begun.folder, values)
+  // The runner goes before the cores do: whoever gets those finds it warm, and starts no second one.
+  const keepsFolder = end.kind === 'done' && end.done.ok && 'value' in end.done && !values.inline(end.done.value)
+  if (!keepsFolder) leave(begun, runners)
+  attempt.computed()
+  if (end.kind === 'exit') return outcomeOfExit(attempt, payload, end)
+  const outcome = outcomeOfDone(attempt, end.done, begun.folder, values)
+  return keepsFolder ? outcome.finally(() => leave(begun, runners)) : outcome
 }
 
-const giveBackAfter = async (begun: Promise<Begun>, ends: Promise<unknown>[], runners: RunnerPool): Promise<void> => {
-  await Promise.allSettled(ends)
-  const { kind, runner, fit } = await begun.catch(() => ({ kind: null, runner: null, fit: false }))
-  if (kind && runner) runners.giveBack(kind, runner, fit)
+/** One job less needs the runner; after the last it is given back. */
+const leave = (begun: Begun, runners: RunnerPool): void => {
+  begun.open--
+  if (begun.open === 0) runners.giveBack(begun.kind, begun.runner, begun.fit)
 }
 
 const outcomeOfDone = async (
