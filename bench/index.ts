@@ -16,6 +16,8 @@ const benches: Record<string, () => Promise<Bench>> = {
   servers: () => import('./servers.ts'),
   soak: () => import('./soak.ts'),
   'call-latency': () => import('./callLatency.ts'),
+  'python-calls': () => import('./pythonCalls.ts'),
+  'function-peers': () => import('./functionPeers.ts'),
   'first-start': () => import('./firstStart.ts'),
   hpo: () => import('./hpo.ts'),
 }

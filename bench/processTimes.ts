@@ -58,3 +58,17 @@ export const pidsByRole = (root = process.pid): Map<string, number[]> => {
   for (const { role, pid } of ours(root)) byRole.set(role, [...(byRole.get(role) ?? []), pid])
   return byRole
 }
+
+/** Memory that only this process has, MB, by part. */
+export const megabytesByRole = (): Map<string, number> => {
+  const byRole = new Map<string, number>()
+  for (const [role, pids] of pidsByRole())
+    for (const pid of pids)
+      try {
+        const [, kb] = /^Pss_Anon:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1')) ?? []
+        byRole.set(role, (byRole.get(role) ?? 0) + Number(kb ?? 0) / 1000)
+      } catch {
+        // it has ended meanwhile
+      }
+  return byRole
+}

@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import pg from 'pg'
-import { pidsByRole } from './processTimes.ts'
+import { megabytesByRole } from './processTimes.ts'
 import { type BenchResult, outputOf, quantiles, round, withCulm } from './support.ts'
 
 type Map1000 = { due: number; took: number }
@@ -27,7 +26,7 @@ export const run = (options: Record<string, string | boolean>): Promise<BenchRes
       const samples: Sample[] = []
       const began = performance.now()
       const now = () => (performance.now() - began) / 1000
-      const sampling = setInterval(() => samples.push({ at: now(), megabytes: memory() }), 5000)
+      const sampling = setInterval(() => samples.push({ at: now(), megabytes: megabytesByRole() }), 5000)
       const holding = holdTransaction(databaseUrl, held)
       const driver = spawn('node_modules/.bin/tsx', ['bench/programs/soak.ts', String(rate), String(minutes * 60)], {
         env,
@@ -55,20 +54,6 @@ const holdTransaction = async (
   await new Promise((resolve) => setTimeout(resolve, (until - from) * 1000))
   await client.query('rollback')
   await client.end()
-}
-
-/** Memory that only this process has, MB, by part. */
-const memory = (): Map<string, number> => {
-  const byRole = new Map<string, number>()
-  for (const [role, pids] of pidsByRole())
-    for (const pid of pids)
-      try {
-        const [, kb] = /^Pss_Anon:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1')) ?? []
-        byRole.set(role, (byRole.get(role) ?? 0) + Number(kb ?? 0) / 1000)
-      } catch {
-        // it has ended meanwhile
-      }
-  return byRole
 }
 
 type Soaked = {

@@ -135,7 +135,7 @@ class Notebook(FolderTest):
             def f(x):
                 return os.getpid()
 
-            print('pid', f(1), f._bundle(__import__('culm')._work.calling(), f._located([], [])))
+            print('pid', f(1), f._bundle(__import__('culm')._work.calling(), f.located([], [])))
         """
         outputs = self.run_cells(cell, cell)
         self.assertRegex(self.text(outputs[0]), r'pid \d+ [0-9a-f]{64}')

@@ -61,6 +61,18 @@ class Jobs(RunnerTest):
         common = {'text': '{"a":[1],"k":{"x":1,"y":1}}'}
         self.assertEqual(self.value('show', 2, common=common, y=2), '[[1,2],{"x":1,"y":2}]')
 
+    def test_large_ones_of_the_task_are_read_twice_at_most_and_each_job_has_its_own(self):
+        self.start(steps='def change(i, table):\n    table["rows"].append(i)\n    return table["rows"]\n')
+        path = self.write('common.json', '{"a":[],"k":{"table":{"rows":[0]}}}')
+        self.runner.say({'t': 'task'})
+        for i in range(1, 5):
+            self.assertEqual(self.value('change', i, common={'file': path}), f'[0,{i}]')
+            if i == 2:
+                os.remove(path)
+        self.runner.say({'t': 'task'})
+        path = self.write('common.json', '{"a":[],"k":{"table":{"rows":[7]}}}')
+        self.assertEqual(self.value('change', 1, common={'file': path}), '[7,1]')
+
     def test_falsy_values_are_values(self):
         self.start(steps='def same(x=None):\n    return x\n')
         for text in ('null', 'false', '0', '[]', '""'):

@@ -30,8 +30,7 @@ export const posted = z.strictObject({
     .unknown()
     .optional()
     .meta({ description: 'The value of the job: any JSON, with the tags of values where they are wanted' }),
-  error: z
-    .strictObject(remoteError.shape)
+  error: remoteError
     .optional()
     .meta({ description: 'Instead of a value: the job fails by it, as by an error of its own' }),
 })

@@ -8,7 +8,7 @@ import { progressView } from './told.ts'
 export { stopsTask } from '../domain/job/causes.ts'
 
 /** What went wrong, as the place where it went wrong tells it. */
-export const remoteError = z.object({
+export const remoteError = z.strictObject({
   type: z.string().max(200).meta({ description: 'Class of the error: TypeError, ValueError …' }),
   message: z.string().max(10_000),
   stack: z

@@ -132,7 +132,12 @@ export const renewal = z.strictObject({
   epoch,
   held: hash.meta({ description: 'SHA-256 of the sorted "j5:1" joined by spaces' }),
   list: z.array(z.strictObject({ jobId, attempt })).max(100_000).optional(),
+  nextClaim: z.int().min(1).optional().meta({
+    description:
+      'Goes with `list`: number of the claim that it makes next or still waits for; what that one brought is under way, and no list has it yet',
+  }),
 })
+export type Renewal = z.infer<typeof renewal>
 export const renewalReply = z.object({
   leaseUntil: at,
   matches: z.boolean().meta({ description: 'When false, renew again with the list' }),

@@ -67,6 +67,11 @@ export class Claims {
     }
   }
 
+  /** Number of the claim that is made next, or whose answer has not come. */
+  get next(): number {
+    return this.#claimSeq
+  }
+
   coresFreed(): void {
     this.#nap?.abort(coresFree)
   }

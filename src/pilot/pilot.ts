@@ -213,7 +213,7 @@ const assemble = (options: PilotOptions) => {
   metrics.reportsWaiting.readBy(() => [[reports.size]])
 
   const hear = (message: FromSecond): void => {
-    if (message.t === 'whatIsHeld') second.tell({ t: 'held', list: attempts.list() })
+    if (message.t === 'whatIsHeld') second.tell({ t: 'held', list: attempts.list(), nextClaim: claims.next })
     else if (message.t === 'measured') attempts.measured(message.key, message.rssMb, message.cpuSeconds)
     else if (message.t === 'over') attempts.overMemory(message.key, message.usedMb)
     else if (message.t === 'refused')

@@ -31,13 +31,9 @@ export const runFunctions = (
     () => true,
     () => false,
   )
-  const ends = attempts.map(async (attempt, i) =>
-    i > 0 && !(await isPrepared)
-      ? ({ what: 'skipped' } as const)
-      : outcomeOf(attempt, payload, await begun, i, tools.quarters.values),
+  return attempts.map(async (attempt, i) =>
+    i > 0 && !(await isPrepared) ? ({ what: 'skipped' } as const) : outcomeOf(attempt, payload, await begun, i, tools),
   )
-  void giveBackAfter(begun, ends, tools.runners)
-  return ends
 }
 
 /** Whether a job can follow another of its task in one go: what it needs is here then. */
@@ -48,6 +44,7 @@ export const canFollow = ({ job, task }: Attempt): boolean =>
   !task.environment?.postScript &&
   !task.environment?.cleanEnv
 
+/** `open`: jobs that still need the runner or its folder. */
 type Begun = {
   kind: RunnerKind
   runner: Runner
@@ -55,6 +52,7 @@ type Begun = {
   folder: string
   ends: Promise<RunEnd>[]
   fit: boolean
+  open: number
 }
 
 const begin = async (
@@ -105,7 +103,8 @@ const begin = async (
     })
     return end
   })
-  return { kind, runner, surroundings, folder, ends, fit: surroundings?.endsWithJob !== true }
+  const fit = surroundings?.endsWithJob !== true
+  return { kind, runner, surroundings, folder, ends, fit, open: ends.length }
 }
 
 const outcomeOf = async (
@@ -113,16 +112,23 @@ const outcomeOf = async (
   payload: FunctionPayload,
   begun: Begun,
   i: number,
-  values: Quarters['values'],
+  { quarters: { values }, runners }: FunctionTools,
 ): Promise<Outcome | Skipped> => {
   const end = await begun.ends[i]!
-  if (end.kind === 'skipped') return attempt.phase === 'waiting' ? { what: 'skipped' } : { what: 'returned' }
-  if (begun.surroundings?.endsWithJob && end.kind === 'done') return outcomeOfLast(attempt, end.done, begun, values)
-  attempt.computed()
+  if (end.kind === 'skipped') {
+    leave(begun, runners)
+    return attempt.phase === 'waiting' ? { what: 'skipped' } : { what: 'returned' }
+  }
   begun.fit &&= end.kind === 'done' && isFitForMore(attempt, end.done)
-  return end.kind === 'exit'
-    ? outcomeOfExit(attempt, payload, end, begun.surroundings)
-    : outcomeOfDone(attempt, end.done, begun.folder, values)
+  if (begun.surroundings?.endsWithJob && end.kind === 'done')
+    return outcomeOfLast(attempt, end.done, begun, values).finally(() => leave(begun, runners))
+  // The runner goes before the cores do: whoever gets those finds it warm, and starts no second one.
+  const keepsFolder = end.kind === 'done' && end.done.ok && 'value' in end.done && !values.inline(end.done.value)
+  if (!keepsFolder) leave(begun, runners)
+  attempt.computed()
+  if (end.kind === 'exit') return outcomeOfExit(attempt, payload, end, begun.surroundings)
+  const outcome = outcomeOfDone(attempt, end.done, begun.folder, values)
+  return keepsFolder ? outcome.finally(() => leave(begun, runners)) : outcome
 }
 
 /** What is run after a job is under its limits, and finds its folder as it was left. */
@@ -138,10 +144,10 @@ const outcomeOfLast = async (
   return outcome
 }
 
-const giveBackAfter = async (begun: Promise<Begun>, ends: Promise<unknown>[], runners: RunnerPool): Promise<void> => {
-  await Promise.allSettled(ends)
-  const { kind, runner, fit } = await begun.catch(() => ({ kind: null, runner: null, fit: false }))
-  if (kind && runner) runners.giveBack(kind, runner, fit)
+/** One job less needs the runner; after the last it is given back. */
+const leave = (begun: Begun, runners: RunnerPool): void => {
+  begun.open--
+  if (begun.open === 0) runners.giveBack(begun.kind, begun.runner, begun.fit)
 }
 
 const outcomeOfDone = async (

@@ -120,7 +120,7 @@ test('what its function asks for is what a task may ask for; when it is refused,
   await expect(start(undefined, { queue: 'nowhere' })).rejects.toMatchObject({ code: 'queue_unknown' })
   await expect(start(undefined, { jobs: [] })).rejects.toMatchObject({ code: 'invalid_input' })
   await expect(user.call('createWorkflow', { body: { name: 'f', kind: 'job' } as never })).rejects.toMatchObject({
-    code: 'invalid_input',
+    code: 'fields_disagree',
   })
   expect(await newest()).toBe(before)
   const { job } = await start(undefined, { cores: 2, memoryMb: 500, name: 'driver of f' })

@@ -411,6 +411,22 @@ test('jobs whose claim was never answered go back uncounted, once the answer can
   expect(await pilot.take()).toMatchObject([{ attempt: 2 }, { attempt: 2 }])
 })
 
+test('an answer to a claim that takes however long is under way as long as its pilot says that it waits for it', async () => {
+  const place = await world.place()
+  const ids = await place.submit(2)
+  const pilot = await place.pilot()
+  await pilot.claim({ seq: 1 })
+  for (let n = 0; n < 3; n++) {
+    await world.pass(20)
+    await pilot.renew(world.first, 1)
+    expect(await allOf(ids)).toEqual({ state: 'sent', attempt: 1, pilotId: pilot.id })
+  }
+  expect(await pilot.take({ seq: 1 })).toMatchObject([{ attempt: 1 }, { attempt: 1 }])
+  pilot.held.clear()
+  await pilot.renew(world.first, 2)
+  expect(await allOf(ids)).toEqual({ state: 'activated', attempt: 1, pilotId: null })
+})
+
 test('a pilot all of whose jobs were given away is told so, though the server knows of none', async () => {
   const place = await world.place()
   const [id] = await place.submit(1)

@@ -1,5 +1,5 @@
 import { fault } from '../contract/faults.ts'
-import type { NewPilot, RegisteredPilot, RenewalReply } from '../contract/pilots.ts'
+import type { NewPilot, RegisteredPilot, Renewal, RenewalReply } from '../contract/pilots.ts'
 import { sha256 } from '../lib/digest.ts'
 import { readId, showId } from '../lib/ids.ts'
 import type { Db } from '../store/db.ts'
@@ -124,7 +124,8 @@ const hear = (engine: Engine, db: Db, id: number, epoch: number) =>
     leaseSeconds: engine.limits.leaseSeconds,
   })
 
-type Listed = { jobId: string; attempt: number }
+/** What a pilot says that it holds, and up to which claim that is all. */
+type Told = Required<Pick<Renewal, 'epoch' | 'list'>> & Pick<Renewal, 'nextClaim'>
 
 /**
  * One call for all it holds. When both sides differ, the list decides: what it does not know goes back, what was given up and not begun again is its own still, and
@@ -134,7 +135,7 @@ export const renewPilot = async (
   engine: Engine,
   principal: Principal,
   id: number,
-  { epoch, held, list }: { epoch: number; held: string; list?: Listed[] },
+  { epoch, held, list, nextClaim }: Renewal,
 ): Promise<RenewalReply> => {
   await ownPilot(engine, principal, id)
   const now = engine.clock()
@@ -145,7 +146,7 @@ export const renewPilot = async (
     leaseUntil: new Date(now.getTime() + engine.limits.leaseSeconds * 1000).toISOString(),
     matches: matches || list !== undefined,
     cancel: ours.filter((h) => h.cancelAsked).map(listed),
-    drop: matches || !list ? [] : await reconcile(engine, id, epoch, ours, list, now),
+    drop: matches || !list ? [] : await reconcile(engine, id, ours, { epoch, list, nextClaim }, now),
   }
 }
 
@@ -161,17 +162,11 @@ export const heldDigest = (held: readonly { jobId: number; attempt: number }[]):
   )
 
 /** What the pilot should drop, once both sides have forgotten what the other does not know. */
-const reconcile = async (
-  engine: Engine,
-  pilotId: number,
-  epoch: number,
-  ours: store.HeldRow[],
-  theirs: Listed[],
-  now: Date,
-) => {
-  await giveBackForgotten(engine, pilotId, forgottenOf(engine, epoch, ours, theirs, now))
+const reconcile = async (engine: Engine, pilotId: number, ours: store.HeldRow[], told: Told, now: Date) => {
+  const { epoch, list } = told
+  await giveBackForgotten(engine, pilotId, forgottenOf(engine, ours, told, now))
   const own = new Set(ours.map((h) => `j${h.jobId}:${h.attempt}`))
-  const strange = theirs
+  const strange = list
     .filter(({ jobId, attempt }) => !own.has(`${jobId}:${attempt}`))
     .map(({ jobId, attempt }) => ({ jobId: readId('j', jobId)!, attempt }))
   const recovered = await recoverLost(engine, pilotId, epoch, strange)
@@ -179,14 +174,20 @@ const reconcile = async (
 }
 
 /**
- * What the server says it holds and the pilot does not know: unless it was sent so recently that the answer to its claim may still be under way. What an earlier epoch
- * holds (a claim that was under way while the pilot started anew) nobody knows.
+ * What the server says it holds and the pilot does not know: unless the answer to its claim may still be under way, since the pilot says that it waits for that, or since it was
+ * sent a moment ago, after the list was made. What an earlier epoch holds (a claim that was under way while the pilot started anew) nobody knows.
  */
-const forgottenOf = (engine: Engine, epoch: number, ours: store.HeldRow[], theirs: Listed[], now: Date): number[] => {
-  const known = new Set(theirs.map(({ jobId, attempt }) => `${jobId}:${attempt}`))
+const forgottenOf = (
+  engine: Engine,
+  ours: store.HeldRow[],
+  { epoch, list, nextClaim = Number.POSITIVE_INFINITY }: Told,
+  now: Date,
+): number[] => {
+  const known = new Set(list.map(({ jobId, attempt }) => `${jobId}:${attempt}`))
   const settled = now.getTime() - engine.limits.renewSeconds * 1000
+  const isUnderWay = (h: store.HeldRow) => h.claimSeq >= nextClaim || h.sentAt.getTime() >= settled
   return ours
-    .filter((h) => h.epoch !== epoch || (h.sentAt.getTime() < settled && !known.has(`j${h.jobId}:${h.attempt}`)))
+    .filter((h) => h.epoch !== epoch || (!isUnderWay(h) && !known.has(`j${h.jobId}:${h.attempt}`)))
     .map((h) => h.jobId)
 }
 

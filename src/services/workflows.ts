@@ -37,7 +37,7 @@ export const createWorkflow = async (
   const teamId = teams[0].id
   const { name, kind, labels, run, task, environment } = workflow
   if ((kind === 'job') !== (task !== undefined))
-    throw fault('invalid_input', `body.task: ${task ? `a workflow of kind ${kind} has none` : 'is missing'}`)
+    throw fault('fields_disagree', `body.task: ${task ? `a workflow of kind ${kind} has none` : 'is missing'}`)
   const driverEpoch = kind === 'function' || kind === 'session' ? 1 : 0
   const stored = storedEnvironment(environment)
   const insertTask = task && (await checkFunctionTask(engine, principal, task, trace))

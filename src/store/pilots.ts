@@ -117,6 +117,7 @@ export type HeldRow = {
   jobId: number
   attempt: number
   epoch: number
+  claimSeq: number
   sentAt: Date
   startedAt: Date | null
   cancelAsked: boolean
@@ -125,7 +126,7 @@ export type HeldRow = {
 
 export const heldBy = (db: Db, pilotId: number) =>
   db.rows<HeldRow>(sql`
-    select h.job_id as "jobId", h.attempt, h.epoch, h.sent_at as "sentAt", h.started_at as "startedAt", j.cancel_asked as "cancelAsked",
+    select h.job_id as "jobId", h.attempt, h.epoch, h.claim_seq as "claimSeq", h.sent_at as "sentAt", h.started_at as "startedAt", j.cancel_asked as "cancelAsked",
            t.lost_after_seconds as "lostAfterSeconds"
     from held h cross join lateral (select task_id, cancel_asked from job where id = h.job_id) j
     cross join lateral (select lost_after_seconds from task where id = j.task_id) t

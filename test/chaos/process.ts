@@ -22,6 +22,7 @@ export class Process {
   readonly name: string
   readonly #options: ProcessOptions
   #child: ChildProcess | null = null
+  #starting: Promise<void> | null = null
   #ours = false
   starts = 0
 
@@ -42,8 +43,15 @@ export class Process {
     return path.join(this.#options.logFolder, `${this.name}.log`)
   }
 
-  /** Resolves when it says that it is there. */
-  async start(more: NodeJS.ProcessEnv = {}): Promise<void> {
+  /** Resolves when it says that it is there. A fault and the supervisor may want it at the same time: it is started once. */
+  start(more: NodeJS.ProcessEnv = {}): Promise<void> {
+    this.#starting ??= this.#start(more).finally(() => {
+      this.#starting = null
+    })
+    return this.#starting
+  }
+
+  async #start(more: NodeJS.ProcessEnv): Promise<void> {
     const { command, args, env, says } = this.#options
     this.starts++
     this.#ours = false

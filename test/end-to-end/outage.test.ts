@@ -160,7 +160,7 @@ test('with a thousand jobs running, first the database and then the server is aw
     const lease = new Lease({
       client: house.client('pilots'),
       tell: (message) => {
-        if (message.t === 'whatIsHeld') lease.held(held)
+        if (message.t === 'whatIsHeld') lease.held(held, 2)
         else if (message.t === 'renewed') drops.push(...message.drop)
         else drops.push(message)
       },

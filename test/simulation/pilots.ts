@@ -123,6 +123,7 @@ class Life {
   #coresTaken = 0
   #memoryTaken = 0
   #leaving = false
+  #nextClaim = 1
 
   constructor(world: World, chance: Chance, options: PilotOptions, principal: Principal, hooks: Hooks) {
     setMaxListeners(0, this.#dead.signal)
@@ -228,7 +229,8 @@ class Life {
   }
 
   async #claimForEver(): Promise<void> {
-    for (let claimSeq = 1; !this.#leaving; claimSeq++) {
+    for (; !this.#leaving; this.#nextClaim++) {
+      const claimSeq = this.#nextClaim
       const cores = Math.max(0, this.#options.slots - this.#coresTaken)
       if (cores === 0) await this.#rung('freed', 2000)
       const claim: Claim = {
@@ -582,7 +584,7 @@ class Life {
 
   #renew(withList: boolean) {
     const list = [...this.#held.values()].map(({ job }) => ({ jobId: job.jobId, attempt: job.attempt }))
-    const body = { epoch: this.#epoch, held: digestOf(list), ...(withList ? { list } : {}) }
+    const body = { epoch: this.#epoch, held: digestOf(list), ...(withList ? { list, nextClaim: this.#nextClaim } : {}) }
     return this.#ask({
       what: withList ? `renews with ${list.map((h) => `${h.jobId}:${h.attempt}`).join(' ')}` : 'renews',
       handle: (engine) => renewPilot(engine, this.#principal, this.#pilotId, body),

@@ -171,11 +171,11 @@ const startPilot = async (
       return jobs
     },
     /** Renews as `pilot/thread/lease.ts` does: a mismatch is settled by the list. */
-    renew: async (at = home) => {
+    renew: async (at = home, nextClaim?: number) => {
       const reply = await renewPilot(at, principal, id, { epoch, held: digest() })
       const settled = reply.matches
         ? reply
-        : await renewPilot(at, principal, id, { epoch, held: digest(), list: [...held.values()] })
+        : await renewPilot(at, principal, id, { epoch, held: digest(), list: [...held.values()], nextClaim })
       for (const { jobId } of settled.drop) held.delete(jobId)
       return settled
     },

@@ -5,7 +5,7 @@ import { sha256 } from '../../lib/digest.ts'
 import { digestOf, Lease } from './lease.ts'
 import type { FromSecond } from './messages.ts'
 
-type Body = { epoch: number; held: string; list?: unknown[] }
+type Body = { epoch: number; held: string; list?: unknown[]; nextClaim?: number }
 
 /** A lease renewed every 5 ms, by way of `answer`; `isBusy`: the main thread does not say what it holds. */
 const leaseOf = (answer: (body: Body) => unknown, { isBusy = false, held = [{ jobId: 'j2', attempt: 1 }] } = {}) => {
@@ -13,7 +13,7 @@ const leaseOf = (answer: (body: Body) => unknown, { isBusy = false, held = [{ jo
   const call = async (_name: string, { body }: { body: Body }) => answer(body)
   const tell = (message: FromSecond): void => {
     if (message.t !== 'whatIsHeld') said.push(message)
-    else if (!isBusy) lease.held(held)
+    else if (!isBusy) lease.held(held, 7)
   }
   const lease = new Lease({ client: { call } as unknown as Client, tell, patienceMs: 10, retryMs: 10 })
   lease.serve({ t: 'serve', pilotId: 'p1', epoch: 1, renewSeconds: 0.005 })
@@ -42,7 +42,7 @@ test('a mismatch is settled by the list, and its word is passed on', async () =>
     return body.list ? { matches: true, cancel: [], drop } : { matches: false, cancel: [], drop: [] }
   })
   await until(() => said.length > 0)
-  expect(bodies[1]!.list).toEqual([{ jobId: 'j2', attempt: 1 }])
+  expect(bodies[1]).toMatchObject({ list: [{ jobId: 'j2', attempt: 1 }], nextClaim: 7 })
   expect(said[0]).toEqual({ t: 'renewed', cancel: [], drop })
 })
 

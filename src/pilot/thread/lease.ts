@@ -27,6 +27,7 @@ export class Lease {
   readonly #retryMs: number
   #who: Serve | null = null
   #held: Held[] = []
+  #nextClaim = 1
   #heard: (() => void) | null = null
 
   constructor({ client, tell, patienceMs = 1000, retryMs = 1000 }: LeaseOptions) {
@@ -42,8 +43,9 @@ export class Lease {
     if (first) void this.#renewForEver()
   }
 
-  held(list: Held[]): void {
+  held(list: Held[], nextClaim: number): void {
     this.#held = list
+    this.#nextClaim = nextClaim
     this.#heard?.()
   }
 
@@ -72,7 +74,7 @@ export class Lease {
     const body = {
       epoch,
       held: digestOf(this.#held),
-      ...(list ? { list: list as { jobId: `j${number}`; attempt: number }[] } : {}),
+      ...(list ? { list: list as { jobId: `j${number}`; attempt: number }[], nextClaim: this.#nextClaim } : {}),
     }
     return this.#client.call('renew', {
       params: { id: pilotId as `p${number}` },

@@ -4,8 +4,8 @@ export type Held = { jobId: string; attempt: number }
 export type ToSecond =
   /** From now on this is who we are: renew every so often. */
   | { t: 'serve'; pilotId: string; epoch: number; renewSeconds: number }
-  /** The answer to `whatIsHeld`. */
-  | { t: 'held'; list: Held[] }
+  /** The answer to `whatIsHeld`; `nextClaim`: the first claim whose answer is not in it. */
+  | { t: 'held'; list: Held[]; nextClaim: number }
   /** Measure the family of process `pid` for this attempt, and that of the process whose number is in the file `apart`. */
   | { t: 'watch'; key: string; pid: number; limitMb: number | null; apart?: string }
   | { t: 'unwatch'; key: string }

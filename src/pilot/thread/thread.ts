@@ -17,7 +17,7 @@ const meter = new Meter(tell)
 port.on('message', (messages: ToSecond[]) => {
   for (const message of messages) {
     if (message.t === 'serve') lease.serve(message)
-    else if (message.t === 'held') lease.held(message.list)
+    else if (message.t === 'held') lease.held(message.list, message.nextClaim)
     else if (message.t === 'watch') meter.watch(message.key, message.pid, message.limitMb, message.apart)
     else meter.unwatch(message.key)
   }
