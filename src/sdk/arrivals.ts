@@ -7,13 +7,31 @@ export type Outcome<T> =
   | { index: number; jobId: string; state: 'finished'; value: T }
   | { index: number; jobId: string; state: 'failed' | 'cancelled'; error: RemoteError }
 
+/** A large value: it lies on the server until somebody looks at it, and nothing here keeps it. */
+export class Stored<T> {
+  readonly fetch: () => Promise<T>
+
+  constructor(fetch: () => Promise<T>) {
+    this.fetch = fetch
+  }
+}
+
+/** An outcome as it comes. */
+export type Arrived<T> = Exclude<Outcome<T>, { state: 'finished' }> | Outcome<T | Stored<T>>
+
+/** What was called gives its value, or throws its error. */
+export const valueIn = <T>(arrived: Arrived<T>): T | Promise<T> => {
+  if (arrived.state !== 'finished') throw arrived.error
+  return arrived.value instanceof Stored ? arrived.value.fetch() : arrived.value
+}
+
 /** What one can wait for: all outcomes; the values, or the first failure; the n-th outcome in the order in which they are handed out. */
 export type Wants = 'all' | 'values' | number
 
 /** The ended jobs of one call or map, and what the program was told of them. */
 export class Arrivals<T> extends Source<Wants> {
   readonly size: number
-  readonly #outcomes: Outcome<T>[]
+  readonly #outcomes: Arrived<T>[]
   /** Indexes in the order in which they came. */
   readonly #came: number[] = []
   #firstFailure: number | undefined
@@ -31,7 +49,7 @@ export class Arrivals<T> extends Source<Wants> {
     this.#outcomes = new Array(size)
   }
 
-  receive(outcome: Outcome<T>): void {
+  receive(outcome: Arrived<T>): void {
     this.#outcomes[outcome.index] = outcome
     this.#came.push(outcome.index)
     if (outcome.state !== 'finished') this.#firstFailure ??= outcome.index
@@ -47,7 +65,7 @@ export class Arrivals<T> extends Source<Wants> {
   }
 
   /** All outcomes, once these were waited for, in the order of their indexes. */
-  get outcomes(): readonly Outcome<T>[] {
+  get outcomes(): readonly Arrived<T>[] {
     return this.#outcomes
   }
 
@@ -58,7 +76,7 @@ export class Arrivals<T> extends Source<Wants> {
   }
 
   /** The n-th outcome that was handed out. */
-  handed(n: number): Outcome<T> {
+  handed(n: number): Arrived<T> {
     return this.#outcomes[this.#handed[n]!]!
   }
 

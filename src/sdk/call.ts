@@ -1,3 +1,4 @@
+import { valueIn } from './arrivals.ts'
 import { argumentsText, type Called, type Started, startUse } from './use.ts'
 
 /** A work that was called: a promise of its value, under way from the moment of the call, awaited or not. */
@@ -50,7 +51,5 @@ export class Call<T> implements Promise<T> {
 const valueWhenEnded = async <T>(started: Started<T>): Promise<T> => {
   const { arrivals } = started
   await started.wait('all')
-  const outcome = arrivals.outcomes[0]!
-  if (outcome.state !== 'finished') throw outcome.error
-  return outcome.value
+  return valueIn(arrivals.outcomes[0]!)
 }

@@ -1,4 +1,4 @@
-import type { Outcome } from './arrivals.ts'
+import { type Outcome, valueIn } from './arrivals.ts'
 import { argumentsText, type Called, type Started, startUse } from './use.ts'
 
 /**
@@ -35,23 +35,26 @@ export class MapCall<T> implements Promise<T[]>, AsyncIterable<{ index: number; 
   }
 
   /**
-   * What became of every job, in the order of the list. Rejects only when the map could not be submitted or the
-   * server is lost.
+   * What became of every job, in the order of the list, with all values. Rejects only when the map could not be
+   * submitted or the server is lost.
    */
   async settle(): Promise<Outcome<T>[]> {
     const { arrivals } = this.#started
     await this.#started.wait('all')
-    return [...arrivals.outcomes]
+    return Promise.all(
+      arrivals.outcomes.map(async (outcome) =>
+        outcome.state === 'finished' ? { ...outcome, value: await valueIn(outcome) } : outcome,
+      ),
+    )
   }
 
-  /** Values in the order in which they come; throws at a failed one. */
+  /** Values in the order in which they come, large ones fetched one by one as it goes on; throws at a failed one. */
   async *[Symbol.asyncIterator](): AsyncGenerator<{ index: number; value: T }, void, undefined> {
     const { arrivals } = this.#started
     for (let n = 0; n < this.size; n++) {
       await this.#started.wait(n)
       const outcome = arrivals.handed(n)
-      if (outcome.state !== 'finished') throw outcome.error
-      yield { index: outcome.index, value: outcome.value }
+      yield { index: outcome.index, value: await valueIn(outcome) }
     }
   }
 
@@ -76,6 +79,6 @@ export class MapCall<T> implements Promise<T[]>, AsyncIterable<{ index: number; 
     const { arrivals } = this.#started
     await this.#started.wait('values')
     if (arrivals.toldFailure) throw arrivals.toldFailure
-    return arrivals.outcomes.map((outcome) => (outcome as Outcome<T> & { state: 'finished' }).value)
+    return Promise.all(arrivals.outcomes.map(valueIn))
   }
 }

@@ -363,18 +363,23 @@ test('maps give values in order, as they come, with common arguments, and settle
   ])
 })
 
-test('large arguments and results go by their hash', async () => {
+test('large arguments and results go by their hash, and are fetched when they are looked at', async () => {
   await sdk.write({
     'large/works.mjs': workFile,
     'large/main.mjs': `
       import { size, text } from './works.mjs'
-      console.log(await size('é'.repeat(700_000)), (await text(3_000_000)).length)`,
+      console.log(await size('é'.repeat(700_000)), (await text(3_000_000)).length)
+      for await (const { value } of text.map([2_000_000, 2_000_000])) {
+        console.log(value.length)
+        break
+      }
+      console.log((await text.map([1_500_000, 3]).settle()).map(({ value }) => value.length))`,
   })
   const { out, code } = await run('large/main.mjs', inThisProcess)
-  expect(out).toBe('700000 3000000\n')
+  expect(out).toBe('700000 3000000\n2000000\n[ 1500000, 3 ]\n')
   expect(code).toBe(0)
   expect(server.askedFor('createBlob')).toHaveLength(1)
-  expect(server.askedFor('getBlob')).toHaveLength(1)
+  expect(server.askedFor('getBlob')).toHaveLength(3)
 })
 
 test('uses may follow others, have options of their own, and be cancelled', async () => {
@@ -412,8 +417,8 @@ test('a work says where it runs, and a workflow function where the works run tha
     'where/lock.txt': 'numpy==1.26.4\n',
     'where/flow.mjs': `
       import { work, workflow } from 'culm'
-      export const fit = work((x) => x, { requirements: 'lock.txt', image: 'host' })
-      export const main = workflow(() => fit(1), { initEnv: 'source setup.sh' })`,
+      export const square = work((x) => x, { requirements: 'lock.txt', image: 'host' })
+      export const main = workflow(() => square(1), { initEnv: 'source setup.sh' })`,
     'where/main.mjs': `
       import { main } from './flow.mjs'
       console.log(await main())`,

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Value } from '../../contract/base.ts'
 import type { Client } from '../../contract/client.ts'
 import { fault } from '../../contract/faults.ts'
 import type { Outcome as RawOutcome } from '../../contract/jobs.ts'
@@ -8,7 +9,7 @@ import { type JournalEntry, maxRecordBytes } from '../../contract/workflows.ts'
 import { sleep } from '../../lib/clock.ts'
 import { sha256 } from '../../lib/digest.ts'
 import { type Fault, isFault } from '../../lib/fault.ts'
-import type { Outcome } from '../arrivals.ts'
+import { type Arrived, Stored } from '../arrivals.ts'
 import { type Address, addressOf } from '../bundle/address.ts'
 import { bundleFor } from '../bundle/bundleFor.ts'
 import { type After, needsOf } from '../definition.ts'
@@ -310,15 +311,20 @@ export class Scope {
   }
 
   #wanted({ arrivals, jobs }: Use, context: RemoteErrorContext): Wanted {
-    const fail = (error: unknown) => arrivals.fail(error)
     return {
       jobs: jobs.length,
-      receive: (raw) => void this.#ended(raw, context).then((outcome) => arrivals.receive(outcome), fail),
-      fail,
+      receive: (raw) => {
+        try {
+          arrivals.receive(this.#ended(raw, context))
+        } catch (unreadable) {
+          arrivals.fail(unreadable)
+        }
+      },
+      fail: (error) => arrivals.fail(error),
     }
   }
 
-  async #ended(raw: RawOutcome, context: RemoteErrorContext): Promise<Outcome<unknown>> {
+  #ended(raw: RawOutcome, context: RemoteErrorContext): Arrived<unknown> {
     const { index, jobId, state } = raw
     if (state !== 'finished') {
       return {
@@ -328,8 +334,13 @@ export class Scope {
         error: new RemoteError(raw, context),
       }
     }
-    const text = raw.value ? await fetchText(this.#options.client, raw.value, this.#options.workflowId) : 'null'
-    return { index, jobId, state, value: decodeValue(text) }
+    return { index, jobId, state, value: this.#valueOf(raw.value ?? { text: 'null' }) }
+  }
+
+  #valueOf(value: Value): unknown {
+    if ('text' in value) return decodeValue(value.text)
+    const { client, workflowId } = this.#options
+    return new Stored(async () => decodeValue(await fetchText(client, value, workflowId)))
   }
 }
 
