@@ -7,8 +7,8 @@ type Entry = { at: number; order: number; resume: () => void }
 /** Between a ring and the moment when who waits for it runs, ms: long enough that others come between. */
 const wakeMs = 3
 
-/** No step takes so long, ms of real time: it waits for something that only another thread could give. */
-const stuckMs = 60_000
+/** No step takes so long, ms of real time, also on a machine that is busy with other things: it waits for something that only another thread could give. */
+const stuckMs = 600_000
 
 /**
  * Virtual time, and the threads that live in it. A thread is an async function that waits only here (and for the database, which is no time at all): one runs
