@@ -42,6 +42,7 @@ const functions: Record<string, (...args: never[]) => unknown> = {
     if (x % 2 === 1) throw new TypeError(`${x} is odd`)
     return x
   },
+  falsy: (which: number) => [null, false, 0, '', []][which],
 }
 const inThisProcess: FakeServerOptions = {
   slots: 100,
@@ -361,6 +362,23 @@ test('maps give values in order, as they come, with common arguments, and settle
     expect.objectContaining({ firstIndex: 1000, close: false }),
     expect.objectContaining({ firstIndex: 2000, close: true }),
   ])
+})
+
+test('falsy values are values, alone and in maps', async () => {
+  await sdk.write({
+    'falsy/works.mjs': workFile,
+    'falsy/main.mjs': `
+      import { workflow } from 'culm'
+      import { falsy } from './works.mjs'
+      const all = [0, 1, 2, 3, 4]
+      console.log(await Promise.all(all.map((which) => falsy(which))), await falsy.map(all))
+      for await (const { index, value } of falsy.map([1])) console.log(index, value)
+      console.log((await falsy.map([0]).settle())[0].value)
+      console.log(await workflow(() => falsy(2), { name: 'none' })())`,
+  })
+  const { out, err, code } = await run('falsy/main.mjs', inThisProcess)
+  const all = "[ null, false, 0, '', [] ]"
+  expect({ out, err, code }).toEqual({ out: `${all} ${all}\n0 false\nnull\n0\n`, err: '', code: 0 })
 })
 
 test('large arguments and results go by their hash', async () => {
