@@ -10,6 +10,7 @@ with one warning that says what to do instead, and those whose absence would cha
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import contextvars
 import functools
@@ -31,7 +32,7 @@ from ._values import encode
 from ._work import Call, MapCall, Outcome
 from ._work import Work as _CulmWork
 from ._workflow import WorkflowFunction as _CulmWorkflow
-from ._workflow import _Driver
+from ._workflow import _Driver, _end_session
 
 __all__ = ['AsyncResult', 'MapResult', 'Work', 'Workflow', 'get_unique_id_for_dict', 'work', 'workflow']
 
@@ -809,11 +810,11 @@ class Workflow:
         return bool(self._call and self._call.cancel())
 
     def close(self) -> None:
-        """No more calls belong to it. (The end of `with wf:` does it too.)"""
-        if self._driver:
-            driver = self._driver
-            self.__dict__['_driver'] = None
-            driver.end({'state': 'done'})
+        """No more calls belong to it. (The end of `with wf:`, or of the program, does it too.)"""
+        driver = self._let_go()
+        if driver:
+            with driver.running():
+                pass
 
     def __enter__(self) -> Workflow:
         inside = contextlib.ExitStack()
@@ -825,7 +826,7 @@ class Workflow:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.__dict__['_driver'] = None
+        self._let_go()
         self._inside.pop().__exit__(*error)
 
     def _opened(self) -> Optional[_Driver]:
@@ -833,7 +834,19 @@ class Workflow:
         if self._driver is None and self._options['distributed'] and not enclosing_scope():
             driver = _Driver(self._name, 'session', place_of_session(self._name), self._labels())
             self.__dict__.update(_driver=driver, _id=driver.id)
+            atexit.register(self._end_with_program)
         return self._driver  # type: ignore[no-any-return]
+
+    def _let_go(self) -> Optional[_Driver]:
+        driver = self._driver
+        self.__dict__['_driver'] = None
+        atexit.unregister(self._end_with_program)
+        return driver  # type: ignore[no-any-return]
+
+    def _end_with_program(self) -> None:
+        """Who was not closed."""
+        if self._driver:
+            _end_session(self._driver)
 
     @contextlib.contextmanager
     def _around(self) -> Iterator[None]:

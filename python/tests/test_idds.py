@@ -530,6 +530,35 @@ class Places(IddsTest):
         task = self.submitted()[0]
         self.assertEqual((task['workflowId'], task['cores']), (wf.request_id, 3))
 
+    def test_one_that_nobody_closes_goes_on_where_it_was_and_ends_with_its_program(self):
+        self.run_jobs()
+        program = self.write(
+            'unclosed.py',
+            """
+            import os, sys, talk
+            from culm.idds import Workflow
+
+            wf = Workflow(name='unclosed')
+            wf.submit()
+            talk.plain(2, y=3, workflow=wf)
+            if sys.argv[1] == 'dies':
+                os._exit(9)
+            print(talk.plain(2, y=4, workflow=wf))
+            if sys.argv[1] == 'fails':
+                raise KeyError('x')
+            """,
+        )
+        ended = []
+        for ways in (('dies', 'ends'), ('fails',)):
+            env = {**os.environ, 'PYTHONPATH': PYTHON_FOLDER, 'CULM_RUN': str(uuid.uuid4())}
+            for way in ways:
+                done = subprocess.run(
+                    [sys.executable, program, way], env=env, capture_output=True, text=True, timeout=60
+                )
+                ended.append((done.returncode, done.stdout, list(self.server.workflows.values())[-1]['state']))
+        self.assertEqual(ended, [(9, '', 'running'), (0, '8\n', 'done'), (1, '8\n', 'failed')])
+        self.assertEqual((len(self.server.workflows), len(self.server.tasks)), (2, 4), 'none was made twice')
+
     def test_a_local_one_is_one_workflow_that_is_opened_by_submit_and_ends_with_its_run(self):
         self.run_jobs()
         inside, alone = (Workflow(func=self.talk.undecorated, args=[3], local=True) for _ in range(2))
