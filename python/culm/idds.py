@@ -771,8 +771,8 @@ class Workflow:
                 ensure_bundle(client, self._work().located((), ()))
 
     def submit(self) -> Optional[str]:
-        """Has its function run as a job of a workflow of its own, and returns the id of that. Without a function, or with
-        one that runs here, it is opened: the calls made in `with wf:` belong to it."""
+        """Has its function run as a job of a workflow of its own, and returns the id of that. Without a function, or
+        with one that runs here, it is opened: the calls made in `with wf:` belong to it."""
         if not self._is_remote:
             self._opened()
         elif self._call is None:

@@ -235,6 +235,11 @@ class Values(IddsTest):
                 self.handle()(2, group_kwargs=group)
             self.assertIn('a dict of named arguments or a list of positional ones', str(caught.exception))
 
+    def test_a_group_has_one_of_its_names(self):
+        with self.assertRaises(TypeError) as caught:
+            self.handle()(group_kwargs=[{'x': 1}], multi_jobs_kwargs_list=[{'x': 1}])
+        self.assertIn('group_kwargs and multi_jobs_kwargs_list, which are the same', str(caught.exception))
+
     def test_what_an_element_says_comes_before_what_the_call_says_and_that_before_pre_kwargs(self):
         self.run_jobs()
         fn = idds.work(self.talk.plain.fn, pre_kwargs={'y': 5})
@@ -567,7 +572,8 @@ class Places(IddsTest):
         with inside:
             self.assertEqual(inside.run(), [1, 2])
         self.assertEqual(alone.run(), [1, 2])
-        self.assertEqual([(row['id'], row['state']) for row in self.server.workflows.values()], [(i, 'done') for i in ids])
+        rows = self.server.workflows.values()
+        self.assertEqual([(row['id'], row['state']) for row in rows], [(request_id, 'done') for request_id in ids])
         tasks = self.server.tasks.values()
         self.assertEqual([task['workflowId'] for task in tasks if task['name'] == 'nested'], ids)
 

@@ -364,6 +364,32 @@ test('maps give values in order, as they come, with common arguments, and settle
   ])
 })
 
+test('a map is in the order of its arguments, and comes in the order of its ends', async () => {
+  await sdk.write({
+    'order/works.mjs': workFile,
+    'order/main.mjs': `
+      import { square } from './works.mjs'
+      const map = square.map([3, 1, 2])
+      const came = []
+      for await (const { index } of map) came.push(index)
+      console.log(came.at(-1), await map)`,
+  })
+  let others = 0
+  let release = () => {}
+  const othersEnded = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const { out, err } = await run('order/main.mjs', {
+    slots: 100,
+    run: async (job) => {
+      if (job.index === 0) await othersEnded
+      else if (++others === 2) setImmediate(release)
+      return inThisProcess.run!(job)
+    },
+  })
+  expect({ out, err }).toEqual({ out: '0 [ 9, 1, 4 ]\n', err: '' })
+})
+
 test('falsy values are values, alone and in maps', async () => {
   await sdk.write({
     'falsy/works.mjs': workFile,
