@@ -266,6 +266,26 @@ test('a workflow function gives its calls to one workflow, which ends with its v
   expect(owners).toEqual([sum, sum, fails, session, inner, inner, outer])
 })
 
+test('a workflow function that is no export runs at once, also while its module is on its way', async () => {
+  await sdk.write({
+    'inline/package.json': '{"name":"inline"}',
+    'inline/works.mjs': workFile,
+    'inline/main.mjs': `
+      import { workflow } from 'culm'
+      import { square } from './works.mjs'
+      const began = performance.now()
+      const main = workflow(async (n) => square(n))
+      console.log(await main(2), await main(3), await workflow(() => square(4))())
+      console.log(performance.now() - began < 9000)`,
+  })
+  expect(await run('inline/main.mjs', inThisProcess)).toMatchObject({ out: '4 9 16\ntrue\n', err: '', code: 0 })
+  await again('inline/main.mjs')
+  const runs = server.askedFor('createWorkflow').map(({ body }) => (body as { run: { key: string } }).run)
+  expect(runs.map(({ key }) => key)).toEqual(
+    [1, 2].flatMap(() => ['main:0', 'main:1', 'workflow:0'].map((key) => `inline/main.mjs#${key}`)),
+  )
+})
+
 const submitted = {
   'submitted/flow.mjs': `
       import { work, workflow } from 'culm'
