@@ -10,6 +10,7 @@ with one warning that says what to do instead, and those whose absence would cha
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import contextvars
 import functools
@@ -31,7 +32,7 @@ from ._values import encode
 from ._work import Call, MapCall, Outcome
 from ._work import Work as _CulmWork
 from ._workflow import WorkflowFunction as _CulmWorkflow
-from ._workflow import _Driver
+from ._workflow import _Driver, _end_session
 
 __all__ = ['AsyncResult', 'MapResult', 'Work', 'Workflow', 'get_unique_id_for_dict', 'work', 'workflow']
 
@@ -97,6 +98,18 @@ _REFUSED = {
     'num_events': "give each job its events: group_kwargs=[{'first': 0, 'count': 100}, ...]",
     'num_events_per_job': "give each job its events: group_kwargs=[{'first': 0, 'count': 100}, ...]",
 }
+_OF_HANDLE = 'leave it out: the handle knows it'
+_ENOUGH = 'all jobs of the handle are waited for; wait_percent=0.5 says that half of them are enough'
+#: Options of an AsyncResult that mean nothing here.
+_OF_RESULT = {
+    'name': _OF_HANDLE,
+    'internal_id': _OF_HANDLE,
+    'map_results': _OF_HANDLE,
+    'multi_jobs_kwargs_list': _OF_HANDLE,
+    'current_job_kwargs': _OF_HANDLE,
+    'wait_num': _ENOUGH,
+    'wait_keys': _ENOUGH,
+}
 _SHARED = (*_NEEDS, *_LABELS, *_ENVIRONMENT, *_NOTHING)
 _OF_WORKFLOW: FrozenSet[str] = frozenset(_SHARED) - {
     'lazy',
@@ -109,16 +122,18 @@ _OF_WORK: FrozenSet[str] = frozenset((*_SHARED, *_REFUSED))
 _warned: Set[str] = set()
 
 
-def _understood(options: Mapping[str, Any], known: FrozenSet[str], owner: str) -> Dict[str, Any]:
+def _understood(
+    options: Mapping[str, Any], known: FrozenSet[str], owner: str, nothing: Mapping[str, str] = _NOTHING
+) -> Dict[str, Any]:
     """Those of them that mean something here and were given."""
     for name, value in options.items():
         if name not in known:
             raise TypeError(f'{owner} has no option {name!r}')
         if name in _REFUSED and value:
             raise CulmError('option_unsupported', f'{owner} has no {name} here', _REFUSED[name])
-        if name in _NOTHING and value:
-            _warn(name, _NOTHING[name])
-    return {name: value for name, value in options.items() if value is not None and name not in _NOTHING}
+        if name in nothing and value:
+            _warn(name, nothing[name])
+    return {name: value for name, value in options.items() if value is not None and name not in nothing}
 
 
 def _warn(name: str, instead: str) -> None:
@@ -207,6 +222,10 @@ class _How(NamedTuple):
     no_wait_parent: bool = False
 
 
+#: What of that a handle has as attributes.
+_HOW_OF_HANDLE = ('map_results', 'job_key', 'parent_workload_id', 'no_wait_parent')
+
+
 class _WorkFunction:
     """What `@work` makes of a function."""
 
@@ -262,9 +281,14 @@ class Work:
         self.__dict__['_is_group'] = group is not None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        self._options.update(_understood({name: value}, _OF_WORK, 'a work'))
+        if name in _HOW_OF_HANDLE:
+            self.__dict__['_how'] = self._how._replace(**{name: value})
+        else:
+            self._options.update(_understood({name: value}, _OF_WORK, 'a work'))
 
     def __getattr__(self, name: str) -> Any:
+        if name in _HOW_OF_HANDLE:
+            return getattr(self._how, name)
         if name in _OF_WORK:
             return self._options.get(name)
         raise AttributeError(f'a work has no {name}')
@@ -279,10 +303,15 @@ class Work:
     def submit(self) -> str:
         """Submits its task, and returns the id of that without waiting."""
         if self._call is None:
+            self._check_key()
             outside = self._how.workflow
             with outside._around() if outside else contextlib.nullcontext():
                 self.__dict__['_call'] = self._submit({**_options_here(), **self._options})
         return self.workload_id
+
+    def _check_key(self) -> None:
+        if self._how.job_key and len(self._rows) > 1:
+            raise TypeError(f'{self._work.name}(): job_key is the key of one job; those of a group are their arguments')
 
     def _submit(self, options: Mapping[str, Any]) -> MapCall[Any]:
         known = _travelling(_options_here())
@@ -313,6 +342,9 @@ class Work:
 
     def init_async_result(self) -> AsyncResult:
         return AsyncResult(self)
+
+    def stop_async_result(self) -> None:
+        """Nothing to do: who has enough does not ask any more."""
 
     def wait_results(self, timeout: Optional[float] = None, force_return_results: bool = False) -> Any:
         """Waits for all of its jobs and gives what came of them; TimeoutError after `timeout` seconds, unless what has
@@ -405,7 +437,15 @@ def _rows(args: Sequence[Any], kwargs: Mapping[str, Any], group: Optional[Sequen
     positional ones."""
     if group is None:
         return [(args, kwargs)]
-    return [(args, element) if isinstance(element, dict) else (tuple(element), {}) for element in group]
+    return [_row(args, element) for element in group]
+
+
+def _row(args: Sequence[Any], element: Any) -> Row:
+    if isinstance(element, dict):
+        return args, element
+    if isinstance(element, (list, tuple)):
+        return tuple(element), {}
+    raise TypeError(f'an element of a group is a dict of named arguments or a list of positional ones: {element!r}')
 
 
 def _own_arguments(arguments: Mapping[str, Any], is_group: bool) -> Any:
@@ -421,7 +461,9 @@ class MapResult:
     """Values by the arguments that gave them, or by their keys (`get_unique_id_for_dict`)."""
 
     def __init__(self) -> None:
+        #: By key, and by `name:key`.
         self._entries: Dict[str, _Entry] = {}
+        self._named: Dict[str, _Entry] = {}
         self._by_args: ByArgs[str] = ByArgs([])
         self._scope: Any = None
 
@@ -434,22 +476,36 @@ class MapResult:
             key = key or get_unique_id_for_dict(args)
             pairs.append((args, key))
             if outcome:
-                results._entries[key] = _Entry(outcome.value, outcome)
-                results._entries[f'{name}:{key}'] = results._entries[key]
+                results._keep(name, key, _Entry(outcome.value, outcome))
         results._by_args = ByArgs(pairs)
         return results
 
     def add_result(
-        self, name: Optional[str] = None, args: Any = None, key: Optional[str] = None, result: Any = None
+        self,
+        name: Optional[str] = None,
+        args: Any = None,
+        key: Optional[str] = None,
+        result: Any = None,
+        details: Optional[Mapping[str, Any]] = None,
     ) -> None:
-        """Keeps a value under a key, or under that of its arguments."""
-        self._entries[self._key(name, args, key)] = _Entry(result, None)
+        """Keeps a value under a key, or under that of its arguments, with what else is known of it."""
+        self._keep(name, self._key(args, key), _Entry(result, None, details))
 
-    set_result = add_result
+    def set_result(
+        self,
+        name: Optional[str] = None,
+        args: Any = None,
+        key: Optional[str] = None,
+        value: Any = None,
+        verbose: bool = False,
+        details: Optional[Mapping[str, Any]] = None,
+    ) -> None:
+        """As `add_result`."""
+        self.add_result(name, args, key, value, details)
 
     def has_result(self, name: Optional[str] = None, args: Any = None, key: Optional[str] = None) -> bool:
         """Whether there is a value, be it None. Of a job that failed, or has not ended, there is none."""
-        entry = self._entries.get(self._key(name, args, key))
+        entry = self._find(name, args, key)
         return entry is not None and entry.is_value()
 
     def get_result(
@@ -461,31 +517,43 @@ class MapResult:
         with_details: bool = False,
     ) -> Any:
         """A value by its arguments or key; raises the error of a job that failed, and KeyError when there is none.
-        With details: a dict of `result`, `status`, `error` and `metrics` (start_time and end_time), and no error."""
-        place = self._key(name, args, key)
-        if place not in self._entries:
+        With details: the value, and a dict of `status`, `error` and `metrics` (start_time and end_time); None and that
+        of a job that failed."""
+        entry = self._find(name, args, key)
+        if entry is None:
             raise KeyError(f'there is no result of {args if key is None else key!r}')
-        entry = self._entries[place]
         if with_details:
-            return entry.details(self._scope)
+            return entry.value, entry.known(self._scope)
         if entry.outcome and entry.outcome.error:
             raise entry.outcome.error
         return entry.value
 
     def get_all_results(self) -> Dict[str, Any]:
         """All values by their keys."""
-        return {key: entry.value for key, entry in self._entries.items() if ':' not in key and entry.is_value()}
+        return _values_in(self._entries)
 
-    get_dict_results = get_all_results
+    def get_dict_results(self) -> Dict[str, Dict[str, Any]]:
+        """All values: `results` by their keys, `name_results` by `name:key`."""
+        return {'results': _values_in(self._entries), 'name_results': _values_in(self._named)}
 
-    def set_from_dict_results(self, results: Mapping[str, Any]) -> None:
-        self._entries = {key: _Entry(value, None) for key, value in results.items()}
+    def set_from_dict_results(self, results: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keeps what `get_dict_results` gave, and nothing else."""
+        self._entries = _entries_of(results.get('results', {}))
+        self._named = _entries_of(results.get('name_results', {}))
 
-    def _key(self, name: Optional[str], args: Any, key: Optional[str]) -> str:
-        if key is None:
-            key = self._by_args[args] if args in self._by_args else get_unique_id_for_dict(args)
-        named = f'{name}:{key}'
-        return named if name is not None and (named in self._entries or key not in self._entries) else key
+    def _keep(self, name: Optional[str], key: str, entry: _Entry) -> None:
+        self._entries[key] = entry
+        if name is not None:
+            self._named[f'{name}:{key}'] = entry
+
+    def _find(self, name: Optional[str], args: Any, key: Optional[str]) -> Optional[_Entry]:
+        key = self._key(args, key)
+        return self._named.get(f'{name}:{key}', self._entries.get(key))
+
+    def _key(self, args: Any, key: Optional[str]) -> str:
+        if key is not None:
+            return key
+        return self._by_args[args] if args in self._by_args else get_unique_id_for_dict(args)
 
     def __len__(self) -> int:
         return len(self.get_all_results())
@@ -496,20 +564,26 @@ class MapResult:
 
 class _Entry(NamedTuple):
     value: Any
-    outcome: Optional[Outcome]
+    outcome: Optional[Outcome] = None
+    details: Optional[Mapping[str, Any]] = None
 
     def is_value(self) -> bool:
         return self.outcome is None or self.outcome.ok
 
-    def details(self, scope: Any) -> Dict[str, Any]:
+    def known(self, scope: Any) -> Mapping[str, Any]:
+        if self.details is not None:
+            return self.details
         error = self.outcome.error if self.outcome else None
         metrics = _metrics(scope, self.outcome.job_id) if self.outcome else {}
-        return {
-            'result': self.value,
-            'status': error is None,
-            'error': str(error) if error else None,
-            'metrics': metrics,
-        }
+        return {'status': error is None, 'error': str(error) if error else None, 'metrics': metrics}
+
+
+def _values_in(entries: Mapping[str, _Entry]) -> Dict[str, Any]:
+    return {key: entry.value for key, entry in entries.items() if entry.is_value()}
+
+
+def _entries_of(values: Mapping[str, Any]) -> Dict[str, _Entry]:
+    return {key: _Entry(value) for key, value in values.items()}
 
 
 def _metrics(scope: Any, job_id: str) -> Dict[str, Any]:
@@ -523,9 +597,12 @@ def _metrics(scope: Any, job_id: str) -> Dict[str, Any]:
 class AsyncResult:
     """What comes of a handle, as it comes. `wait_percent`: how much of it is enough for who waits, from 0 to 1."""
 
-    def __init__(self, work_context: Work, *, wait_percent: float = 1, timeout: Optional[float] = None) -> None:
+    def __init__(
+        self, work_context: Work, *, wait_percent: float = 1, timeout: Optional[float] = None, **options: Any
+    ) -> None:
         if not isinstance(work_context, Work):
             raise TypeError(f'an AsyncResult is of a handle (return_work=True), and not of {work_context!r}')
+        _understood(options, frozenset(_OF_RESULT), 'an AsyncResult', _OF_RESULT)
         self._handle = work_context
         self._wait_percent = wait_percent
         self._timeout = timeout
@@ -612,7 +689,7 @@ class _WorkflowFunction:
 
     def __init__(self, fn: Callable[..., Any], options: Mapping[str, Any]) -> None:
         self._options = dict(options)
-        self._local = bool(self._options.pop('local', False))
+        self._local = bool(self._options.get('local', False))
         self._return_workflow = bool(self._options.pop('return_workflow', False))
         self.fn = fn
         functools.update_wrapper(self, fn)
@@ -639,7 +716,7 @@ class Workflow:
 
     `run()` runs the function here and gives its value. `submit()` has it run as a job and gives the id of its workflow;
     `result()` waits for its value. Options may be set until then: `wf.queue = 'grid'`. `distributed=False` runs works
-    in this process.
+    in this process. `local=True`: its function is run by `run()` only, and `submit()` opens the workflow that it is of.
     """
 
     def __init__(
@@ -650,6 +727,7 @@ class Workflow:
         kwargs: Optional[Mapping[str, Any]] = None,
         pre_kwargs: Optional[Mapping[str, Any]] = None,
         name: Optional[str] = None,
+        local: bool = False,
         distributed: bool = True,
         **options: Any,
     ) -> None:
@@ -657,6 +735,7 @@ class Workflow:
         named = {**(pre_kwargs or {}), **(kwargs or {})}
         self.__dict__.update(_fn=fn, _args=tuple(args or ()), _kwargs=named)
         self.__dict__.update(_name=name or getattr(fn, '__name__', 'workflow'), _call=None, _driver=None, _id=None)
+        self.__dict__['_is_remote'] = fn is not None and not local
         given = _understood(options, _OF_WORKFLOW, 'a workflow')
         queue = {'queue': os.environ['PANDA_QUEUE']} if os.environ.get('PANDA_QUEUE') else {}
         self.__dict__['_options'] = {**queue, **given, 'distributed': distributed}
@@ -692,9 +771,9 @@ class Workflow:
                 ensure_bundle(client, self._work().located((), ()))
 
     def submit(self) -> Optional[str]:
-        """Has its function run as a job of a workflow of its own, and returns the id of that. Without a function it is
-        opened: the calls made in `with wf:` belong to it."""
-        if self._fn is None:
+        """Has its function run as a job of a workflow of its own, and returns the id of that. Without a function, or
+        with one that runs here, it is opened: the calls made in `with wf:` belong to it."""
+        if not self._is_remote:
             self._opened()
         elif self._call is None:
             work = self._work().with_options(**_needs(self._options))
@@ -709,8 +788,11 @@ class Workflow:
         """Runs its function in this process, and returns its value."""
         if self._fn is None:
             raise CulmError('invalid_input', f'workflow {self._name} has no function to run', 'Workflow(func=...)')
+        opened: contextlib.AbstractContextManager[Any] = contextlib.nullcontext()
+        if self._driver and not self._inside:
+            opened = self
         alone = contextlib.nullcontext() if self._options['distributed'] else _in_this_process()
-        with _inside(dict(self._options)), alone:
+        with opened, _inside(dict(self._options)), alone:
             return _CulmWorkflow(self._fn, self._name, self._labels())(*self._args, **self._kwargs)
 
     def result(self, timeout: Optional[float] = None) -> Any:
@@ -728,11 +810,11 @@ class Workflow:
         return bool(self._call and self._call.cancel())
 
     def close(self) -> None:
-        """No more calls belong to it. (The end of `with wf:` does it too.)"""
-        if self._driver:
-            driver = self._driver
-            self.__dict__['_driver'] = None
-            driver.end({'state': 'done'})
+        """No more calls belong to it. (The end of `with wf:`, or of the program, does it too.)"""
+        driver = self._let_go()
+        if driver:
+            with driver.running():
+                pass
 
     def __enter__(self) -> Workflow:
         inside = contextlib.ExitStack()
@@ -744,7 +826,7 @@ class Workflow:
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self.__dict__['_driver'] = None
+        self._let_go()
         self._inside.pop().__exit__(*error)
 
     def _opened(self) -> Optional[_Driver]:
@@ -752,7 +834,19 @@ class Workflow:
         if self._driver is None and self._options['distributed'] and not enclosing_scope():
             driver = _Driver(self._name, 'session', place_of_session(self._name), self._labels())
             self.__dict__.update(_driver=driver, _id=driver.id)
+            atexit.register(self._end_with_program)
         return self._driver  # type: ignore[no-any-return]
+
+    def _let_go(self) -> Optional[_Driver]:
+        driver = self._driver
+        self.__dict__['_driver'] = None
+        atexit.unregister(self._end_with_program)
+        return driver  # type: ignore[no-any-return]
+
+    def _end_with_program(self) -> None:
+        """Who was not closed."""
+        if self._driver:
+            _end_session(self._driver)
 
     @contextlib.contextmanager
     def _around(self) -> Iterator[None]:

@@ -50,6 +50,16 @@ def eventually(condition, what='the condition'):
         time.sleep(0.002)
 
 
+class Trap:
+    """Whoever unpickles it makes a folder."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
 class FolderTest(unittest.TestCase):
     """A test with a folder of its own for sources, from which modules can be imported."""
 

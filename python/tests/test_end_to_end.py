@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import unittest
 import unittest.mock
 
@@ -151,6 +152,11 @@ class EndToEnd(FolderTest):
         self.assertEqual(self.flow.add(1, y=2), 3)
         for value in (None, False, 0, '', [], {}, (1, {2, 3}), b'\x00', {1: 2.0}, float('inf'), 2**70, '\ud800é\0'):
             self.assertEqual(self.flow.same(value), value)
+
+    def test_calls_that_follow_each_other_cost_no_fixed_wait(self):
+        began = time.monotonic()
+        self.assertEqual([self.flow.same(n) for n in range(30)], list(range(30)))
+        self.assertLess(time.monotonic() - began, DEADLINE_SECONDS)
 
     def test_a_map_keeps_the_order_and_goes_in_parts_when_it_is_large(self):
         before = _scope.MAX_JOBS_PER_REQUEST

@@ -5,6 +5,7 @@ What the original gets wrong, and users have learnt to work around, must not com
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import time
 import uuid
 import warnings
 
-from support import DEADLINE_SECONDS, PYTHON_FOLDER, FakePilot, ServerTest, eventually
+from support import DEADLINE_SECONDS, PYTHON_FOLDER, FakePilot, Problem, ServerTest, break_streams, eventually
 
 import culm
 from culm import CulmError, idds
@@ -121,6 +122,15 @@ class IddsTest(ServerTest):
         for job_id, text in zip(self.server.tasks[call.workload_id]['jobs'], texts):
             self.server.finish(job_id, text)
 
+    def refuse(self, path_part, code):
+        """From now on the server refuses what goes there."""
+
+        def hook(when, method, path):
+            if when == 'before' and path_part in path:
+                raise Problem(422, code)
+
+        self.server.hooks.append(hook)
+
     def handle(self, fn='plain', **options):
         return idds.work(getattr(self.talk, fn).fn, return_work=True, **options)
 
@@ -219,6 +229,23 @@ class Values(IddsTest):
         mapped = idds.work(self.talk.plain.fn, map_results=True)
         self.assertEqual(mapped(group_kwargs=[[2, 3]]).get_result(args=[2, 3]), 6)
 
+    def test_an_element_that_is_neither_is_refused(self):
+        for group in (['ab'], [7], [None], {'y': 1}):
+            with self.assertRaises(TypeError) as caught:
+                self.handle()(2, group_kwargs=group)
+            self.assertIn('a dict of named arguments or a list of positional ones', str(caught.exception))
+
+    def test_a_group_has_one_of_its_names(self):
+        with self.assertRaises(TypeError) as caught:
+            self.handle()(group_kwargs=[{'x': 1}], multi_jobs_kwargs_list=[{'x': 1}])
+        self.assertIn('group_kwargs and multi_jobs_kwargs_list, which are the same', str(caught.exception))
+
+    def test_what_an_element_says_comes_before_what_the_call_says_and_that_before_pre_kwargs(self):
+        self.run_jobs()
+        fn = idds.work(self.talk.plain.fn, pre_kwargs={'y': 5})
+        self.assertEqual(fn(2, y=3, group_kwargs=[{'y': 7}, {'x': 4}, {}][::2]), [14, 6])
+        self.assertEqual([fn(2, y=3), fn(2), fn(2, group_kwargs=[{}])], [6, 10, [10]])
+
     def test_a_group_of_nothing_is_no_job(self):
         self.assertEqual(self.talk.plain(1, group_kwargs=[]), [])
         self.assertEqual(self.talk.optimize_work(opt_params={}, group_kwargs=[]).get_all_results(), {})
@@ -229,15 +256,25 @@ class Values(IddsTest):
         mapped = idds.work(self.talk.plain.fn, map_results=True, pre_kwargs={'y': 5})
         self.assertEqual(mapped(x=2).get_result(args={'x': 2, 'y': 5}), 10)
         self.assertEqual(mapped(x=2, y=3, job_key='mine').get_result(key='mine'), 6)
+        self.assertEqual(mapped(x=2, y=3, job_key='of:me').get_all_results(), {'of:me': 6})
+
+    def test_a_key_of_one_is_not_that_of_many(self):
+        handle = self.handle(map_results=True, job_key='mine')(group_kwargs=[{'x': 1}, {'x': 2}])
+        with self.assertRaises(TypeError) as caught:
+            handle.submit()
+        self.assertIn('job_key is the key of one job', str(caught.exception))
+        self.assertEqual(self.submitted(), [])
 
     def test_a_result_may_be_kept_by_hand(self):
         results = MapResult()
         results.add_result(name='n', args={'x': 1}, result=0)
-        results.set_result(args={'x': 1}, result=1)
+        self.assertEqual(results.get_result(args={'x': 1}), 0, 'it is found without its name too')
+        results.set_result(args={'x': 1}, value=1, details={'status': True})
         self.assertEqual((results.get_result(args={'x': 1}), results.get_result(name='n', args={'x': 1})), (1, 0))
+        self.assertEqual(results.get_result(args={'x': 1}, with_details=True), (1, {'status': True}))
         other = MapResult()
         other.set_from_dict_results(results.get_dict_results())
-        self.assertTrue(other.has_result(args={'x': 1}))
+        self.assertEqual((other.get_result(args={'x': 1}), other.get_result(name='n', args={'x': 1})), (1, 0))
 
 
 class Failures(IddsTest):
@@ -257,6 +294,18 @@ class Failures(IddsTest):
         with self.assertRaises(ValueError):
             wf.result(DEADLINE_SECONDS)
 
+    def test_a_failure_is_raised_though_another_job_never_returns(self):
+        for fn in (self.talk.failing, idds.work(self.talk.failing.fn, map_results=True)):
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                call = pool.submit(fn, group_kwargs=[{'x': 0}, {'x': 1}])
+                stuck, failing = self.server.next_job(), self.server.next_job()
+                self.server.fail(failing['id'], type='ValueError', message='unlucky')
+                try:
+                    with self.assertRaises(ValueError):
+                        call.result(DEADLINE_SECONDS)
+                finally:
+                    self.server.finish(stuck['id'], '0')
+
     def test_a_handle_tells_of_each_and_no_error_is_taken_for_a_value(self):
         handle = self.handle('failing', map_results=True)(group_kwargs=[{'x': 0}, {'x': 1}, {'x': 2}])
         self.assertEqual((handle.get_status(), handle.workload_id), ('New', ''))
@@ -269,6 +318,8 @@ class Failures(IddsTest):
             handle.wait_results(0.05)
         partial = handle.wait_results(0.05, force_return_results=True)
         self.assertEqual([partial.has_result(args={'x': x}) for x in range(3)], [True, False, False])
+        with self.assertRaises(KeyError):
+            partial.get_result(args={'x': 2})
         self.server.finish(third, 'null')
         results = handle.wait_results(DEADLINE_SECONDS)
         self.assertEqual(
@@ -277,10 +328,12 @@ class Failures(IddsTest):
         self.assertEqual([results.has_result(args={'x': x}) for x in range(3)], [True, False, True])
         with self.assertRaises(ValueError):
             results.get_result(args={'x': 1})
-        details = results.get_result(args={'x': 1}, with_details=True)
-        self.assertEqual((details['status'], details['result']), (False, None))
+        value, details = results.get_result(args={'x': 1}, with_details=True)
+        self.assertEqual((value, details['status']), (None, False))
         self.assertIn('unlucky', details['error'])
         self.assertLess(details['metrics']['start_time'], details['metrics']['end_time'])
+        value, details = results.get_result(args={'x': 2}, with_details=True)
+        self.assertEqual((value, details['status'], details['error']), (None, True, None))
         self.assertEqual(set(results.get_all_results().values()), {0, None})
 
     def test_lost_and_cancelled_jobs_end_the_wait_too(self):
@@ -305,6 +358,47 @@ class Failures(IddsTest):
             self.handle()(1).get_results()
         self.assertEqual(caught.exception.code, 'work_not_submitted')
         self.assertEqual(self.submitted(), [])
+
+
+    def test_what_the_server_refuses_is_raised_where_it_was_asked_for(self):
+        self.refuse('/v1/tasks', 'too_large_for_queue')
+        self.refuse('/v1/workflows', 'forbidden')
+        handle = self.handle()(1)
+        for ask in (handle.submit, lambda: self.talk.plain(1), lambda: self.talk.plain(group_kwargs=[{'x': 1}])):
+            with self.assertRaises(CulmError):
+                ask()
+        self.assertEqual((handle.get_status(), handle.workload_id), ('New', ''))
+        wf = Workflow(func=self.talk.undecorated, args=[2])
+        for ask in (wf.submit, lambda: self.talk.optimize_workflow()):
+            with self.assertRaises(CulmError):
+                ask()
+        self.assertIsNone(wf.request_id)
+
+    def test_sources_that_cannot_be_prepared_are_an_error(self):
+        self.refuse('/v1/bundles', 'bundle_too_large')
+        for prepare in (Workflow(func=self.talk.undecorated).prepare, self.talk.optimize_workflow):
+            with self.assertRaises(CulmError) as caught:
+                prepare()
+            self.assertEqual(caught.exception.code, 'bundle_too_large')
+
+    def test_an_error_of_the_wait_is_raised_and_not_given_as_a_result(self):
+        handle = self.handle()(1)
+        handle.submit()
+        eventually(lambda: self.server.streams)
+        self.refuse('/stream', 'workflow_unknown')
+        break_streams(self.server)
+        with self.assertRaises(CulmError) as caught:
+            handle.wait_results(DEADLINE_SECONDS)
+        self.assertEqual(caught.exception.code, 'workflow_unknown')
+
+    def test_a_workflow_can_be_cancelled_and_says_so(self):
+        wf = Workflow(func=self.talk.undecorated, args=[2])
+        self.assertFalse(wf.cancel(), 'it was not submitted')
+        wf.submit()
+        self.assertTrue(wf.cancel())
+        with self.assertRaises(culm.CallCancelled):
+            wf.result(DEADLINE_SECONDS)
+        self.assertFalse(wf.cancel())
 
 
 class Waiting(IddsTest):
@@ -434,6 +528,55 @@ class Places(IddsTest):
         wf.close()
         self.assertEqual(self.server.workflows[wf.request_id]['state'], 'done')
 
+    def test_a_work_may_be_defined_with_its_workflow(self):
+        self.run_jobs()
+        with Workflow(core_count=3) as wf:
+            idds.work(self.talk.plain.fn, workflow=wf)(2, y=3)
+        task = self.submitted()[0]
+        self.assertEqual((task['workflowId'], task['cores']), (wf.request_id, 3))
+
+    def test_one_that_nobody_closes_goes_on_where_it_was_and_ends_with_its_program(self):
+        self.run_jobs()
+        program = self.write(
+            'unclosed.py',
+            """
+            import os, sys, talk
+            from culm.idds import Workflow
+
+            wf = Workflow(name='unclosed')
+            wf.submit()
+            talk.plain(2, y=3, workflow=wf)
+            if sys.argv[1] == 'dies':
+                os._exit(9)
+            print(talk.plain(2, y=4, workflow=wf))
+            if sys.argv[1] == 'fails':
+                raise KeyError('x')
+            """,
+        )
+        ended = []
+        for ways in (('dies', 'ends'), ('fails',)):
+            env = {**os.environ, 'PYTHONPATH': PYTHON_FOLDER, 'CULM_RUN': str(uuid.uuid4())}
+            for way in ways:
+                done = subprocess.run(
+                    [sys.executable, program, way], env=env, capture_output=True, text=True, timeout=60
+                )
+                ended.append((done.returncode, done.stdout, list(self.server.workflows.values())[-1]['state']))
+        self.assertEqual(ended, [(9, '', 'running'), (0, '8\n', 'done'), (1, '8\n', 'failed')])
+        self.assertEqual((len(self.server.workflows), len(self.server.tasks)), (2, 4), 'none was made twice')
+
+    def test_a_local_one_is_one_workflow_that_is_opened_by_submit_and_ends_with_its_run(self):
+        self.run_jobs()
+        inside, alone = (Workflow(func=self.talk.undecorated, args=[3], local=True) for _ in range(2))
+        ids = [wf.prepare() or wf.submit() for wf in (inside, alone)]
+        self.assertEqual(self.server.tasks, {}, 'its function is no job')
+        with inside:
+            self.assertEqual(inside.run(), [1, 2])
+        self.assertEqual(alone.run(), [1, 2])
+        rows = self.server.workflows.values()
+        self.assertEqual([(row['id'], row['state']) for row in rows], [(request_id, 'done') for request_id in ids])
+        tasks = self.server.tasks.values()
+        self.assertEqual([task['workflowId'] for task in tasks if task['name'] == 'nested'], ids)
+
     def test_works_call_works(self):
         self.run_jobs(slots=1)
         self.assertEqual(self.talk.nested(4), [1, 2, 3])
@@ -524,6 +667,45 @@ class Options(IddsTest):
         with self.assertRaises(TypeError):
             idds.workflow(self.talk.undecorated, cores=7)
 
+    def test_each_option_of_old_programmes_is_taken_or_refused_with_a_remedy(self):
+        shared = '''init_env no_wraps container_options enable_separate_log post_script'''
+        of_work = '''workflow pre_kwargs name return_work map_results lazy parent_workload_id no_wait_parent job_key
+            input_datasets output_file_name output_dataset_name log_dataset_name num_events num_events_per_job
+            parent_transform_id parent_internal_id'''
+        of_workflow = '''service source_dir source_dir_parent_level use_func_dir exclude_source_files distributed local
+            pre_kwargs name max_walltime clean_env'''
+        of_decorator = 'primary queue site cloud return_workflow core_count total_memory'
+        of_class = 'func context args kwargs multi_jobs_kwargs_list current_job_kwargs is_unique_func_name'
+        settable = '''queue site cloud vo working_group task_type processing_type priority core_count total_memory
+            max_walltime max_attempt username userdn lifetime'''
+        of_workflows = 'campaign campaign_scope campaign_group campaign_tag max_processing_requests token'
+        makers = (
+            (lambda **o: idds.work(self.talk.plain.fn, **o), f'{shared} {of_work}'),
+            (lambda **o: idds.workflow(self.talk.undecorated, **o), f'{shared} {of_workflow} {of_decorator}'),
+            (Workflow, f'{shared} {of_workflow} {of_class}'),
+            (lambda **o: setattr(Workflow(), *next(iter(o.items()))), f'{settable} {of_workflows}'),
+            (lambda **o: setattr(self.handle()(1), *next(iter(o.items()))), f'{settable} parent_workload_id job_key'),
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            for make, names in makers:
+                for name in names.split():
+                    make(**{name: None})
+                    try:
+                        make(**{name: {}})
+                        make(**{name: {'x': 'y'}})
+                    except CulmError as error:
+                        self.assertEqual((error.code, bool(error.help)), ('option_unsupported', True), name)
+        self.assertEqual(self.server.requests, [])
+
+    def test_so_are_those_of_an_async_result(self):
+        handle = self.handle()(1)
+        with self.assertWarnsRegex(UserWarning, 'wait_keys means nothing to Culm: .*wait_percent=0.5') as caught:
+            AsyncResult(handle, name='f', map_results=False, internal_id=None, wait_keys=['k'], timeout=3)
+        self.assertEqual(caught.filename, __file__)
+        with self.assertRaises(TypeError):
+            AsyncResult(handle, wait_keyz=['k'])
+
     def test_what_means_nothing_here_is_said_once_with_what_to_do_instead(self):
         nothing = {
             'service': 'panda',
@@ -584,6 +766,11 @@ class Options(IddsTest):
         self.assertNotIn('after', self.submitted()[-1])
         with self.assertRaises(CulmError):
             self.handle(parent_workload_id=168807)(2).submit()
+        late = self.handle()(2)
+        late.parent_workload_id = first.workload_id
+        self.assertEqual(late.parent_workload_id, first.workload_id)
+        late.submit()
+        self.assertEqual(self.submitted()[-1]['after'], [first.workload_id])
 
 
 if __name__ == '__main__':

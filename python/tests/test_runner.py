@@ -8,7 +8,9 @@ import subprocess
 import sys
 import unittest
 
-from support import FolderTest, RunnerProcess, eventually
+from support import FolderTest, RunnerProcess, Trap, eventually
+
+from culm._values import encode_arguments
 
 
 class RunnerTest(FolderTest):
@@ -193,6 +195,25 @@ class Errors(RunnerTest):
             cause, error = self.error('f', module=module)
             self.assertEqual((cause, error['type']), ('bundle', kind), module)
             self.assertIn(words, error['message'])
+
+    def test_a_pickle_is_not_opened_for_a_work_that_has_not_asked_for_it(self):
+        self.start(
+            steps="""
+                from culm import work
+                @work
+                def f(x):
+                    pass
+                @work(codec="pickle")
+                def g(x):
+                    pass
+                """
+        )
+        text = encode_arguments([Trap(os.path.join(self.folder, 'sprung'))], {}, True)
+        for where in ({'own': {'text': text}}, {'common': {'text': text}, 'own': {'text': '{"a":[]}'}}):
+            self.assertIn("@work(codec='pickle')", self.error('f', **where)[1]['message'])
+        self.assertNotIn('sprung', os.listdir(self.folder))
+        self.value('g', own={'text': text})
+        self.assertIn('sprung', os.listdir(self.folder))
 
     def test_wrong_arguments_are_an_error_of_the_user(self):
         self.start(steps='def f(x):\n    return x\n')

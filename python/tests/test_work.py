@@ -11,10 +11,21 @@ import sys
 import threading
 import time
 
-from support import DEADLINE_SECONDS, PYTHON_FOLDER, USER_TOKEN, Drop, Problem, ServerTest, break_streams, eventually
+from support import (
+    DEADLINE_SECONDS,
+    PYTHON_FOLDER,
+    USER_TOKEN,
+    Drop,
+    Problem,
+    ServerTest,
+    Trap,
+    break_streams,
+    eventually,
+)
 
 import culm
 from culm import CulmError, _bundle, _scope, work
+from culm._values import encode
 
 STEPS = """
     from culm import work
@@ -321,6 +332,14 @@ class Results(WorkTest):
             call = self.later(lambda: self.square(3))
             self.answer(value=lambda job, text=text: text)
             self.assertEqual(call.result(DEADLINE_SECONDS), value)
+
+    def test_a_pickle_is_not_opened_for_a_work_that_has_not_asked_for_it(self):
+        call = self.square.submit(3)
+        self.answer(value=lambda job: encode(Trap(os.path.join(self.folder, 'sprung')), pickled=True))
+        with self.assertRaises(CulmError) as caught:
+            call.result(DEADLINE_SECONDS)
+        self.assertIn("@work(codec='pickle')", str(caught.exception))
+        self.assertNotIn('sprung', os.listdir(self.folder))
 
     def test_an_error_is_raised_with_the_traceback_of_the_worker(self):
         call = self.square.submit(3)

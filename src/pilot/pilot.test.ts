@@ -70,6 +70,20 @@ test('a payload sees what it needs of the environment, and no secret of the pilo
   expect(JSON.stringify(seen) + pilots.server.output.get(`${id}:stdout`)).not.toMatch(/secret|token-of-the-pilot/)
 })
 
+test('no token is on a command line', async () => {
+  await pilots.start({ slots: 1 })
+  const lines = pilots.work(
+    "return [process.pid, process.ppid].map((pid) => readFileSync('/proc/' + pid + '/cmdline', 'utf8')).join()",
+  )
+  const ofFunction = valueIn(await pilots.server.ended(pilots.server.submit({ payload: lines })))
+  const id = pilots.server.submit({ payload: command('sh', '-c', 'cat /proc/$$/cmdline /proc/$PPID/cmdline; echo') })
+  await pilots.server.ended(id)
+  await pilots.server.said(id, 'stdout', '\n')
+  const ofCommand = pilots.server.output.get(`${id}:stdout`)!
+  expect([ofFunction, ofCommand]).toEqual([expect.stringContaining('node'), expect.stringContaining('cmdline')])
+  expect(ofFunction + ofCommand).not.toContain('token-of')
+})
+
 test('a command ends as its exit code says', async () => {
   await pilots.start()
   const [good, bad, absent, killed] = [

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -62,4 +62,18 @@ test('who has logged in somewhere speaks to that server, unless one runs here or
   expect(await discoverServer({ CULM_HOME: home })).toEqual({ url, token: 'of-the-home' })
   await running(2 ** 22 + 1)
   expect(await discoverServer({ CULM_HOME: home })).toEqual(there)
+})
+
+test('no machine is written down in the program: which there are is said to it', async () => {
+  const written: string[] = []
+  for (const folder of ['src', 'python/culm'])
+    for (const file of await readdir(folder, { recursive: true })) {
+      if (!/\.(ts|py)$/.test(file) || /\.test\.ts$|testing\//.test(file)) continue
+      const text = await readFile(join(folder, file), 'utf8')
+      for (const [, host] of text.matchAll(/\b(?:https?|wss?|ftp|tcp|ssh|postgres(?:ql)?):\/\/([a-z0-9][\w.-]*)/gi))
+        written.push(host!)
+    }
+  const known = /^(127\.0\.0\.1|localhost|(.+\.)?example\.org|(force|no)-color\.org)$/
+  expect(written.length).toBeGreaterThan(0)
+  expect(written.filter((host) => !known.test(host))).toEqual([])
 })

@@ -42,6 +42,7 @@ const functions: Record<string, (...args: never[]) => unknown> = {
     if (x % 2 === 1) throw new TypeError(`${x} is odd`)
     return x
   },
+  falsy: (which: number) => [null, false, 0, '', []][which],
 }
 const inThisProcess: FakeServerOptions = {
   slots: 100,
@@ -265,6 +266,26 @@ test('a workflow function gives its calls to one workflow, which ends with its v
   expect(owners).toEqual([sum, sum, fails, session, inner, inner, outer])
 })
 
+test('a workflow function that is no export runs at once, also while its module is on its way', async () => {
+  await sdk.write({
+    'inline/package.json': '{"name":"inline"}',
+    'inline/works.mjs': workFile,
+    'inline/main.mjs': `
+      import { workflow } from 'culm'
+      import { square } from './works.mjs'
+      const began = performance.now()
+      const main = workflow(async (n) => square(n))
+      console.log(await main(2), await main(3), await workflow(() => square(4))())
+      console.log(performance.now() - began < 9000)`,
+  })
+  expect(await run('inline/main.mjs', inThisProcess)).toMatchObject({ out: '4 9 16\ntrue\n', err: '', code: 0 })
+  await again('inline/main.mjs')
+  const runs = server.askedFor('createWorkflow').map(({ body }) => (body as { run: { key: string } }).run)
+  expect(runs.map(({ key }) => key)).toEqual(
+    [1, 2].flatMap(() => ['main:0', 'main:1', 'workflow:0'].map((key) => `inline/main.mjs#${key}`)),
+  )
+})
+
 const submitted = {
   'submitted/flow.mjs': `
       import { work, workflow } from 'culm'
@@ -361,6 +382,49 @@ test('maps give values in order, as they come, with common arguments, and settle
     expect.objectContaining({ firstIndex: 1000, close: false }),
     expect.objectContaining({ firstIndex: 2000, close: true }),
   ])
+})
+
+test('a map is in the order of its arguments, and comes in the order of its ends', async () => {
+  await sdk.write({
+    'order/works.mjs': workFile,
+    'order/main.mjs': `
+      import { square } from './works.mjs'
+      const map = square.map([3, 1, 2])
+      const came = []
+      for await (const { index } of map) came.push(index)
+      console.log(came.at(-1), await map)`,
+  })
+  let others = 0
+  let release = () => {}
+  const othersEnded = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const { out, err } = await run('order/main.mjs', {
+    slots: 100,
+    run: async (job) => {
+      if (job.index === 0) await othersEnded
+      else if (++others === 2) setImmediate(release)
+      return inThisProcess.run!(job)
+    },
+  })
+  expect({ out, err }).toEqual({ out: '0 [ 9, 1, 4 ]\n', err: '' })
+})
+
+test('falsy values are values, alone and in maps', async () => {
+  await sdk.write({
+    'falsy/works.mjs': workFile,
+    'falsy/main.mjs': `
+      import { workflow } from 'culm'
+      import { falsy } from './works.mjs'
+      const all = [0, 1, 2, 3, 4]
+      console.log(await Promise.all(all.map((which) => falsy(which))), await falsy.map(all))
+      for await (const { index, value } of falsy.map([1])) console.log(index, value)
+      console.log((await falsy.map([0]).settle())[0].value)
+      console.log(await workflow(() => falsy(2), { name: 'none' })())`,
+  })
+  const { out, err, code } = await run('falsy/main.mjs', inThisProcess)
+  const all = "[ null, false, 0, '', [] ]"
+  expect({ out, err, code }).toEqual({ out: `${all} ${all}\n0 false\nnull\n0\n`, err: '', code: 0 })
 })
 
 test('large arguments and results go by their hash, and are fetched when they are looked at', async () => {

@@ -126,6 +126,25 @@ test('a repeated report changes nothing, a wrong attempt is stale, another pilot
   expect(items[0]?.value).toEqual(text('first'))
 })
 
+test('how a job ended is one transaction: its state, its value or error, its attempt and its history', async () => {
+  const [pilot, workflowId] = [await newPilot(), await newWorkflow()]
+  const { taskId, firstJobId } = await submit(workflowId, 3)
+  const parent = `j${Number(firstJobId!.slice(1)) + 2}`
+  await submit(workflowId, 1, { jobs: [{ args: text({}), after: [parent] }] })
+  const [plain, bad, withChild] = (await pilot.claim()).jobs
+  for (const report of [finished(plain!), failed(bad!, 'user'), finished(withChild!)]) await pilot.report(report)
+  const rows = await server.engine.db.rows<{ id: number; places: number; transactions: number }>(sql`
+    select j.id, count(*)::int as places, count(distinct x.id)::int as transactions from job j
+    cross join lateral (
+      select j.xmin::text as id
+      union all select r.xmin::text from result r where r.job_id = j.id
+      union all select a.xmin::text from attempt a where a.job_id = j.id
+      union all select h.xmin::text from history h where h.noun = 'job' and h.id = j.id and h.to_state = j.state) x
+    where j.task_id = ${Number(taskId.slice(1))} group by j.id order by j.id`)
+  expect(rows.map(({ places, transactions }) => [places, transactions])).toEqual([1, 2, 3].map(() => [4, 1]))
+  await pilot.report(...(await pilot.claim()).jobs.map((job) => finished(job)))
+})
+
 test('the same journalled call is one task, also when it is asked twice at once', async () => {
   const workflowId = await newWorkflow()
   const call = { key: 'square:1', epoch: 1 }

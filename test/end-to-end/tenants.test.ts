@@ -273,14 +273,16 @@ const thingIn = (operation: Operation, name: string, whose: North): string => {
   throw new Error(`{${name}} of ${operation.operationId} means nothing here yet: give it a case`)
 }
 
+const tables = () =>
+  server.engine.db.rows<{ name: string }>(
+    sql`select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition and relname <> 'server' order by 1`,
+  )
+
 /** Everything in the database; but that servers live, which they write there, is not of a request. */
 const everything = async (): Promise<Record<string, string>> => {
   const { db } = server.engine
-  const tables = await db.rows<{ name: string }>(
-    sql`select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p') and not relispartition and relname <> 'server' order by 1`,
-  )
   const digests: Record<string, string> = {}
-  for (const { name } of tables) {
+  for (const { name } of await tables()) {
     const text = `select coalesce(md5(string_agg(t::text, '|' order by t::text)), '') as digest from "${name}" t`
     digests[name] = (await db.row<{ digest: string }>({ text, values: [], name: `digest-${name}` }))!.digest
   }
@@ -409,6 +411,21 @@ test('a stream of one experiment tells nothing of another, whatever cursor it re
   stream.close()
   expect(JSON.stringify(stream.kinds)).not.toContain(own.word)
   expect(JSON.stringify(stream.kinds)).not.toContain(`"${own.j}"`)
+})
+
+test('no token lies in the database', async () => {
+  const { word, jobToken } = await life(north.client, north.pilotClient, 'north')
+  const placesOf = async (...words: string[]) => {
+    const found: string[] = []
+    for (const { name } of await tables()) {
+      const text = `select from "${name}" t where exists (select from unnest($1::text[]) w where strpos(t::text, w) > 0) limit 1`
+      if (await server.engine.db.row({ text, values: [words], name: `places-${name}` })) found.push(name)
+    }
+    return found
+  }
+  expect(await placesOf(word)).toContain('task')
+  for (const token of [north.user, north.pilot, operatorToken, jobToken])
+    expect(await placesOf(token, Buffer.from(token).toString('hex'))).toEqual([])
 })
 
 test('nobody makes himself or others more than he is', async () => {

@@ -43,7 +43,7 @@ export const pilotFixture = () => {
 }
 
 const moduleWith = (body: string): string => `
-  import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+  import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
   import { spawn } from 'node:child_process'
   const fileAt = async (path) => { while (!existsSync(path)) await new Promise((r) => setTimeout(r, 5)) }
   const runtime = () => globalThis[Symbol.for('culm.runtime')]

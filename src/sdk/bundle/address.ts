@@ -44,6 +44,21 @@ export const addressOf = (definition: Definition): Promise<Address> => {
 const addresses = new WeakMap<Definition, Promise<Address>>()
 
 /**
+ * Where a workflow function that runs here was written: what it is told apart by from others, in this start and the next. It need be no export; and it is read, since
+ * importing a module whose top level awaits this very function would wait for nothing. (One of CommonJS has no such top level.)
+ */
+export const placeOf = async (
+  definition: Definition,
+): Promise<{ name: string; export?: string; file?: string } | undefined> => {
+  const { module } = definition.site
+  if (currentRuntime()?.bundle || !module.startsWith('file:')) return addressOf(definition).catch(() => undefined)
+  const file = fileOf(module)
+  if (!file) return undefined
+  const name = writtenExport(definition) ?? listedExport(definition) ?? writtenDefinition(definition).name
+  return { name: moduleName(file), export: name, file }
+}
+
+/**
  * How long an import of a module that is loaded may take, ms. It is at once, but for a module that is still being
  * evaluated: one whose top level awaits this very call would wait for ever.
  */

@@ -4,7 +4,7 @@ import { fault } from '../../contract/faults.ts'
 import { decodeValue, encodeValue } from '../../contract/values.ts'
 import { sha256 } from '../../lib/digest.ts'
 import { isFault } from '../../lib/fault.ts'
-import { type Address, addressOf } from '../bundle/address.ts'
+import { placeOf } from '../bundle/address.ts'
 import { driveIn } from '../context.ts'
 import type { Definition } from '../definition.ts'
 import { environmentOf, folderOf } from '../environment.ts'
@@ -25,15 +25,15 @@ export const drive = async (
   { outer, replaySeconds }: { outer: Scope | undefined; replaySeconds: number | undefined },
 ): Promise<unknown> => {
   const { options, fn } = definition
-  const address = await addressOf(definition).catch(() => undefined)
-  const exported = address?.export ?? (fn.name || 'workflow')
+  const place = await placeOf(definition)
+  const named = place?.export ?? (fn.name || 'workflow')
   const driver = await openDriver({
     kind: 'function',
-    name: options.name ?? exported,
-    key: ordinal(`${address?.name ?? basename(definition.site.module)}#${exported}`),
-    code: await codeOf(address),
+    name: options.name ?? named,
+    key: ordinal(`${place?.name ?? basename(definition.site.module)}#${named}`),
+    code: await codeOf(place),
     arguments: argumentsHash(args),
-    environment: await environmentOf(options, folderOf(address?.file)),
+    environment: await environmentOf(options, folderOf(place?.file)),
     replaySeconds,
   })
   try {
@@ -46,8 +46,8 @@ export const drive = async (
 /** Counts equal functions in the order in which the program calls them. */
 const ordinal = makeOrdinals()
 
-export const codeOf = async (address: Address | undefined): Promise<string | undefined> =>
-  address?.file === undefined ? undefined : hashOfFile(address.file)
+export const codeOf = async (place: { file?: string } | undefined): Promise<string | undefined> =>
+  place?.file === undefined ? undefined : hashOfFile(place.file)
 
 /** Undefined when they cannot be told apart from others. */
 export const argumentsHash = (args: readonly unknown[]): string | undefined => {
