@@ -55,11 +55,11 @@ R = TypeVar('R')
 #: Options by the name that the server gives them (`needs` in `src/contract/tasks.ts`), where it differs.
 _OPTION_NAMES = {'memory_mb': 'memoryMb', 'wall_seconds': 'wallSeconds', 'lost_after_seconds': 'lostAfterSeconds'}
 _OPTIONS = frozenset(
-    {'queue', 'cores', 'priority', 'attempts', 'labels', 'secrets', 'cache', *_OPTION_NAMES, *SETTING_NAMES}
+    {'queue', 'site', 'cores', 'gpus', 'priority', 'attempts', 'labels', 'secrets', 'cache', *_OPTION_NAMES, *SETTING_NAMES}
 )
 
-#: The queue of `culm up`: only there is the caller's own interpreter sure to exist.
-_LOCAL_QUEUE = 'local'
+#: The queue of `culm up`, and its site: only there is the caller's own interpreter sure to exist.
+_LOCAL = 'local'
 
 
 class Work(Generic[P, R]):
@@ -223,7 +223,7 @@ class Work(Generic[P, R]):
             'module': source.module,
             'export': source.export,
         }
-        is_local = self.options.get('queue', _LOCAL_QUEUE) == _LOCAL_QUEUE
+        is_local = all(self.options.get(place, _LOCAL) == _LOCAL for place in ('queue', 'site'))
         if sys.executable and is_local and not has_own_python(self._environment):
             payload['interpreter'] = sys.executable
         if environment:
@@ -529,8 +529,10 @@ def work(
     *,
     name: Optional[str] = None,
     queue: Optional[str] = None,
+    site: Optional[str] = None,
     cores: Optional[int] = None,
     memory_mb: Optional[int] = None,
+    gpus: Optional[int] = None,
     wall_seconds: Optional[int] = None,
     priority: Optional[int] = None,
     attempts: Union[int, Mapping[str, int], None] = None,
@@ -560,10 +562,12 @@ def work(
     """Marks a function to run as a job: `@work`, or `@work(cores=4, memory_mb=8000)`.
 
     name: what the task is called; the function's name by default.
-    queue: where it runs; the broker chooses by default.
+    queue: where it runs; the broker chooses by default. site: in any queue of that site.
     cores: how many it may use (1). memory_mb: limit over its processes, MB. wall_seconds: limit of one attempt, s.
+    gpus: how many it has to itself while it runs (0): CUDA_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES name them.
     priority: 0 to 8,000 (1000). attempts: how often a job that raises an error is tried (1), or a mapping
-    `{'user': 1, 'site': 3, 'lost': 5}` by cause. lost_after_seconds: how long its pilot may be silent, s.
+    `{'user': 1, 'site': 3, 'lost': 5}` by cause; 'memory' (over its limit), 'walltime' (over its time) and 'runner' (its
+    process died) are counted as 'user' unless they are named. lost_after_seconds: how long its pilot may be silent, s.
     labels: to filter and report by. files: data files to ship with its module, as patterns relative to that.
     secrets: those of yours (`culm secret set NAME`) that its jobs get, each as variable `env`, as `file` in the folder
     `$CULM_SECRETS`, or both (the variable is its path then): `[{'name': 'db-password', 'env': 'DB_PASSWORD'}]`.

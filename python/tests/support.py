@@ -277,7 +277,7 @@ class FakeServer:
         return self.started(row, False)
 
     def function_job(self, workflow_id, body):
-        only(body, 'name', 'payload', 'args', 'queue', 'cores', 'memoryMb', 'wallSeconds', 'attempts', 'priority')
+        only(body, *('name', 'payload', 'args', 'queue', 'site', 'cores', 'memoryMb', 'gpus', 'wallSeconds', 'attempts'), 'priority')
         if body['payload']['bundle'] not in self.bundles:
             raise Problem(404, 'bundle_unknown')
         place = {'workflowId': workflow_id, 'scope': 'driver', 'place': None, 'jobs': [], 'closed': True}
@@ -371,7 +371,7 @@ class FakeServer:
         only(
             body,
             *('workflowId', 'name', 'payload', 'common', 'jobs', 'open', 'after', 'call', 'labels', 'queue', 'cores'),
-            *('memoryMb', 'wallSeconds', 'priority', 'attempts', 'lostAfterSeconds'),
+            *('site', 'memoryMb', 'gpus', 'wallSeconds', 'priority', 'attempts', 'lostAfterSeconds'),
         )
         only(body['payload'], 'kind', 'bundle', 'module', 'export', 'language', 'interpreter', 'environment')
         only(body['payload'].get('environment', {}), *SETTINGS)

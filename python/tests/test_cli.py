@@ -56,6 +56,7 @@ class Words(unittest.TestCase):
             self.assertEqual(seconds(text), s, text)
         self.assertEqual((whole(0)('0'), label('b=2=3')), (0, ('b', '2=3')))
         self.assertEqual((attempts('3'), attempts('user=2,lost=9')), ({'user': 3}, {'user': 2, 'lost': 9}))
+        self.assertEqual(attempts('memory=3,walltime=2,runner=4'), {'memory': 3, 'walltime': 2, 'runner': 4})
         self.assertEqual(secret('a=B'), {'name': 'a', 'env': 'B'})
         self.assertEqual(secret_file('a=f:B'), {'name': 'a', 'file': 'f', 'env': 'B'})
         refused = [

@@ -34,8 +34,8 @@ STEPS = """
     def square(x, scale=1):
         return x * x * scale
 
-    @work(name='trainer', queue='grid', cores=4, memory_mb=8000, wall_seconds=60, attempts=3, priority=5,
-          labels={'a': 'b'})
+    @work(name='trainer', queue='grid', site='far', cores=4, memory_mb=8000, gpus=2, wall_seconds=60, attempts=3,
+          priority=5, labels={'a': 'b'})
     def train(point):
         return point
 
@@ -156,12 +156,17 @@ class Submitting(WorkTest):
             ('name', 'trainer'),
             ('queue', 'grid'),
             ('cores', 4),
+            ('site', 'far'),
             ('memoryMb', 8000),
+            ('gpus', 2),
             ('wallSeconds', 60),
         ):
             self.assertEqual(task[name], value)
         self.assertEqual((task['priority'], task['attempts'], task['labels']), (5, {'user': 3}, {'a': 'b'}))
         self.assertNotIn('interpreter', task['payload'])
+        self.square.with_options(site='far', attempts={'memory': 2}).submit(1)
+        self.assertEqual(self.submitted()[1]['attempts'], {'memory': 2})
+        self.assertNotIn('interpreter', self.submitted()[1]['payload'])
 
     def test_options_per_use_leave_the_work_as_it_was(self):
         self.square.with_options(cores=2, queue='local').submit(1)

@@ -19,7 +19,7 @@ def size(text: str, scale: float = 1.0) -> float:
     return len(text) * scale
 
 
-@work(cores=2, memory_mb=500, attempts={'user': 2}, labels={'campaign': 'mc26'}, files=['*.csv'])
+@work(cores=2, memory_mb=500, gpus=1, attempts={'user': 2}, labels={'campaign': 'mc26'}, files=['*.csv'])
 def pair(a: int, b: str) -> Tuple[int, str]:
     return a, b
 

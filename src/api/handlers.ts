@@ -25,6 +25,7 @@ import { traceWaits } from '../services/traceWaits.ts'
 import * as jobs from '../services/views/jobs.ts'
 import { readAfter } from '../services/views/pages.ts'
 import * as places from '../services/views/places.ts'
+import * as settings from '../services/views/settings.ts'
 import * as tasks from '../services/views/tasks.ts'
 import * as workflows from '../services/views/workflows.ts'
 import { cancelWorkflow, closeWorkflow, createWorkflow, endWorkflow, renewDriver } from '../services/workflows.ts'
@@ -74,11 +75,12 @@ export const handlers: Handlers = {
   keepRecord: ({ engine, principal, params, body }) => keepRecord(engine, principal, num('w', params), body),
   workflowHistory: ({ engine, principal, params, query }) =>
     workflows.workflowHistory(engine, principal, num('w', params), query),
+  workflowSettings: ({ engine, principal, params }) => settings.workflowSettings(engine, principal, num('w', params)),
 
   submitTask: (ask) => submitTraced(ask),
   listTasks: ({ engine, principal, query }) => tasks.listTasks(engine, principal, query),
   getTask: ({ engine, principal, params }) => tasks.getTask(engine, principal, num('t', params)),
-  taskSettings: ({ engine, principal, params }) => tasks.taskSettings(engine, principal, num('t', params)),
+  taskSettings: ({ engine, principal, params }) => settings.taskSettings(engine, principal, num('t', params)),
   addJobs: async ({ engine, principal, params, body }) => {
     const made = await addJobs(engine, principal, num('t', params), body)
     if (!made.known) engine.metrics.jobsSubmitted.add(made.jobs)
@@ -96,6 +98,7 @@ export const handlers: Handlers = {
   cancelJob: ({ engine, principal, params, body }) =>
     cancelJob(engine, principal, num('j', params), body.why ?? 'cancelled by a person'),
   jobHistory: ({ engine, principal, params, query }) => jobs.jobHistory(engine, principal, num('j', params), query),
+  jobSettings: ({ engine, principal, params }) => settings.jobSettings(engine, principal, num('j', params)),
   explainJob: ({ engine, principal, params }) => explain.explainJob(engine, principal, num('j', params)),
   jobLog: ({ engine, principal, params, query, signal }) =>
     readLog(

@@ -1,5 +1,6 @@
 import { beforeAll, expect, test } from 'vitest'
 import { eventually, startTestServer, type TestServer } from '../../test/support/server.ts'
+import { forgetTokens } from '../services/authenticate.ts'
 import { sql } from '../store/db.ts'
 import { submitTask } from './submit/submitTask.ts'
 import { type ClaimedJob, scriptedPilot } from './testing/scriptedPilot.ts'
@@ -172,7 +173,7 @@ test('ls of an id is what is below it; queues and pilots are listed by name', as
     [jobIds[2], '2', '✓', 'finished', '1'],
   ])
   expect((await cli.run('ls', taskId, '--state', 'failed', '--json')).json()).toMatchObject([{ id: jobIds[1] }])
-  expect(await first('queues')).toMatch(/^local +✓ online +1 +100 +0 +0$/)
+  expect(await first('queues')).toMatch(/^local +local +✓ online +1 +100 +0 +0 +0$/)
   expect(await first('pilots')).toMatch(new RegExp(`^${pilot.pilotId} +pilot-1 +✓ online +local +node-7 +0 +100`))
   for (const [argv, help] of [
     [['jobs'], 'culm ls t34 lists the jobs of a task'],
@@ -260,15 +261,27 @@ test('show tells how far a job is, and its metrics as a table, in pages that nob
 })
 
 test('what a task was asked for is shown in the words in which it was asked', async () => {
-  const options = ['--cores', '2', '--memory', '3GB', '--time', '90m', '--attempts', 'user=2,lost=9']
+  const options = [
+    '--cores',
+    '2',
+    '--memory',
+    '3GB',
+    '--gpus',
+    '1',
+    '--time',
+    '90m',
+    '--attempts',
+    'user=2,memory=3,lost=9',
+  ]
   const { taskId, workflowId } = await submit(...options, '--lost-after', '5m', '--priority', '7')
   expect(await server.user.call('getTask', { params: { id: taskId } })).toMatchObject({
-    ...{ cores: 2, memoryMb: 3000, wallSeconds: 5400, priority: 7, attempts: { user: 2, site: 3, lost: 9 } },
+    ...{ cores: 2, memoryMb: 3000, wallSeconds: 5400, priority: 7, attempts: { user: 2, memory: 3, site: 3, lost: 9 } },
+    gpus: 1,
     lostAfterSeconds: 300,
   })
   const { out } = await cli.run('show', taskId)
   expect(out).toContain(
-    'cores 2, memory 3.0 GB, time 1 h 30 m, priority 7, attempts user=2, attempts lost=9, lost after 5 m 00 s\n',
+    'cores 2, memory 3.0 GB, gpus 1, time 1 h 30 m, priority 7, attempts user=2, attempts memory=3, attempts lost=9, lost after 5 m 00 s\n',
   )
   await cli.run('cancel', workflowId)
   const plain = await submit()
@@ -277,17 +290,22 @@ test('what a task was asked for is shown in the words in which it was asked', as
 })
 
 test('where a task runs is said by it, or by its queue; both are shown with who said it', async () => {
-  await server.engine.db.run(sql`update person set operator = true where name = 'ann'`)
+  const beOperator = async (is: boolean) => {
+    await server.engine.db.run(sql`update person set operator = ${is} where name = 'ann'`)
+    forgetTokens(server.engine)
+  }
+  await beOperator(true)
   const lines = ['--init-env', 'source setup.sh', '--image', 'host']
   expect((await cli.run('queue', 'environment', 'local', ...lines)).out).toBe('local says initEnv, image\n')
   const { taskId, workflowId } = await submit('--requirements', 'numpy==1.26.4', '--image', 'python:3.12')
   const { payload } = await server.user.call('getTask', { params: { id: taskId } })
   expect(payload.environment).toEqual({ requirements: 'numpy==1.26.4', image: 'python:3.12' })
-  const { out } = await cli.run('show', '--settings', taskId)
+  const { out } = await cli.run('show', '--effective', taskId)
   expect(out).toMatch(/^requirements +numpy==1\.26\.4 +submission$/m)
   expect(out).toMatch(/^initEnv +source setup\.sh +queue local$/m)
   expect(out).toMatch(/^image +python:3\.12 +submission$/m)
   expect((await cli.run('queue', 'environment', 'local')).out).toBe('local says nothing\n')
+  await beOperator(false)
   await cli.run('cancel', workflowId)
   expect((await cli.run('submit', '--conda', 'none.txt', '--', 'true')).err).toContain('/none.txt cannot be read')
 })

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import type { Value } from '../contract/base.ts'
 import type { Client } from '../contract/client.ts'
 import type { AttemptView, Explanation, Job, Move, RemoteError } from '../contract/jobs.ts'
-import type { Payload, Task } from '../contract/tasks.ts'
+import type { Payload, Setting, Task } from '../contract/tasks.ts'
 import type { MetricLine, ProgressView } from '../contract/told.ts'
 import type { Workflow } from '../contract/workflows.ts'
 import type { Cli } from './cli.ts'
@@ -32,12 +32,12 @@ export const showCommand = (cli: Cli): Command =>
     .description('all there is to know of a workflow, task or job')
     .argument('<id>', 'w12, t34 or j56')
     .option('--metrics', 'of a job, what it has told by `report`, as a table')
-    .option('--settings', 'of a task, what holds for it and who said it: its work, its workflow, a queue')
-    .action(async (text: string, { metrics, settings }: { metrics?: boolean; settings?: boolean }) => {
+    .option('--effective', 'every setting in force and who said it: its work, its workflow, a queue, or nobody')
+    .action(async (text: string, { metrics, effective }: { metrics?: boolean; effective?: boolean }) => {
       const client = await cli.client()
       const subject = subjectOf(text)
       if (metrics) return showMetrics(cli, client, subject)
-      if (settings) return showSettings(cli, client, subject)
+      if (effective) return showEffective(cli, client, subject)
       const found = await { w: findWorkflow, t: findTask, j: findJob }[subject.noun](client, subject.id as never)
       const explanation = await explain(client, subject)
       if (cli.json) return cli.printJson({ ...found.row, ...found.parts, history: found.history, explanation })
@@ -57,10 +57,8 @@ const showMetrics = async (cli: Cli, client: Client, subject: Subject): Promise<
   cli.print(...metricLines(items, cli.style()))
 }
 
-const showSettings = async (cli: Cli, client: Client, subject: Subject): Promise<void> => {
-  if (subject.noun !== 't')
-    throw new UsageError(`only tasks have settings, and ${subject.id} is none`, `culm ls ${subject.id} names its tasks`)
-  const { items } = await naming(subject.id, client.call('taskSettings', { params: { id: subject.id } }))
+const showEffective = async (cli: Cli, client: Client, subject: Subject): Promise<void> => {
+  const { items } = await naming(subject.id, settingsOf(client, subject))
   if (cli.json) return cli.printJson(items)
   const columns = [{ title: 'setting' }, { title: 'value', flexible: true }, { title: 'said by' }]
   const rows = items.map(({ name, value, from, queue }): Cell[] => [
@@ -69,6 +67,12 @@ const showSettings = async (cli: Cli, client: Client, subject: Subject): Promise
     queue ? `${from} ${queue}` : from,
   ])
   cli.print(...table(columns, rows, cli.style()))
+}
+
+const settingsOf = (client: Client, { noun, id }: Subject): Promise<{ items: Setting[] }> => {
+  if (noun === 'w') return client.call('workflowSettings', { params: { id: id as `w${number}` } })
+  if (noun === 't') return client.call('taskSettings', { params: { id: id as `t${number}` } })
+  return client.call('jobSettings', { params: { id: id as `j${number}` } })
 }
 
 async function* metricPages(client: Client, id: `j${number}`): AsyncGenerator<MetricLine[]> {
@@ -273,22 +277,23 @@ const countsText = ({ total, ...states }: Workflow['jobs']): string => {
 }
 
 /** In the words of `culm submit` and of works; what is as when nothing is asked for is left out. */
-const needsText = ({ cores, memoryMb, wallSeconds, priority, attempts, lostAfterSeconds }: Task): string =>
+const needsText = ({ cores, memoryMb, gpus, wallSeconds, priority, attempts, lostAfterSeconds }: Task): string =>
   [
     `cores ${cores}`,
     memoryMb === null ? '' : `memory ${megabytes(memoryMb)}`,
+    gpus === 0 ? '' : `gpus ${gpus}`,
     wallSeconds === null ? '' : `time ${duration(wallSeconds)}`,
     priority === usual.priority ? '' : `priority ${priority}`,
-    ...(['user', 'site', 'lost'] as const)
-      .filter((cause) => attempts[cause] !== usual.attempts[cause])
-      .map((cause) => `attempts ${cause}=${attempts[cause]}`),
+    ...Object.entries(attempts)
+      .filter(([cause, n]) => n !== usual.attempts[cause])
+      .map(([cause, n]) => `attempts ${cause}=${n}`),
     lostAfterSeconds === null ? '' : `lost after ${duration(lostAfterSeconds)}`,
   ]
     .filter(Boolean)
     .join(', ')
 
 /** As in `needs` of `contract/tasks.ts`. */
-const usual = { priority: 1000, attempts: { user: 1, site: 3, lost: 5 } }
+const usual = { priority: 1000, attempts: { user: 1, site: 3, lost: 5 } as Record<string, number> }
 
 /** Commands have no value, and say so by null. */
 const valueText = (value: Value | null, style: Style): string =>

@@ -111,6 +111,11 @@ export const faults = {
     help: '`culm secret ls` lists yours; `culm secret set NAME` makes one.',
   },
   queue_unknown: { status: 404, title: 'No such queue', help: '`culm ls queues` lists the queues you may use.' },
+  site_unknown: {
+    status: 404,
+    title: 'No such site',
+    help: 'Name a site that has a queue; `culm ls queues` lists them.',
+  },
   pilot_unknown: { status: 404, title: 'No such pilot', help: 'Register again: POST /v1/pilots.' },
   blob_unknown: {
     status: 404,
@@ -233,7 +238,7 @@ export const faults = {
   too_large_for_queue: {
     status: 422,
     title: 'No queue could ever run this',
-    help: 'Ask for fewer cores or less memory, or name another queue.',
+    help: 'Ask for fewer cores or less memory, or name another queue or site.',
   },
   // What went wrong here
   overloaded: { status: 503, title: 'Too much is waiting', help: 'Try again after the seconds in Retry-After.' },

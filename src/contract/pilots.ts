@@ -6,7 +6,7 @@ import { at, attempt, epoch, hash, jobId, maxInteger, name, pilotId, taskId, val
 import { environment } from './environments.ts'
 import { remoteError, usage } from './jobs.ts'
 import { givenSecret } from './secrets.ts'
-import { payload } from './tasks.ts'
+import { maxGpus, payload } from './tasks.ts'
 
 /**
  * A pilot registers with a name that survives its restarts (a random word kept in its folder) and gets an epoch: the number of its starts.
@@ -17,6 +17,7 @@ export const newPilot = z.strictObject({
   queue: name,
   slots: z.int().min(1).max(4096).meta({ description: 'Cores it may use at once' }),
   memoryMb: z.int().min(1).max(maxInteger).optional(),
+  gpus: z.int().min(0).max(maxGpus).optional().meta({ description: 'GPUs that its jobs may have; none when left out' }),
   host: name,
   version: z
     .string()
@@ -47,6 +48,7 @@ export const claim = z.strictObject({
     .meta({ description: 'Number of this claim; the same number gets the same answer, so a lost reply loses nothing' }),
   cores: z.int().min(0).max(maxInteger).meta({ description: 'Free cores' }),
   memoryMb: z.int().min(0).max(maxInteger).optional(),
+  gpus: z.int().min(0).max(maxGpus).optional().meta({ description: 'Free GPUs; none when left out' }),
   jobs: z.int().min(0).max(5000).meta({ description: 'At most so many jobs' }),
   waitSeconds: z.number().min(0).max(60).default(20),
 })
@@ -62,6 +64,7 @@ export const claimedTask = z.object({
   common: value.nullable(),
   cores: z.int(),
   memoryMb: z.int().nullable(),
+  gpus: z.int(),
   wallSeconds: z.int().nullable(),
   environment: environment
     .optional()
@@ -177,6 +180,7 @@ export const pilot = z.object({
   state: z.enum(pilotStates),
   epoch: z.int(),
   slots: z.int(),
+  gpus: z.int(),
   jobs: z.int().meta({ description: 'Jobs that it holds' }),
   seenAt: at,
   startedAt: at,
@@ -185,9 +189,11 @@ export type Pilot = z.infer<typeof pilot>
 
 export const queue = z.object({
   name: z.string(),
+  site: z.string(),
   state: z.enum(queueStates),
   pilots: z.int(),
   slots: z.int(),
+  gpus: z.int(),
   running: z.int(),
   waiting: z.int(),
   environment: environment

@@ -188,6 +188,14 @@ export const routes = {
     query: z.object(base.pageQuery),
     reply: base.pageOf(jobs.move),
   },
+  workflowSettings: {
+    method: 'GET',
+    path: '/v1/workflows/:id/settings',
+    who: people,
+    summary: 'What holds for tasks of a workflow that say nothing themselves, setting by setting, and who said it',
+    params: w,
+    reply: tasks.settings,
+  },
 
   submitTask: {
     method: 'POST',
@@ -214,7 +222,7 @@ export const routes = {
     who: people,
     summary: 'What holds for a task, setting by setting, and who said it',
     params: t,
-    reply: z.object({ items: z.array(tasks.setting) }),
+    reply: tasks.settings,
   },
   addJobs: {
     method: 'POST',
@@ -296,6 +304,14 @@ export const routes = {
     params: j,
     query: z.object(base.pageQuery),
     reply: base.pageOf(jobs.move),
+  },
+  jobSettings: {
+    method: 'GET',
+    path: '/v1/jobs/:id/settings',
+    who: people,
+    summary: 'What holds for a job: the settings of its task, and who said them',
+    params: j,
+    reply: tasks.settings,
   },
   explainJob: {
     method: 'GET',

@@ -44,11 +44,20 @@ export const payload = z.discriminatedUnion('kind', [
 ])
 export type Payload = z.infer<typeof payload>
 
+const attempts = z.int().min(1).max(100)
+
+const apart = (what: string) =>
+  attempts.optional().meta({ description: `${what}; counted as the user’s when left out` })
+
+/** More than any machine has. */
+export const maxGpus = 1024
+
 /**
  * What a task asks for. Attempts by cause as DESIGN gives them: a user's error is not repeated, a site's is tried elsewhere, a loss is nobody's fault.
  */
 export const needs = {
   queue: name.optional().meta({ description: 'Name of the queue; the broker chooses when left out' }),
+  site: name.optional().meta({ description: 'Name of the site: any queue of it; any site when left out' }),
   cores: z.int().min(1).max(4096).default(1),
   memoryMb: z
     .int()
@@ -56,13 +65,17 @@ export const needs = {
     .max(100_000_000)
     .optional()
     .meta({ description: 'Limit over the whole process group, MB (10^6 bytes)' }),
+  gpus: z.int().min(0).max(maxGpus).default(0).meta({ description: 'GPUs of each job: no two have the same at once' }),
   wallSeconds: z.int().min(1).max(31_536_000).optional().meta({ description: 'Limit of one attempt, s' }),
   priority: z.int().min(0).max(8000).default(1000),
   attempts: z
     .strictObject({
-      user: z.int().min(1).max(100).default(1),
-      site: z.int().min(1).max(100).default(3),
-      lost: z.int().min(1).max(100).default(5),
+      user: attempts.default(1),
+      memory: apart('Over its limit of memory'),
+      walltime: apart('Over its limit of time'),
+      runner: apart('Its process ended without a word'),
+      site: attempts.default(3),
+      lost: attempts.default(5),
     })
     .default({ user: 1, site: 3, lost: 5 })
     .meta({ description: 'How many attempts a job may have by the cause of their failure' }),
@@ -171,9 +184,17 @@ export const task = z.object({
   queue: z.string().nullable(),
   cores: z.int(),
   memoryMb: z.int().nullable(),
+  gpus: z.int(),
   wallSeconds: z.int().nullable(),
   priority: z.int(),
-  attempts: z.object({ user: z.int(), site: z.int(), lost: z.int() }),
+  attempts: z.object({
+    user: z.int(),
+    memory: z.int().optional(),
+    walltime: z.int().optional(),
+    runner: z.int().optional(),
+    site: z.int(),
+    lost: z.int(),
+  }),
   lostAfterSeconds: z.int().nullable(),
   counts: jobCounts,
   createdAt: at,
@@ -192,6 +213,7 @@ export const setting = z.object({
   queue: z.string().optional().meta({ description: 'The queue where it holds, when one says it' }),
 })
 export type Setting = z.infer<typeof setting>
+export const settings = z.object({ items: z.array(setting) })
 
 export const taskQuery = z.object({
   ...pageQuery,

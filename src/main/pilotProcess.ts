@@ -23,6 +23,7 @@ const roomForYoung = '--max-semi-space-size=64'
 export const startPilotProcess = ({
   home,
   slots,
+  gpus,
   traces,
   logLevel,
   isolation = true,
@@ -30,6 +31,7 @@ export const startPilotProcess = ({
 }: {
   home: string
   slots?: number
+  gpus?: number
   traces?: string
   logLevel?: string
   isolation?: boolean
@@ -43,6 +45,7 @@ export const startPilotProcess = ({
     'local',
     '--while-parent-lives',
     ...(slots ? ['--slots', String(slots)] : []),
+    ...(gpus === undefined ? [] : ['--gpus', String(gpus)]),
     ...(isolation ? [] : ['--no-isolation']),
     ...(traces ? ['--traces', traces] : []),
     ...(logLevel ? ['--log-level', logLevel] : []),

@@ -27,7 +27,7 @@ export type Desk = {
   report(report: Report): void
   /** What it says of itself. */
   tell(attempt: Attempt, told: Told): void
-  /** Its phase changed, and with it perhaps the cores and memory it takes. */
+  /** Its phase changed, and with it perhaps the cores, memory and GPUs it takes. */
   moved(attempt: Attempt, from: Phase): void
   /** Its processes are to be measured, from now on or no longer. */
   watch(attempt: Attempt, leader: Leader): void
@@ -59,6 +59,8 @@ export class Attempt {
   /** When it was claimed, by `performance.now`. */
   readonly takenMs = performance.now()
   usage: Usage = {}
+  /** Its GPUs, by name; null on a pilot that has none to give. */
+  devices: readonly string[] | null
 
   readonly #desk: Desk
   #phase: Phase = 'waiting'
@@ -84,12 +86,14 @@ export class Attempt {
     task,
     output,
     desk,
+    devices = null,
     trace,
   }: {
     job: ClaimedJob
     task: ClaimedTask
     output: JobOutput
     desk: Desk
+    devices?: readonly string[] | null
     trace?: AttemptTrace
   }) {
     this.trace = trace
@@ -97,6 +101,7 @@ export class Attempt {
     this.job = job
     this.task = task
     this.output = output
+    this.devices = devices
     this.#desk = desk
     this.stopping = new Promise((resolve) => {
       this.#resolveStopping = resolve

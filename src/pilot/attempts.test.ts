@@ -15,12 +15,17 @@ afterEach(() => {
 type Answer = ReportsReply['answers'][number]
 
 /** Attempts whose payloads the test itself starts and ends, before a server that answers by `answer`. */
-const bench = (slots: number, answer: (report: Report) => Partial<Answer> = () => ({})) => {
+const bench = (
+  slots: number,
+  answer: (report: Report) => Partial<Answer> = () => ({}),
+  gpus: readonly string[] = [],
+) => {
   const reports: Report[] = []
   const running = new Map<string, { attempt: Attempt; end: (outcome: Outcome | Skipped) => void }>()
   const attempts = new Attempts({
     slots,
     memoryMb: 1000,
+    gpus,
     maxLogBytes: 1000,
     clock: systemClock,
     log: silentLog,
@@ -55,7 +60,7 @@ const bench = (slots: number, answer: (report: Report) => Partial<Answer> = () =
 
 const reply = (
   jobs: number[],
-  { resumed = [] as number[], cores = 1, memoryMb = null as number | null } = {},
+  { resumed = [] as number[], cores = 1, memoryMb = null as number | null, gpus = 0 } = {},
 ): ClaimReply => ({
   claimSeq: 1,
   jobs: jobs.map((n) => ({ jobId: `j${n}`, taskId: 't1', index: n, attempt: 1, args: { text: '{}' }, token: 'k' })),
@@ -70,6 +75,7 @@ const reply = (
       common: null,
       cores,
       memoryMb,
+      gpus,
       wallSeconds: null,
     },
   ],
@@ -225,4 +231,49 @@ test('when a job fails as all others of its task would, what waits of it is give
   expect(told()).toEqual(['j1 failed', 'j2 returned', 'j3 returned'])
   expect([...running.keys()]).toEqual(['j1', 'j4'])
   attempts.close()
+})
+
+const devicesOf = (running: ReturnType<typeof bench>['running']) =>
+  Object.fromEntries([...running].map(([id, { attempt }]) => [id, attempt.devices]))
+
+test('jobs that run at the same time have GPUs of their own, and others none; what is free is told', async () => {
+  const { attempts, running } = bench(4, undefined, ['0', '1'])
+  expect(attempts.freeGpus).toBe(2)
+  attempts.take(reply([1, 2, 3], { gpus: 1 }))
+  const other = reply([4])
+  attempts.take({
+    ...other,
+    jobs: [{ ...other.jobs[0]!, taskId: 't2' }],
+    tasks: [{ ...other.tasks[0]!, taskId: 't2' }],
+  })
+  expect(devicesOf(running)).toEqual({ j1: ['0'], j2: ['1'], j4: [] })
+  expect(attempts.freeGpus).toBe(0)
+  running.get('j2')!.end(finished)
+  await settle()
+  expect(devicesOf(running)).toMatchObject({ j3: ['1'] })
+  running.get('j1')!.end(finished)
+  await settle()
+  expect(attempts.freeGpus).toBe(1)
+})
+
+test('a pilot that has no GPUs to give says nothing of them', () => {
+  const { attempts, running } = bench(1)
+  attempts.take(reply([1]))
+  expect([attempts.freeGpus, running.get('j1')!.attempt.devices]).toEqual([undefined, null])
+})
+
+test('a job that awaits lends its GPUs, goes on with the same, and keeps nobody from the cores while it waits for them', async () => {
+  const { attempts, running, resumed } = bench(2, undefined, ['0'])
+  attempts.take(reply([1], { gpus: 1 }))
+  running.get('j1')!.attempt.awaits()
+  expect(attempts.freeGpus).toBe(1)
+  attempts.take(reply([2], { gpus: 1 }))
+  expect(devicesOf(running)).toEqual({ j1: ['0'], j2: ['0'] })
+  running.get('j1')!.attempt.wakes()
+  attempts.take(reply([], { resumed: [1] }))
+  attempts.take(reply([3]))
+  expect([[...running.keys()], resumed]).toEqual([['j1', 'j2', 'j3'], []])
+  running.get('j2')!.end(finished)
+  await settle()
+  expect([resumed, attempts.freeGpus]).toEqual([['j1'], 0])
 })

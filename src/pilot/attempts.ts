@@ -6,6 +6,7 @@ import type { Log } from '../lib/log.ts'
 import { noTracer, type Tracer } from '../lib/trace.ts'
 import { Attempt, type Desk, type Leader, type Phase, type Stop, takesSlot } from './attempt.ts'
 import { AttemptTrace } from './attemptTrace.ts'
+import { Devices } from './devices.ts'
 import { failedBy, type Outcome } from './failure.ts'
 import { attemptKey, JobOutput } from './jobOutput.ts'
 import type { LogOutbox } from './logOutbox.ts'
@@ -20,6 +21,8 @@ type Named = { jobId: string; attempt: number }
 export type AttemptsOptions = {
   slots: number
   memoryMb: number | undefined
+  /** Names of the GPUs that jobs may have. */
+  gpus: readonly string[]
   maxLogBytes: number
   clock: Clock
   log: Log
@@ -54,6 +57,7 @@ export class Attempts {
   readonly #options: AttemptsOptions
   readonly #held = new Map<string, Attempt>()
   readonly #desk: Desk
+  readonly #devices: Devices
   readonly #lookTimer: NodeJS.Timeout
   readonly #pace = new Pace()
   #queue: Attempt[] = []
@@ -67,6 +71,7 @@ export class Attempts {
 
   constructor(options: AttemptsOptions) {
     this.#options = options
+    this.#devices = new Devices(options.gpus)
     this.#desk = {
       clock: options.clock,
       report: (report) => void this.#reportMove(report),
@@ -97,6 +102,12 @@ export class Attempts {
     const { memoryMb } = this.#options
     const promised = this.#queue.reduce((sum, attempt) => sum + (attempt.task.memoryMb ?? 0), 0)
     return memoryMb === undefined ? undefined : Math.max(0, memoryMb - this.#memoryTaken - promised)
+  }
+
+  get freeGpus(): number | undefined {
+    if (this.#devices.count === 0) return undefined
+    const promised = this.#queue.reduce((sum, { task }) => sum + task.gpus, 0)
+    return Math.max(0, this.#devices.free - promised)
   }
 
   get coresTaken(): number {
@@ -133,6 +144,7 @@ export class Attempts {
         task,
         output: new JobOutput(job.jobId, job.attempt, logs, maxLogBytes, hiddenOf(task)),
         desk: this.#desk,
+        devices: this.#devices.count > 0 ? [] : null,
         trace: task.trace === undefined ? undefined : new AttemptTrace(tracer, job, task.trace),
       })
       this.#held.set(attempt.key, attempt)
@@ -205,12 +217,18 @@ export class Attempts {
 
   #startWhatFits(): void {
     const { slots } = this.#options
-    for (let first = this.#queue[0]; first; first = this.#queue[0]) {
+    for (let at = this.#firstInLine(); at >= 0; at = this.#firstInLine()) {
+      const first = this.#queue[at]!
       if (this.#coresTaken > 0 && this.#coresTaken + first.task.cores > slots) return
-      this.#queue.shift()
+      this.#queue.splice(at, 1)
       if (first.phase === 'woken') first.resumes()
       else this.#run([first, ...this.#followers(first)])
     }
+  }
+
+  /** Who waits for his own GPUs, which were lent meanwhile, keeps nobody from the cores. */
+  #firstInLine(): number {
+    return this.#queue.findIndex((attempt) => this.#devices.areFreeFor(attempt))
   }
 
   /**
@@ -301,6 +319,8 @@ export class Attempts {
     if (change === 0) return
     this.#coresTaken += change * attempt.task.cores
     this.#memoryTaken += change * (attempt.task.memoryMb ?? 0)
+    if (change > 0) this.#devices.take(attempt)
+    else this.#devices.giveBack(attempt)
     if (attempt.phase !== 'awaiting') return
     this.#startWhatFits()
     this.#tellFree()

@@ -18,12 +18,13 @@ const spareSeconds = 15
 
 /** A reason of one's own: without one, every `abort` would make an error with a stack (30 µs, measured). */
 const coresFree = 'cores are free'
+const gpusFree = 'GPUs are free'
 
-type Ask = { cores: number; jobs: number; memoryMb?: number }
+type Ask = { cores: number; jobs: number; memoryMb?: number; gpus?: number }
 
 /**
  * Keeps one claim open as long as the pilot takes jobs. A claim for cores is never given up: its answer may hold jobs, so it is repeated with its number
- * until it is answered. A claim for 0 cores holds none, and may be.
+ * until it is answered; also when there are GPUs that it did not know of, which would wait for its end otherwise. A claim for 0 cores holds none, and may be.
  */
 export class Claims {
   readonly #client: Client
@@ -37,6 +38,8 @@ export class Claims {
   /** Ends a wait that has no reason any more. */
   #nap: AbortController | null = null
   #open: AbortController | null = null
+  /** GPUs that the open claim knows of. */
+  #askedGpus = 0
 
   constructor({
     client,
@@ -74,6 +77,7 @@ export class Claims {
 
   coresFreed(): void {
     this.#nap?.abort(coresFree)
+    if ((this.#attempts.freeGpus ?? 0) > this.#askedGpus) this.#open?.abort(gpusFree)
   }
 
   stop(): void {
@@ -84,15 +88,17 @@ export class Claims {
 
   #ask(): Ask {
     const cores = this.#attempts.room
-    const memoryMb = this.#attempts.freeMemoryMb
-    return { cores, jobs: Math.min(cores, 5000), ...(memoryMb === undefined ? {} : { memoryMb }) }
+    const { freeMemoryMb: memoryMb, freeGpus: gpus } = this.#attempts
+    return {
+      ...{ cores, jobs: Math.min(cores, 5000) },
+      ...(memoryMb === undefined ? {} : { memoryMb }),
+      ...(gpus === undefined ? {} : { gpus }),
+    }
   }
 
   /** The answer; null when the claim was given up. */
   async #claim(ask: Ask): Promise<ClaimReply | null> {
-    const open = new AbortController()
-    this.#open = open
-    if (ask.cores === 0) this.#nap = open
+    let open = this.#opens(ask)
     for (let n = 1; ; n++) {
       const { pilotId, epoch } = this.#registration.current
       if (epoch !== this.#epoch) [this.#epoch, this.#claimSeq] = [epoch, 1]
@@ -108,13 +114,23 @@ export class Claims {
         this.#claimSeq++
         return reply
       } catch (error) {
-        if (open.signal.aborted) {
+        if (open.signal.reason === gpusFree && !this.#stopped) {
+          ask = { ...ask, gpus: this.#attempts.freeGpus }
+          open = this.#opens(ask)
+        } else if (open.signal.aborted) {
           this.#claimSeq++
           return null
-        }
-        await this.#mend(error, epoch, n)
+        } else await this.#mend(error, epoch, n)
       }
     }
+  }
+
+  #opens({ cores, gpus = 0 }: Ask): AbortController {
+    const open = new AbortController()
+    this.#open = open
+    this.#askedGpus = gpus
+    if (cores === 0) this.#nap = open
+    return open
   }
 
   async #mend(error: unknown, epoch: number, n: number): Promise<void> {

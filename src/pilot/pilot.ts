@@ -40,6 +40,8 @@ export type PilotOptions = {
   slots: number
   /** Memory that the limits of jobs running at once may add up to, MB; any when left out. */
   memoryMb?: number
+  /** Names of the GPUs that jobs may have, each its own; without any, jobs see what the pilot sees. */
+  gpus?: readonly string[]
   /** A folder of its own, on a local disk: caches, and working directories of jobs. */
   folder: string
   host: string
@@ -124,6 +126,7 @@ const assemble = (options: PilotOptions) => {
     queue,
     slots,
     memoryMb,
+    gpus = [],
     folder,
     host,
     version,
@@ -153,7 +156,7 @@ const assemble = (options: PilotOptions) => {
   })
   const registration = new Registration({
     client,
-    as: { name, queue, slots, memoryMb, host, version, pid: process.pid },
+    as: { name, queue, slots, memoryMb, gpus: gpus.length || undefined, host, version, pid: process.pid },
     nextStart: () => nextStart(options.folder, clock().getTime()),
     log,
     onRegistered: ({ pilotId, epoch, renewSeconds }) => {
@@ -187,6 +190,7 @@ const assemble = (options: PilotOptions) => {
   const attempts: Attempts = new Attempts({
     slots,
     memoryMb,
+    gpus,
     maxLogBytes,
     clock,
     log,
@@ -240,7 +244,10 @@ const runIn = (
     return some.map(() => Promise.reject(error))
   }
   if (payload.kind === 'function') return runFunctions(some, payload, { quarters, runners })
-  return some.map((attempt) => runCommand(attempt, payload, { quarters, ...tools }))
+  return some.map((attempt) => {
+    runners.clear(attempt.devices)
+    return runCommand(attempt, payload, { quarters, ...tools })
+  })
 }
 
 type Body<N extends 'sendLogs' | 'sendTold'> = Omit<BodyInputOf<N>, 'epoch'>

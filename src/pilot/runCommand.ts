@@ -7,6 +7,7 @@ import type { Payload } from '../contract/tasks.ts'
 import { decodeValue, encodeValue } from '../contract/values.ts'
 import type { Attempt } from './attempt.ts'
 import { Child, type Exit, readInto } from './child.ts'
+import { deviceVariables } from './devices.ts'
 import { setUpFailed } from './environments/shell.ts'
 import { Failure, failed, type Outcome } from './failure.ts'
 import { JobFile } from './jobFile.ts'
@@ -54,7 +55,13 @@ export const runCommand = async (
   const told = { jobId, attempt: number, serverUrl, token, folder: cwd, restored: checkpoint !== undefined }
   // In a folder that the user named his files stay anyway.
   const jobFile = fresh === null ? null : new JobFile(join(quarters.secrets, `${name}.json`), told, as)
-  const env = { ...ownEnv, ...jobEnvironment(attempt), ...jobFile?.env, ...secrets?.env }
+  const env = {
+    ...ownEnv,
+    ...deviceVariables(attempt.devices),
+    ...jobEnvironment(attempt),
+    ...jobFile?.env,
+    ...secrets?.env,
+  }
   const child = new Child(program!, args, { cwd, env, guard })
   attempt.started(child)
   attempt.goesTo({ stop: ({ graceMs }) => child.end(graceMs), resume: () => {}, giveBack: () => {} })

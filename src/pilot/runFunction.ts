@@ -40,6 +40,7 @@ export const runFunctions = (
 export const canFollow = ({ job, task }: Attempt): boolean =>
   task.payload.kind === 'function' &&
   'text' in job.args &&
+  task.gpus === 0 &&
   job.checkpoint === undefined &&
   !task.environment?.postScript &&
   !task.environment?.cleanEnv
@@ -77,7 +78,8 @@ const begin = async (
 
   const { bundle, language, interpreter, module, export: name } = payload
   const environment = surroundings?.digest ?? null
-  const kind: RunnerKind = { ownerId, bundle, language, interpreter, secrets, environment }
+  const { devices } = first
+  const kind: RunnerKind = { ownerId, bundle, language, interpreter, secrets, environment, devices }
   const runner = runners.take(kind, quarters, bundleFolder, surroundings, restored)
   const folder = runner.folder(restored)
   const { wallSeconds } = first.task

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Log } from '../lib/log.ts'
+import { deviceVariables } from './devices.ts'
 import { pythonBoot } from './environments/pythonBoot.ts'
 import type { Surroundings } from './environments/surroundings.ts'
 import type { LogOutbox } from './logOutbox.ts'
@@ -16,6 +17,8 @@ export type RunnerKind = {
   secrets: TaskSecrets | null
   /** Digest of its environment; null when it has none. */
   environment: string | null
+  /** Its GPUs: what it has loaded lies on them. */
+  devices: readonly string[] | null
 }
 
 export type RunnerPoolOptions = {
@@ -29,10 +32,10 @@ export type RunnerPoolOptions = {
   log: Log
 }
 
-/** A process that has secrets in its memory is not kept for longer than between jobs that follow each other, s. */
-const secretIdleSeconds = 10
+/** A process that has secrets in its memory, or memory of a GPU, is not kept for longer than between jobs that follow each other, s. */
+const shortIdleSeconds = 10
 
-type Idle = { kind: string; runner: Runner; timer: NodeJS.Timeout }
+type Idle = { kind: string; devices: RunnerKind['devices']; runner: Runner; timer: NodeJS.Timeout }
 
 /** Keeps runners warm between jobs: the ones used last are taken first, and the one used longest ago goes when there are too many. */
 export class RunnerPool {
@@ -56,7 +59,10 @@ export class RunnerPool {
   ): Runner {
     const text = textOf(kind)
     const warm = this.#idle.findLast((idle) => idle.kind === text && idle.runner.usable)
-    if (!warm) return this.#start(kind, quarters, bundleFolder, surroundings, prepared)
+    if (!warm) {
+      this.clear(kind.devices)
+      return this.#start(kind, quarters, bundleFolder, surroundings, prepared)
+    }
     this.#forget(warm.runner)
     return warm.runner
   }
@@ -69,12 +75,18 @@ export class RunnerPool {
       return
     }
     runner.tidy()
-    const idleSeconds = kind.secrets
-      ? Math.min(secretIdleSeconds, this.#options.idleSeconds)
-      : this.#options.idleSeconds
+    const { idleSeconds: usual } = this.#options
+    const idleSeconds = kind.secrets || kind.devices?.length ? Math.min(shortIdleSeconds, usual) : usual
     const timer = setTimeout(() => this.#evict(runner), idleSeconds * 1000).unref()
-    this.#idle.push({ kind: textOf(kind), runner, timer })
+    this.#idle.push({ kind: textOf(kind), devices: kind.devices, runner, timer })
     if (this.#idle.length > this.#options.maxIdle) this.#evict(this.#idle[0]!.runner)
+  }
+
+  /** Lets those go that do nothing and have memory of one of these devices. */
+  clear(devices: RunnerKind['devices']): void {
+    if (!devices?.length) return
+    const inTheWay = this.#idle.filter((idle) => idle.devices?.some((name) => devices.includes(name)))
+    for (const { runner } of inTheWay) this.#evict(runner)
   }
 
   /** Bundles that some runner may still read from. */
@@ -103,7 +115,7 @@ export class RunnerPool {
       : commandOf(kind, quarters)
     const name = `r${++this.#count}`
     const secrets = kind.secrets && new SecretFiles(join(quarters.secrets, name), kind.secrets, as)
-    const env = { ...ownEnv, ...added, ...secrets?.env }
+    const env = { ...ownEnv, ...added, ...deviceVariables(kind.devices), ...secrets?.env }
     const hello = { bundleFolder, serverUrl }
     const startsIn = surroundings?.endsWithJob ? { prepared } : undefined
     const own = { program, args, work: join(quarters.jobs, name), env, guard, as, startsIn }
@@ -152,5 +164,5 @@ const commandIn = (
   return { program: program!, args, added: language === 'node' ? {} : { PYTHONPATH: pythonPath } }
 }
 
-const textOf = ({ ownerId, bundle, language, interpreter, secrets, environment }: RunnerKind): string =>
-  JSON.stringify([ownerId, bundle, language, interpreter ?? null, secrets?.digest ?? null, environment])
+const textOf = ({ ownerId, bundle, language, interpreter, secrets, environment, devices }: RunnerKind): string =>
+  JSON.stringify([ownerId, bundle, language, interpreter ?? null, secrets?.digest ?? null, environment, devices])

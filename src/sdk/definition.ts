@@ -19,17 +19,22 @@ export type WorkOptions = EnvironmentOptions & {
   name?: string
   /** Name of the queue to run in; the broker chooses when left out. */
   queue?: Need<'queue'>
+  /** Name of the site to run at, in any queue of it; any site when left out. */
+  site?: Need<'site'>
   /** 1 when left out. */
   cores?: Need<'cores'>
   /** Limit over the whole process group, MB (10^6 bytes). */
   memoryMb?: Need<'memoryMb'>
+  /** GPUs of each job, its own while it runs: CUDA_VISIBLE_DEVICES and HIP_VISIBLE_DEVICES name them. 0 when left out. */
+  gpus?: Need<'gpus'>
   /** Limit of one attempt, s. */
   wallSeconds?: Need<'wallSeconds'>
   /** 0 to 8000; 1000 when left out. */
   priority?: Need<'priority'>
   /**
    * How many attempts a job may have by the cause of their failure: `{ user: 1, site: 3, lost: 5 }` when left out. A
-   * number is for those that fail by an error of their own (`user`).
+   * number is for those that fail by an error of their own (`user`). `memory` (over its limit), `walltime` (over its
+   * time) and `runner` (its process died) are counted among those, unless they are named.
    */
   attempts?: Need<'attempts'> | number
   /** How long a pilot may be silent before its jobs go to others, s. */

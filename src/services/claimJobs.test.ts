@@ -136,3 +136,17 @@ test('a claim of an earlier start of a pilot, still open, takes no slot from the
   expect((await pilot.claim()).resumed).toEqual([{ jobId, attempt }])
   expect(await pilot.report([finished(job!)])).toEqual(['moved'])
 })
+
+test('two jobs share out the two GPUs of a pilot, a third waits for one of them, and others do not wait with it', async () => {
+  const place = await world.place()
+  const pilot = await place.pilot({ slots: 8, gpus: 2 })
+  const wanted = await place.submit(3, { gpus: 1 })
+  const plain = await place.submit(1)
+  const names = (ids: number[]) => ids.map((id) => `j${id}`)
+  const taken = await pilot.take()
+  expect(taken.map(({ jobId }) => jobId)).toEqual(names([wanted[0]!, wanted[1]!, ...plain]))
+  expect(await pilot.take({ freeGpus: 0 })).toEqual([])
+  expect(await (await place.pilot()).take()).toEqual([])
+  expect(await pilot.report([finished(taken[0]!)])).toEqual(['moved'])
+  expect((await pilot.take({ freeGpus: 1 })).map(({ jobId }) => jobId)).toEqual(names([wanted[2]!]))
+})

@@ -88,7 +88,7 @@ const waitForWork = async (
     queueId: pilot.queueId,
     epoch,
     claimSeq,
-    room: { cores: room.cores, memoryMb: room.memoryMb ?? null, jobs: room.jobs },
+    room: { cores: room.cores, memoryMb: room.memoryMb ?? null, gpus: room.gpus ?? 0, jobs: room.jobs },
   })
   let next: Look = 'overdue'
   const woken = Promise.race([rung, open.taken]).then(() => {
@@ -151,7 +151,7 @@ const claimNew = async (
   cores: number,
 ): Promise<store.ClaimedRow[]> => {
   const got: store.ClaimedRow[] = []
-  let room = { cores, memoryMb: claim.memoryMb ?? null, jobs: claim.jobs }
+  let room = { cores, memoryMb: claim.memoryMb ?? null, gpus: claim.gpus ?? 0, jobs: claim.jobs }
   for (let n = 0; n < 20; n++) {
     const plan = planClaim(engine.lanes.ofQueue(pilot.queueId), room)
     if (!plan) break
@@ -184,6 +184,7 @@ const claimNew = async (
     room = {
       cores: room.cores - rows.length * plan.cores,
       memoryMb: room.memoryMb === null ? null : room.memoryMb - rows.length * plan.memoryMb,
+      gpus: room.gpus - rows.length * plan.gpus,
       jobs: room.jobs - rows.length,
     }
   }
@@ -275,6 +276,7 @@ const claimedTask = (task: TaskFacts, ofQueue: Environment | undefined): Claimed
     common: sentValue(task.common, task.commonBlob, task.commonBytes),
     cores: task.cores,
     memoryMb: task.memoryMb,
+    gpus: task.gpus,
     wallSeconds: task.wallSeconds,
     ...(environment ? { environment } : {}),
     ...(task.trace === null ? {} : { trace: task.trace }),

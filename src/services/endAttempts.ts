@@ -7,6 +7,7 @@ import * as store from '../store/jobs.ts'
 import { dropHeld, heldOf } from '../store/pilots.ts'
 import type { TaskFacts } from '../store/tasks.ts'
 import { setTimers } from '../store/timers.ts'
+import { attemptLimits } from './attemptLimits.ts'
 import type { Effects } from './effects.ts'
 import type { Engine } from './engine.ts'
 import { cancelledResult, errorText, type Happening, type Moved, moveJobs } from './moveJobs.ts'
@@ -156,7 +157,7 @@ const afterFailure = (
   const decision = decideRetry({
     cause: end.cause,
     soFar,
-    limits: { user: task.attemptsUser, site: task.attemptsSite, lost: task.attemptsLost },
+    limits: attemptLimits(task),
   })
   if (decision.kind === 'giveUp') {
     const error = end.error ? JSON.stringify(end.error) : errorText('Lost', why)

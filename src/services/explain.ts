@@ -117,6 +117,7 @@ const factsOf = async (engine: Engine, id: number): Promise<JobFacts> => {
     wallSeconds: last?.wallSeconds ?? null,
     cores: task.cores,
     memoryMb: task.memoryMb,
+    gpus: task.gpus,
     wallSecondsLimit: task.wallSeconds,
     waitsFor: parents.map((p) => ({ id: showId(p.noun, p.id), state: p.state })),
     retryAt: timer?.at ?? null,

@@ -7,6 +7,9 @@ import type { Db } from '../store/db.ts'
 import { allLanes, allQueues, ensureLane, type LaneRow, lanesWithWork } from '../store/lanes.ts'
 import type { BellKey } from './engine.ts'
 
+/** What each job of a lane asks for. */
+export type Size = Pick<LaneRow, 'cores' | 'memoryMb' | 'gpus'>
+
 type Lane = LaneRow & { low: number; mayHaveWork: boolean; enqueuedAt: number }
 
 /**
@@ -40,7 +43,11 @@ export class Lanes {
   async refresh(): Promise<void> {
     for (const row of await allLanes(this.#db)) this.#add(row)
     const queues = await allQueues(this.#db)
-    this.#queues = queues.map(({ id, name, state }) => ({ id, name, state: state as QueueState, maxSlots: null }))
+    this.#queues = queues.map(({ id, name, site, state }) => ({
+      ...{ id, name, site },
+      state: state as QueueState,
+      maxSlots: null,
+    }))
     this.#environments = new Map(
       queues.flatMap(({ id, environment }) => (environment ? [[id, JSON.parse(environment)]] : [])),
     )
@@ -80,7 +87,7 @@ export class Lanes {
   }
 
   /** What a job of this lane asks for, and where it may run. */
-  facts(laneId: number): Pick<LaneRow, 'queueIds' | 'cores' | 'memoryMb'> | undefined {
+  facts(laneId: number): Pick<LaneRow, 'queueIds' | keyof Size> | undefined {
     return this.#lanes.get(laneId)
   }
 
@@ -90,24 +97,25 @@ export class Lanes {
       laneId: lane.id,
       cores: lane.cores,
       memoryMb: lane.memoryMb,
+      gpus: lane.gpus,
       low: lane.low,
       mayHaveWork: lane.mayHaveWork,
       purpose: lane.purpose,
     }))
   }
 
-  async workLane(queueIds: number[], cores: number, memoryMb: number): Promise<number> {
+  async workLane(queueIds: number[], size: Size): Promise<number> {
     const known = [...(this.#byQueue.get(queueIds[0]!) ?? [])].find(
       (l) =>
         l.purpose === 'work' &&
-        l.cores === cores &&
-        l.memoryMb === memoryMb &&
+        l.cores === size.cores &&
+        l.memoryMb === size.memoryMb &&
+        l.gpus === size.gpus &&
         l.queueIds.length === queueIds.length &&
         l.queueIds.every((q, i) => q === queueIds[i]),
     )
     if (known) return known.id
-    return this.#add(await ensureLane(this.#db, { purpose: 'work', queueIds, shareId: 1, cores, memoryMb, pilotId: 0 }))
-      .id
+    return this.#add(await ensureLane(this.#db, { purpose: 'work', queueIds, shareId: 1, ...size, pilotId: 0 })).id
   }
 
   /** Where the jobs of one pilot wait that awaited calls of their own and want their slot back. */
@@ -120,6 +128,7 @@ export class Lanes {
         shareId: 1,
         cores: 1,
         memoryMb: 0,
+        gpus: 0,
         pilotId,
       }),
     ).id

@@ -31,6 +31,7 @@ export const registerPilot = async (
       ...pilot,
       queueId,
       memoryMb: pilot.memoryMb ?? null,
+      gpus: pilot.gpus ?? 0,
       start: pilot.start ?? null,
       serverId: engine.id,
       now,

@@ -26,6 +26,7 @@ import {
   type TaskToInsert,
 } from '../store/tasks.ts'
 import type { WorkflowOwner } from '../store/workflows.ts'
+import { otherAttempts } from './attemptLimits.ts'
 import type { Principal } from './authenticate.ts'
 import { sentValue } from './claimJobs.ts'
 import { Effects } from './effects.ts'
@@ -148,8 +149,8 @@ const insertAndHand = async (engine: Engine, tasks: TaskToInsert[]): Promise<(In
 const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 const offerOf = (engine: Engine, { row, jobs }: TaskToInsert): Offer => {
-  const { queueIds, cores, memoryMb } = engine.lanes.facts(row.laneId)!
-  return { queueIds, cores, memoryMb, jobs: row.state === 'ready' ? jobs.args.length : 0 }
+  const { queueIds, cores, memoryMb, gpus } = engine.lanes.facts(row.laneId)!
+  return { queueIds, cores, memoryMb, gpus, jobs: row.state === 'ready' ? jobs.args.length : 0 }
 }
 
 /** For each of the first jobs the place of its claim among those that get any. */
@@ -445,14 +446,16 @@ const checkTexts = ({
 /** The broker's decision, from cached facts only. */
 const laneFor = async (engine: Engine, task: TaskBody): Promise<number> => {
   if (engine.lanes.queues.length === 0) await engine.lanes.refresh()
-  const choice = decideQueues(engine.lanes.queues, { queue: task.queue ?? null, cores: task.cores })
+  const { queue = null, site = null, cores, memoryMb = 0, gpus } = task
+  const choice = decideQueues(engine.lanes.queues, { queue, site, cores })
   if (choice.kind === 'none') {
-    if (choice.unknown) throw fault('queue_unknown', `no queue is called ${task.queue}`, { queue: task.queue })
+    if (choice.unknown === 'queue') throw fault('queue_unknown', `no queue is called ${queue}`, { queue })
+    if (choice.unknown === 'site') throw fault('site_unknown', `no site is called ${site}`, { site })
     throw fault('too_large_for_queue', choice.rejected.map((r) => `${r.queue}: ${r.why}`).join('; '), {
       rejected: choice.rejected,
     })
   }
-  return engine.lanes.workLane(choice.queueIds, task.cores, task.memoryMb ?? 0)
+  return engine.lanes.workLane(choice.queueIds, { cores, memoryMb, gpus })
 }
 
 const rowOf = (
@@ -477,12 +480,16 @@ const rowOf = (
   laneId,
   cores: task.cores,
   memoryMb: task.memoryMb ?? null,
+  gpus: task.gpus,
   wallSeconds: task.wallSeconds ?? null,
   priority: task.priority,
   attemptsUser: task.attempts.user,
   attemptsSite: task.attempts.site,
   attemptsLost: task.attempts.lost,
+  attemptsOthers: otherAttempts(task.attempts),
   lostAfterSeconds: task.lostAfterSeconds ?? null,
+  queue: task.queue ?? null,
+  site: task.site ?? null,
   secrets: task.secrets?.length ? JSON.stringify(task.secrets) : null,
   trace,
   labels: JSON.stringify(task.labels),

@@ -34,6 +34,7 @@ export const startPilot = (
     version: string
     slots: number
     memoryMb: number | null
+    gpus: number
     start: number | null
     serverId: string
     now: Date
@@ -43,12 +44,12 @@ export const startPilot = (
   db.row<{ id: number; epoch: number; from: PilotState | null }>(sql`
     with old as (select id, state from pilot where queue_id = ${p.queueId} and name = ${p.name}),
     p as (
-      insert into pilot (queue_id, name, host, version, slots, memory_mb, epoch, state, started_at, seen_at, silent_since, lease_until, server_id, start)
-      values (${p.queueId}, ${p.name}, ${p.host}, ${p.version}, ${p.slots}, ${p.memoryMb}, 1, 'online', ${p.now}, ${p.now}, ${p.now}, ${p.leaseUntil},
-              ${p.serverId}, ${p.start})
+      insert into pilot (queue_id, name, host, version, slots, memory_mb, gpus, epoch, state, started_at, seen_at, silent_since, lease_until, server_id, start)
+      values (${p.queueId}, ${p.name}, ${p.host}, ${p.version}, ${p.slots}, ${p.memoryMb}, ${p.gpus}, 1, 'online', ${p.now}, ${p.now}, ${p.now},
+              ${p.leaseUntil}, ${p.serverId}, ${p.start})
       on conflict (queue_id, name) do update set
-        host = excluded.host, version = excluded.version, slots = excluded.slots, memory_mb = excluded.memory_mb, epoch = pilot.epoch + 1,
-        state = 'online', started_at = excluded.started_at, seen_at = excluded.seen_at, silent_since = excluded.silent_since,
+        host = excluded.host, version = excluded.version, slots = excluded.slots, memory_mb = excluded.memory_mb, gpus = excluded.gpus,
+        epoch = pilot.epoch + 1, state = 'online', started_at = excluded.started_at, seen_at = excluded.seen_at, silent_since = excluded.silent_since,
         lease_until = excluded.lease_until, server_id = excluded.server_id, start = excluded.start
       returning id, epoch),
     h as (

@@ -104,8 +104,9 @@ const task: NewTaskRow = {
     closed: true,
     unmet: 0,
   },
-  ...{ payload: '{}', common: null, commonBlob: null, commonBytes: null, laneId: 1, cores: 1, memoryMb: null },
-  ...{ wallSeconds: null, priority: 1000, attemptsUser: 1, attemptsSite: 3, attemptsLost: 5, lostAfterSeconds: null },
+  ...{ payload: '{}', common: null, commonBlob: null, commonBytes: null, laneId: 1, cores: 1, memoryMb: null, gpus: 0 },
+  ...{ wallSeconds: null, priority: 1000, attemptsUser: 1, attemptsSite: 3, attemptsLost: 5, attemptsOthers: null },
+  ...{ lostAfterSeconds: null, queue: null, site: null },
   ...{ secrets: null, cache: false, trace: null, labels: '{}' },
 }
 const rows = (n: number) => ({

@@ -17,12 +17,16 @@ export type NewTaskRow = {
   laneId: number
   cores: number
   memoryMb: number | null
+  gpus: number
   wallSeconds: number | null
   priority: number
   attemptsUser: number
   attemptsSite: number
   attemptsLost: number
+  attemptsOthers: string | null
   lostAfterSeconds: number | null
+  queue: string | null
+  site: string | null
   secrets: string | null
   /** Its jobs take stored results, and leave theirs. */
   cache: boolean
@@ -92,11 +96,12 @@ export const insertTasks = async (
         ${each((t) => t.commonBlob)}::text[], ${each((t) => t.commonBytes)}::bigint[], ${lanes}::int[], ${each((t) => t.cores)}::int[],
         ${each((t) => t.memoryMb)}::int[], ${each((t) => t.wallSeconds)}::int[], ${priorities}::int[], ${each((t) => t.attemptsUser)}::int[],
         ${each((t) => t.attemptsSite)}::int[], ${each((t) => t.attemptsLost)}::int[], ${each((t) => t.lostAfterSeconds)}::int[],
+        ${each((t) => t.gpus)}::int[], ${each((t) => t.queue)}::text[], ${each((t) => t.site)}::text[], ${each((t) => t.attemptsOthers)}::text[],
         ${each((t) => t.secrets)}::text[], ${each((t) => t.cache)}::bool[], ${each((t) => t.trace)}::text[], ${each((t) => t.labels)}::text[],
         ${calls((c) => c.scope)}::bigint[], ${calls((c) => c.key)}::text[], ${calls((c) => c.epoch)}::int[], ${calls((c) => c.seen)}::text[])
         with ordinality u(workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, activated, pending, payload, common, common_blob,
                           common_bytes, lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
-                          lost_after_seconds, secrets, cache, trace, labels, scope, key, epoch, seen, ord)
+                          lost_after_seconds, gpus, queue, site, attempts_others, secrets, cache, trace, labels, scope, key, epoch, seen, ord)
       cross join lateral (
         select exists (
           select from workflow w
@@ -111,11 +116,11 @@ export const insertTasks = async (
     t as (
       insert into task (id, workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, payload, common, common_blob, common_bytes,
                         lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
-                        lost_after_seconds, secrets, cache, trace, created_at, labels)
+                        lost_after_seconds, gpus, queue, site, attempts_others, secrets, cache, trace, created_at, labels)
       overriding system value
       select id, workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, payload, common, common_blob, common_bytes,
              lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
-             lost_after_seconds, secrets, cache, trace, ${now}, labels::jsonb
+             lost_after_seconds, gpus, queue, site, attempts_others, secrets, cache, trace, ${now}, labels::jsonb
       from f where fresh),
     k as materialized (
       select c.ord
@@ -217,12 +222,18 @@ export type TaskFacts = {
   laneId: number
   cores: number
   memoryMb: number | null
+  gpus: number
   wallSeconds: number | null
   priority: number
   attemptsUser: number
   attemptsSite: number
   attemptsLost: number
+  /** JSON text: by causes that are named, and are counted as the user’s otherwise. */
+  attemptsOthers: string | null
   lostAfterSeconds: number | null
+  /** Those that it names. */
+  queue: string | null
+  site: string | null
   /** JSON text of `WantedSecret[]`; null for those that name none. */
   secrets: string | null
   cache: boolean
@@ -234,7 +245,8 @@ export const taskFacts = (db: Db, ids: number[]) =>
   db.rows<TaskFacts>(sql`
     select id, workflow_id as "workflowId", experiment_id as "experimentId", owner_id as "ownerId", parent_job_id as "parentJobId", name, payload,
            common, common_blob as "commonBlob", common_bytes as "commonBytes", lane_id as "laneId", cores, memory_mb as "memoryMb", wall_seconds as "wallSeconds",
-           priority, attempts_user as "attemptsUser", attempts_site as "attemptsSite", attempts_lost as "attemptsLost", lost_after_seconds as "lostAfterSeconds", secrets, cache, trace
+           priority, attempts_user as "attemptsUser", attempts_site as "attemptsSite", attempts_lost as "attemptsLost", attempts_others as "attemptsOthers",
+           lost_after_seconds as "lostAfterSeconds", gpus, queue, site, secrets, cache, trace
     from task where id = any(${ids}::bigint[])`)
 
 export const taskTimes = (db: Db, ids: number[]) =>

@@ -90,11 +90,13 @@ export type TaskViewRow = {
   queues: string[]
   cores: number
   memoryMb: number | null
+  gpus: number
   wallSeconds: number | null
   priority: number
   attemptsUser: number
   attemptsSite: number
   attemptsLost: number
+  attemptsOthers: string | null
   lostAfterSeconds: number | null
   total: number
   createdAt: Date
@@ -116,8 +118,8 @@ export const taskViews = (
   db.rows<TaskViewRow>(sql`
     select t.id, t.workflow_id as "workflowId", t.experiment_id as "experimentId", t.parent_job_id as "parentJobId", t.name, p.name as owner, t.state, t.payload,
            array(select q.name from queue q join lane l on l.id = t.lane_id where q.id = any(l.queue_ids) order by q.id) as queues,
-           t.cores, t.memory_mb as "memoryMb", t.wall_seconds as "wallSeconds", t.priority, t.attempts_user as "attemptsUser", t.attempts_site as "attemptsSite",
-           t.attempts_lost as "attemptsLost", t.lost_after_seconds as "lostAfterSeconds", t.jobs as total,
+           t.cores, t.memory_mb as "memoryMb", t.gpus, t.wall_seconds as "wallSeconds", t.priority, t.attempts_user as "attemptsUser", t.attempts_site as "attemptsSite",
+           t.attempts_lost as "attemptsLost", t.attempts_others as "attemptsOthers", t.lost_after_seconds as "lostAfterSeconds", t.jobs as total,
            t.created_at as "createdAt", t.ended_at as "endedAt", t.labels,
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
     from task t join person p on p.id = t.owner_id left join task_count c on c.task_id = t.id
@@ -234,6 +236,7 @@ export type PilotViewRow = {
   state: 'online' | 'suspect' | 'gone'
   epoch: number
   slots: number
+  gpus: number
   jobs: number
   seenAt: Date
   startedAt: Date
@@ -241,7 +244,7 @@ export type PilotViewRow = {
 
 export const pilotViews = (db: Db, below: number, limit: number) =>
   db.rows<PilotViewRow>(sql`
-    select p.id, p.name, q.name as queue, p.host, p.state, p.epoch, p.slots, (select count(*)::int from held h where h.pilot_id = p.id) as jobs,
+    select p.id, p.name, q.name as queue, p.host, p.state, p.epoch, p.slots, p.gpus, (select count(*)::int from held h where h.pilot_id = p.id) as jobs,
            p.seen_at as "seenAt", p.started_at as "startedAt"
     from pilot p join queue q on q.id = p.queue_id where p.id < ${below} order by p.id desc limit ${limit}`)
 
@@ -249,16 +252,19 @@ export const pilotViews = (db: Db, below: number, limit: number) =>
 export const queueViews = (db: Db) =>
   db.rows<{
     name: string
+    site: string
     state: string
     pilots: number
     slots: number
+    gpus: number
     running: number
     waiting: number
     environment: string | null
   }>(sql`
-    select q.name, q.state, q.environment,
+    select q.name, (select s.name from site s where s.id = q.site_id) as site, q.state, q.environment,
       (select count(*)::int from pilot p where p.queue_id = q.id and p.state = 'online') as pilots,
       (select coalesce(sum(p.slots), 0)::int from pilot p where p.queue_id = q.id and p.state = 'online') as slots,
+      (select coalesce(sum(p.gpus), 0)::int from pilot p where p.queue_id = q.id and p.state = 'online') as gpus,
       (select count(*)::int from held h join pilot p on p.id = h.pilot_id where p.queue_id = q.id) as running,
       (select coalesce(sum(n), 0)::int from lane l, lateral (select count(*) as n from (select from ready r where r.lane_id = l.id limit 1000) x) y
        where q.id = any(l.queue_ids) and l.purpose <> 'resume') as waiting

@@ -213,7 +213,7 @@ test('what goes wrong is told in the same words, and with the same exit code', a
       ['ls', '--al'],
       ['show'],
       ['show', 'w1', 'w2'],
-      ['show', '--settings', workflowId],
+      ['show', '--effective', 'j999999'],
     ],
     ...[
       ['ls', '-n'],
@@ -300,6 +300,7 @@ test('the completion of bash offers verbs, and after a verb its options and choi
 test('what is submitted, cancelled and kept is the same', async () => {
   const options = [
     ...['-n', '3', '--name', 'scan', '--queue', 'local', '--cores', '2', '--memory', '2GB', '--time', '1h30m'],
+    ...['--site', 'local', '--gpus', '2', '--attempts', 'memory=3'],
     ...['--priority', '2000', '--label', 'run=7', '--label', 'by=ann', '--folder', 'data'],
     ...['--requirements', 'numpy==1.26.4', '--image', 'python:3.12', '--init-env', 'source setup.sh'],
   ]
@@ -308,10 +309,11 @@ test('what is submitted, cancelled and kept is the same', async () => {
   const tasks: object[] = []
   for (const run of [(argv: string[]) => node.start(argv).ended, python]) {
     const { out } = await run(['submit', '--json', ...options, '--after', parent.taskId, ...command])
-    const { taskId } = JSON.parse(out) as Submitted
+    const { taskId, firstJobId } = JSON.parse(out) as Submitted
     const { id, workflowId, createdAt, counts, ...task } = await server.user.call('getTask', { params: { id: taskId } })
     tasks.push(task)
-    await both(['show', '--settings', taskId])
+    for (const id of [workflowId, taskId, firstJobId])
+      for (const more of [[], ['--json']]) expect((await both(['show', '--effective', id, ...more])).code).toBe(0)
     expect((await run(['cancel', taskId, '--why', 'a mistake'])).out).toBe(`${taskId}: 3 jobs cancelled\n`)
   }
   expect(tasks[1]).toEqual(tasks[0])

@@ -35,7 +35,13 @@ type Held = {
   stopped: AbortController
 }
 
-export type PilotOptions = { name: string; queue: { id: number; name: string }; slots: number; memoryMb?: number }
+export type PilotOptions = {
+  name: string
+  queue: { id: number; name: string }
+  slots: number
+  memoryMb?: number
+  gpus: number
+}
 
 /** A pilot as the protocol knows it: `src/pilot` without processes. It may crash, be cut off and leave at any moment, and comes back under its name. */
 export class SimulatedPilot {
@@ -122,6 +128,7 @@ class Life {
   #renewMs = 15_000
   #coresTaken = 0
   #memoryTaken = 0
+  #gpusTaken = 0
   #leaving = false
   #nextClaim = 1
 
@@ -206,12 +213,13 @@ class Life {
   }
 
   async #register(): Promise<void> {
-    const { name, queue, slots, memoryMb } = this.#options
+    const { name, queue, slots, memoryMb, gpus } = this.#options
     const body = {
       name,
       queue: queue.name,
       slots,
       memoryMb,
+      gpus,
       host: 'here',
       version: '1',
       start: this.#hooks.nextStart(),
@@ -239,6 +247,7 @@ class Life {
         cores,
         jobs: this.#chance.happens(0.2) ? this.#chance.whole(0, cores) : cores,
         waitSeconds: cores === 0 ? 1 : this.#chance.pick([0, 2, 20]),
+        gpus: Math.max(0, this.#options.gpus - this.#gpusTaken),
         ...(this.#options.memoryMb ? { memoryMb: Math.max(0, this.#options.memoryMb - this.#memoryTaken) } : {}),
       }
       const reply = await this.#ask({
@@ -277,11 +286,13 @@ class Life {
   #takeRoom({ task }: Held): void {
     this.#coresTaken += task.cores
     this.#memoryTaken += task.memoryMb ?? 0
+    this.#gpusTaken += task.gpus
   }
 
   #giveRoom({ task }: Held): void {
     this.#coresTaken -= task.cores
     this.#memoryTaken -= task.memoryMb ?? 0
+    this.#gpusTaken -= task.gpus
     this.#bell.ring('freed')
   }
 
@@ -460,6 +471,7 @@ class Life {
       labels: {},
       cache: false,
       cores: 1,
+      gpus: 0,
       priority: 1000,
       attempts: defaultAttempts,
     }

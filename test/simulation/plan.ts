@@ -23,7 +23,8 @@ export type Faults = {
 export type Plan = {
   faults: Faults
   servers: number
-  pilots: { slots: number; memoryMb: number | undefined; queue: string }[]
+  /** The first serves `local`, and has GPUs. */
+  pilots: { slots: number; memoryMb: number | undefined; gpus: number; queue: string }[]
   /** Mean running time of a job, ms. */
   jobMs: number
   users: number
@@ -61,6 +62,7 @@ export const planOf = (chance: Chance, jobs: number): Plan => {
     pilots: Array.from({ length: pilots }, (_, i) => ({
       slots: Math.max(4, Math.ceil((slots / pilots) * chance.between(0.3, 1.7))),
       memoryMb: chance.happens(0.3) ? 64_000 * Math.ceil(slots / 24) : undefined,
+      gpus: i === 0 || chance.happens(0.3) ? chance.whole(1, 4) : 0,
       queue: i > 0 && chance.happens(0.4) ? 'far' : 'local',
     })),
     jobMs: chance.pick([200, 2000, 8000, 20_000]),

@@ -65,6 +65,7 @@ export class Referee {
   claimed(pilot: string, asked: Claim, reply: ClaimReply): void {
     const tasks = new Map(reply.tasks.map((task) => [task.taskId, task]))
     let cores = 0
+    let gpus = 0
     for (const job of reply.jobs) {
       const task = tasks.get(job.taskId)
       if (!task) {
@@ -72,6 +73,7 @@ export class Referee {
         continue
       }
       cores += task.cores
+      gpus += task.gpus
       const known = this.#model.job(task.name, job.index)
       if (!known) {
         this.broken.push(`${job.jobId} (${task.name}.${job.index}) came to ${pilot}, and nobody submitted it`)
@@ -89,6 +91,7 @@ export class Referee {
       this.broken.push(
         `${pilot} asked for ${asked.cores} cores and ${asked.jobs} jobs, and got ${cores} and ${reply.jobs.length}`,
       )
+    if (gpus > (asked.gpus ?? 0)) this.broken.push(`${pilot} asked for ${asked.gpus ?? 0} GPUs, and got ${gpus}`)
   }
 
   #mustHaveFinished(parent: ModelJob, childId: string): void {

@@ -281,6 +281,8 @@ export class SimulatedUser {
   }
 
   #bodyOf(task: ModelTask, jobs: ModelJob[], more: Partial<NewTask>): NewTask {
+    const { pilots } = this.#world.plan
+    const queue = this.#chance.happens(0.3) ? this.#chance.pick(pilots).queue : undefined
     return {
       workflowId: task.workflow.id!,
       name: task.name,
@@ -292,7 +294,8 @@ export class SimulatedUser {
       cache: false,
       cores: task.cores,
       ...(this.#chance.happens(0.2) ? { memoryMb: this.#chance.pick([500, 2000]) } : {}),
-      ...(this.#chance.happens(0.3) ? { queue: this.#chance.pick(this.#world.plan.pilots).queue } : {}),
+      ...(queue ? { queue } : {}),
+      gpus: !queue && this.#chance.happens(0.15) ? this.#chance.whole(1, pilots[0]!.gpus) : 0,
       priority: this.#chance.happens(0.7) ? 1000 : this.#chance.whole(0, 8000),
       attempts: task.attempts,
       ...(this.#chance.happens(0.2) ? { lostAfterSeconds: this.#chance.whole(50, 200) } : {}),

@@ -133,7 +133,7 @@ const makePlace = async (engine: Engine, { lostAfterSeconds }: { lostAfterSecond
   }
 }
 
-type PilotOptions = { name?: string; host?: string; slots?: number; start?: number; at?: Engine }
+type PilotOptions = { name?: string; host?: string; slots?: number; gpus?: number; start?: number; at?: Engine }
 export type ScriptedPilot = Awaited<ReturnType<typeof startPilot>>
 export type Held = { jobId: `j${number}`; attempt: number }
 
@@ -144,17 +144,23 @@ const startPilot = async (
   first: Engine,
   principal: Awaited<ReturnType<typeof authenticate>>,
   queue: string,
-  { name = `pilot-${++pilots}`, host = 'here', slots = 5000, start, at: home = first }: PilotOptions = {},
+  { name = `pilot-${++pilots}`, host = 'here', slots = 5000, gpus, start, at: home = first }: PilotOptions = {},
 ) => {
-  const body = { name, host, queue, slots: Math.min(slots, 4096), version: '1', start }
+  const body = { name, host, queue, slots: Math.min(slots, 4096), gpus, version: '1', start }
   const { pilotId, epoch } = await registerPilot(home, principal, body)
   const id = readId('p', pilotId)!
   const held = new Map<string, Held>()
   let claimSeq = 0
 
-  const claim = async ({ at = home, seq = ++claimSeq, jobs = slots, waitSeconds = 0 } = {}): Promise<ClaimReply> => {
+  const claim = async ({
+    at = home,
+    seq = ++claimSeq,
+    jobs = slots,
+    waitSeconds = 0,
+    freeGpus = gpus,
+  } = {}): Promise<ClaimReply> => {
     await at.lanes.refresh()
-    const ask = { epoch, claimSeq: seq, cores: slots, jobs: Math.min(jobs, 5000), waitSeconds }
+    const ask = { epoch, claimSeq: seq, cores: slots, jobs: Math.min(jobs, 5000), gpus: freeGpus, waitSeconds }
     return claimJobs(at, principal, id, ask, new AbortController().signal)
   }
   const digest = () => heldDigest([...held.values()].map((h) => ({ jobId: readId('j', h.jobId)!, attempt: h.attempt })))

@@ -56,7 +56,8 @@ def attempts(text: str) -> Dict[str, int]:
     """`3`: so many by the user's own errors; `user=3,lost=9`: by cause."""
     if re.fullmatch(r'\d+', text, re.ASCII):
         return {'user': whole(1)(text)}
-    parts = [re.fullmatch(r'(user|site|lost)=(\d+)', part, re.ASCII) for part in text.split(',')]
+    causes = 'user|memory|walltime|runner|site|lost'
+    parts = [re.fullmatch(rf'({causes})=(\d+)', part, re.ASCII) for part in text.split(',')]
     if not all(parts):
         raise ValueError('Write it as 3, or as user=3,site=5,lost=9.')
     return {part[1]: whole(1)(part[2]) for part in parts if part}

@@ -49,8 +49,8 @@ def _act(cli: Cli, given: Given) -> int:
     client, subject, style = cli.client(), subject_of(given.id), cli.style()
     if given.metrics:
         return _show_metrics(cli, client, subject)
-    if given.settings:
-        return _show_settings(cli, client, subject)
+    if given.effective:
+        return _show_effective(cli, client, subject)
     find = {'w': _find_workflow, 't': _find_task, 'j': _find_job}[subject.noun]
     found = find(client, subject, style)
     explanation = explain(client, subject)
@@ -76,10 +76,7 @@ def _show_metrics(cli: Cli, client: Client, subject: Subject) -> int:
     return 0
 
 
-def _show_settings(cli: Cli, client: Client, subject: Subject) -> int:
-    if subject.noun != 't':
-        what = f'only tasks have settings, and {subject.id} is none'
-        raise UsageError(what, f'culm ls {subject.id} names its tasks')
+def _show_effective(cli: Cli, client: Client, subject: Subject) -> int:
     with naming(subject.id):
         items = client.get(f'{subject.path}/settings')['items']
     if cli.json:
@@ -278,9 +275,10 @@ def _needs_text(task: Row) -> str:
     parts = [
         f'cores {task["cores"]}',
         '' if task['memoryMb'] is None else f'memory {megabytes(task["memoryMb"])}',
+        '' if task['gpus'] == 0 else f'gpus {task["gpus"]}',
         '' if task['wallSeconds'] is None else f'time {duration(task["wallSeconds"])}',
         '' if task['priority'] == _USUAL_PRIORITY else f'priority {task["priority"]}',
-        *(f'attempts {cause}={n}' for cause, usual in _USUAL_ATTEMPTS.items() if (n := task['attempts'][cause]) != usual),
+        *(f'attempts {cause}={n}' for cause, n in task['attempts'].items() if n != _USUAL_ATTEMPTS.get(cause)),
         '' if task['lostAfterSeconds'] is None else f'lost after {duration(task["lostAfterSeconds"])}',
     ]
     return ', '.join(part for part in parts if part)
@@ -388,6 +386,8 @@ VERB = Verb(
     arguments=[Argument('<id>', 'w12, t34 or j56')],
     options=[
         Option('--metrics', 'of a job, what it has told by `report`, as a table'),
-        Option('--settings', 'of a task, what holds for it and who said it: its work, its workflow, a queue'),
+        Option(
+            '--effective', 'every setting in force and who said it: its work, its workflow, a queue, or nobody'
+        ),
     ],
 )

@@ -50,8 +50,10 @@ def _task_of(given: Given, after: Sequence[str]) -> Dict[str, Any]:
         'name': given.name or os.path.basename(command[0]),
         'payload': {'kind': 'command', 'command': command, **folder, **environment},
         'queue': given.queue,
+        'site': given.site,
         'cores': given.cores,
         'memoryMb': given.memory,
+        'gpus': given.gpus,
         'wallSeconds': given.time,
         'priority': given.priority,
         'attempts': given.attempts,
@@ -116,12 +118,14 @@ VERB = Verb(
         Option('-n, --jobs <n>', 'so many jobs of it; CULM_INDEX tells them apart, from 0', whole(1), default=1),
         Option('--name <name>', 'what people see it called; the name of the program when left out'),
         Option('--queue <name>', 'the queue to run in; the broker chooses when left out'),
+        Option('--site <name>', 'the site to run at, in any queue of it; any site when left out'),
         Option('--cores <n>', 'cores of each job', whole(1)),
         Option('--memory <size>', 'limit of each job: 2GB, 512MB', memory_mb),
+        Option('--gpus <n>', 'GPUs of each job, its own while it runs', whole(0)),
         Option('--time <duration>', 'limit of each attempt: 90s, 10m, 2h', seconds),
         Option('--priority <n>', '0 to 8000; 1000 when left out', whole(0)),
         Option(
-            '--attempts <n>', 'of a job that fails by its own error: 3; by cause: user=3,site=5,lost=9', attempts
+            '--attempts <n>', 'of a job that fails by its own error: 3; by cause: user=3,memory=2,lost=9', attempts
         ),
         Option(
             '--lost-after <duration>', 'how long its pilot may be silent before it is given to another', seconds

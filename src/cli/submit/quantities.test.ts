@@ -35,7 +35,8 @@ test('a time is in seconds, whatever units it is written in', () => {
 test('attempts are a number, or numbers by cause', () => {
   expect(parseAttempts('3')).toEqual({ user: 3 })
   expect(parseAttempts('user=2,lost=9')).toEqual({ user: 2, lost: 9 })
-  for (const text of ['0', '', 'x', 'user', 'user=0', 'memory=2', 'user=2;site=3'])
+  expect(parseAttempts('memory=3,walltime=2,runner=4')).toEqual({ memory: 3, walltime: 2, runner: 4 })
+  for (const text of ['0', '', 'x', 'user', 'user=0', 'parent=2', 'user=2;site=3'])
     expect(() => parseAttempts(text), text).toThrow()
 })
 

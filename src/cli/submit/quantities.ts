@@ -50,10 +50,12 @@ export const parseWhole =
     return Number(text)
   }
 
+type Attempts = Partial<Record<'user' | 'memory' | 'walltime' | 'runner' | 'site' | 'lost', number>>
+
 /** `3` → so many by the user's own errors; `user=3,lost=9` → by cause. */
-export const parseAttempts = (text: string): { user?: number; site?: number; lost?: number } => {
+export const parseAttempts = (text: string): Attempts => {
   if (/^\d+$/.test(text)) return { user: parseWhole(1)(text) }
-  const parts = text.split(',').map((part) => /^(user|site|lost)=(\d+)$/.exec(part))
+  const parts = text.split(',').map((part) => /^(user|memory|walltime|runner|site|lost)=(\d+)$/.exec(part))
   if (parts.some((part) => part === null)) throw new InvalidArgumentError('Write it as 3, or as user=3,site=5,lost=9.')
   return Object.fromEntries(parts.map((part) => [part![1], parseWhole(1)(part![2]!)]))
 }

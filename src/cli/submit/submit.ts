@@ -21,8 +21,10 @@ type Options = EnvironmentOptions & {
   jobs: number
   name?: string
   queue?: string
+  site?: string
   cores?: number
   memory?: number
+  gpus?: number
   time?: number
   priority?: number
   attempts?: WantedTask['attempts']
@@ -75,11 +77,17 @@ const withNeeds = (command: Command): Command =>
     .option('-n, --jobs <n>', 'so many jobs of it; CULM_INDEX tells them apart, from 0', parseWhole(1), 1)
     .option('--name <name>', 'what people see it called; the name of the program when left out')
     .option('--queue <name>', 'the queue to run in; the broker chooses when left out')
+    .option('--site <name>', 'the site to run at, in any queue of it; any site when left out')
     .option('--cores <n>', 'cores of each job', parseWhole(1))
     .option('--memory <size>', 'limit of each job: 2GB, 512MB', parseMemoryMb)
+    .option('--gpus <n>', 'GPUs of each job, its own while it runs', parseWhole(0))
     .option('--time <duration>', 'limit of each attempt: 90s, 10m, 2h', parseSeconds)
     .option('--priority <n>', '0 to 8000; 1000 when left out', parseWhole(0))
-    .option('--attempts <n>', 'of a job that fails by its own error: 3; by cause: user=3,site=5,lost=9', parseAttempts)
+    .option(
+      '--attempts <n>',
+      'of a job that fails by its own error: 3; by cause: user=3,memory=2,lost=9',
+      parseAttempts,
+    )
     .option('--lost-after <duration>', 'how long its pilot may be silent before it is given to another', parseSeconds)
     .option('--label <name=value>', 'to filter and report by; may be repeated', parseLabel)
     .option('--after <ids>', 'tasks and jobs that must be done before: t3,j8', parseAfter)
@@ -95,8 +103,10 @@ const taskOf = async (command: string[], options: Options, cwd: string): Promise
     environment: await environmentOf(options, cwd),
   },
   queue: options.queue,
+  site: options.site,
   cores: options.cores,
   memoryMb: options.memory,
+  gpus: options.gpus,
   wallSeconds: options.time,
   priority: options.priority,
   attempts: options.attempts,

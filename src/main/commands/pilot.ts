@@ -6,17 +6,19 @@ import { Command, Option } from 'commander'
 import { fault } from '../../contract/faults.ts'
 import { crashPoints, passingClient } from '../crashPoints.ts'
 import { files, version } from '../files.ts'
+import { chooseGpus } from '../gpus.ts'
 import { resolveHome } from '../home.ts'
 import { readServer } from '../homeServer.ts'
 import { chooseIsolation, readOwner } from '../isolation.ts'
 import { chooseRuntimes, runtimeNames } from '../runtimes.ts'
 import { pilotTokenFile } from '../tokens.ts'
-import { logLevelOption, metricsPortOption, tracesOption, whole } from './options.ts'
+import { gpusOption, logLevelOption, metricsPortOption, tracesOption, whole } from './options.ts'
 
 type Options = {
   queue: string
   slots: number
   memory?: number
+  gpus?: number
   folder?: string
   whileParentLives?: boolean
   grace: number
@@ -36,6 +38,7 @@ export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
     .option('--queue <name>', 'the queue to serve', 'local')
     .option('--slots <n>', 'cores to use at once', whole, availableParallelism())
     .option('--memory <MB>', 'memory that limits of jobs may add up to', whole)
+    .addOption(gpusOption())
     .option('--folder <path>', 'where caches and working directories lie')
     .option('--grace <seconds>', 'how long running jobs may go on after SIGTERM', whole, 30)
     .option('--own <owner>', 'u3: the owner whose payloads may reach the files of this user; others have none of them')
@@ -72,6 +75,8 @@ export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
         const own = options.own ?? (await ownerServed(home, url))
         const { isolation, says, lacks } = await chooseIsolation({ home, env, own, wanted: options.isolation })
         log[lacks ? 'warn' : 'info']({ own }, says)
+        const gpus = chooseGpus(env, options.gpus)
+        if (gpus.length < (options.gpus ?? 0)) log.warn({ gpus }, 'this pilot was given fewer GPUs than are wanted')
         await runPilot({
           client: passingClient(client, crashPoints(env.CULM_CRASH_AT)),
           token,
@@ -79,6 +84,7 @@ export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
           queue: options.queue,
           slots: options.slots,
           memoryMb: options.memory ?? Math.floor(totalmem() / 1e6),
+          gpus,
           folder,
           host: hostname(),
           version,

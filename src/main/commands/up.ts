@@ -12,13 +12,14 @@ import type { LocalServer } from '../localServer.ts'
 import { startPilotProcess } from '../pilotProcess.ts'
 import { openSecretKeys } from '../secretKeys.ts'
 import { tokenFile } from '../tokens.ts'
-import { logLevelOption, tracesOption, whole } from './options.ts'
+import { gpusOption, logLevelOption, tracesOption, whole } from './options.ts'
 
 type Options = {
   run?: string
   once?: boolean
   port?: number
   slots?: number
+  gpus?: number
   pilot: boolean
   isolation: boolean
   traces?: string
@@ -32,6 +33,7 @@ export const upCommand = (env: NodeJS.ProcessEnv): Command =>
     .option('--once', 'end when that has ended, with its exit code')
     .option('--port <n>', 'port of the server (the last one, or any free one)', whole)
     .option('--slots <n>', 'cores of the local queue', whole)
+    .addOption(gpusOption())
     .option('--no-pilot', 'no local pilot')
     .option('--no-isolation', 'payloads of all owners share your user and all your files')
     .addOption(tracesOption())

@@ -85,6 +85,7 @@ export class FakeServer {
       workflowId: 'w1' as const,
       cores: 1,
       memoryMb: null,
+      gpus: 0,
       wallSeconds: null,
     }
     const again = kept ? { attempt: 2, checkpoint: this.checkpoint(kept) } : { attempt: 1 }
@@ -255,14 +256,16 @@ export class FakeServer {
     }
   }
 
-  #answerOf({ claimSeq, cores, jobs: count }: Claim): ClaimReply {
+  #answerOf({ claimSeq, cores, gpus = 0, jobs: count }: Claim): ClaimReply {
     const all = [...this.#jobs.values()]
     const resumed = all.filter(({ state }) => state === 'woken').slice(0, cores)
     const jobs: Job[] = []
     let free = cores - resumed.length
+    let freeGpus = gpus
     for (const job of all) {
-      if (job.state !== 'ready' || jobs.length === count || job.task.cores > free) continue
+      if (job.state !== 'ready' || jobs.length === count || job.task.cores > free || job.task.gpus > freeGpus) continue
       free -= job.task.cores
+      freeGpus -= job.task.gpus
       jobs.push(job)
     }
     for (const job of [...resumed, ...jobs]) job.state = 'held'

@@ -3,7 +3,17 @@ import { explainJob } from './decide.ts'
 import type { JobFacts } from './facts.ts'
 
 const now = new Date(1e12)
-const queue = { name: 'local', state: 'online', pilots: 1, slots: 2, largestSlots: 2, running: 2, waitingBefore: 7 }
+const queue = {
+  name: 'local',
+  state: 'online',
+  pilots: 1,
+  slots: 2,
+  largestSlots: 2,
+  gpus: 0,
+  largestGpus: 0,
+  running: 2,
+  waitingBefore: 7,
+}
 const pilot = { id: 'p1', state: 'online', host: 'here', seenAt: now }
 const callback = { since: new Date(1e12 - 60_000), until: new Date(1e12 + 3_600_000) }
 const job = (rest: Partial<JobFacts>): JobFacts => ({
@@ -21,6 +31,7 @@ const job = (rest: Partial<JobFacts>): JobFacts => ({
   wallSeconds: null,
   cores: 1,
   memoryMb: null,
+  gpus: 0,
   wallSecondsLimit: null,
   waitsFor: [],
   retryAt: null,
@@ -38,6 +49,8 @@ test.each([
   ['no_pilot', { queues: [{ ...queue, pilots: 0 }] }],
   ['slots_busy', {}],
   ['does_not_fit', { cores: 8 }],
+  ['no_gpus', { gpus: 1 }],
+  ['slots_busy', { gpus: 1, queues: [{ ...queue, gpus: 3, largestGpus: 1 }] }],
   ['queue_offline', { queues: [{ ...queue, state: 'offline' }] }],
   ['waits_for_inputs', { state: 'pending', unmet: 2 }],
   ['back_off', { heldBy: 'timer', retryAt: new Date(1e12 + 4000), earlierCauses: ['site'] }],

@@ -109,11 +109,23 @@ const tooLarge: Rule = (job) => {
     : null
 }
 
+const tooFewGpus: Rule = (job) => {
+  const largest = Math.max(0, ...job.queues.map((q) => q.largestGpus))
+  return job.state === 'activated' && job.gpus > largest
+    ? {
+        cause: 'no_gpus',
+        sentence: `it asks for ${gpus(job.gpus)}, and ${largest === 0 ? 'no pilot has any' : `no pilot has more than ${largest}`}`,
+        evidence: job.queues.map(slots),
+        remedy: 'start a pilot where there are GPUs (culm pilot --gpus N tells it how many), or ask for fewer',
+      }
+    : null
+}
+
 const slotsBusy: Rule = (job) =>
   job.state === 'activated'
     ? {
         cause: 'slots_busy',
-        sentence: 'all slots that it could have are in use; it is next when those before it have run',
+        sentence: `all ${job.gpus > 0 ? 'slots or GPUs' : 'slots'} that it could have are in use; it is next when those before it have run`,
         evidence: [...job.queues.map(slots), ...job.queues.map((q) => `${q.name}: ${q.waitingBefore} before it`)],
         remedy: 'wait, raise its priority, or start more pilots',
       }
@@ -222,6 +234,7 @@ const rules: readonly Rule[] = [
   noQueue,
   noPilot,
   tooLarge,
+  tooFewGpus,
   slotsBusy,
   pilotSilent,
   isHeld,
@@ -250,6 +263,8 @@ const again = (job: JobFacts): string[] =>
   job.earlierCauses.length > 0 ? [`attempt ${job.attempt}; earlier ones: ${job.earlierCauses.join(', ')}`] : []
 const onPilot = ({ pilot }: JobFacts): string[] =>
   pilot ? [`${pilot.id} on ${pilot.host} is ${pilot.state}, last heard ${pilot.seenAt.toISOString()}`] : []
-const slots = (q: QueueFacts): string => `${q.name}: ${q.running} running, ${q.slots} slots on ${q.pilots} pilots`
+const slots = (q: QueueFacts): string =>
+  `${q.name}: ${q.running} running, ${q.slots} slots${q.gpus > 0 ? ` and ${gpus(q.gpus)}` : ''} on ${q.pilots} pilots`
+const gpus = (n: number): string => `${n} ${n === 1 ? 'GPU' : 'GPUs'}`
 const names = (queues: QueueFacts[]): string => queues.map((q) => q.name).join(' or ')
 const seconds = (ms: number): string => `${(Math.max(0, ms) / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`

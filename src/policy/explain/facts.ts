@@ -19,6 +19,7 @@ export type JobFacts = {
   /** What it asks for. */
   cores: number
   memoryMb: number | null
+  gpus: number
   wallSecondsLimit: number | null
   /** Its parents that have not finished. */
   waitsFor: { id: string; state: string }[]
@@ -43,6 +44,8 @@ export type QueueFacts = {
   pilots: number
   slots: number
   largestSlots: number
+  gpus: number
+  largestGpus: number
   running: number
   waitingBefore: number
 }

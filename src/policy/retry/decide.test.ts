@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { decideRetry } from './decide.ts'
+import type { AttemptCause } from '../../domain/job/causes.ts'
+import { decideRetry, type Failure } from './decide.ts'
 
 const limits = { user: 1, site: 3, lost: 5 }
 
@@ -15,6 +16,15 @@ test.each([
   ['parent', {}, 'giveUp'],
 ] as const)('after %s with %o: %s', (cause, soFar, kind) => {
   expect(decideRetry({ cause, soFar, limits }).kind).toBe(kind)
+})
+
+test('a cause that is named has attempts of its own, and spends nobody else’s', () => {
+  const decide = (cause: AttemptCause, soFar: Failure['soFar']) =>
+    decideRetry({ cause, soFar, limits: { ...limits, user: 2, memory: 3 } }).kind
+  expect(decide('memory', { memory: 2, user: 1 })).toBe('retry')
+  expect(decide('memory', { memory: 3 })).toBe('giveUp')
+  expect(decide('user', { user: 1, memory: 2 })).toBe('retry')
+  expect(decide('walltime', { user: 1, walltime: 1 })).toBe('giveUp')
 })
 
 test('a loss is repeated at once, a broken place waits longer each time', () => {

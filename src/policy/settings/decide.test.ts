@@ -1,12 +1,8 @@
 import { expect, test } from 'vitest'
 import { newTask } from '../../contract/tasks.ts'
-import { defaults, settingsOf, type TaskSaid } from './decide.ts'
+import { saysNothing, settingsOf, type TaskSaid } from './decide.ts'
 
-const task = (said: Partial<TaskSaid> = {}): TaskSaid => ({
-  ...{ isCommand: false, environment: undefined, ofWorkflow: undefined },
-  ...defaults,
-  ...said,
-})
+const task = (said: Partial<TaskSaid> = {}): TaskSaid => ({ ...saysNothing, ...said })
 const queue = (name: string, said: Partial<Parameters<typeof settingsOf>[1][number]> = {}) => ({
   ...{ name, lostAfterSeconds: null, environment: undefined },
   ...said,
@@ -15,14 +11,10 @@ const found = (name: string, ...of: Parameters<typeof settingsOf>) =>
   settingsOf(...of).flatMap((s) => (s.name === name ? [[s.value, s.from, ...(s.queue ? [s.queue] : [])]] : []))
 
 test('the defaults are those of the contract', () => {
-  const { cores, priority, attempts } = newTask.parse({
+  const { cores, gpus, priority, attempts } = newTask.parse({
     ...{ workflowId: 'w1', name: 'x', payload: { kind: 'command', command: ['x'] }, jobs: [] },
   })
-  const { attemptsUser, attemptsSite, attemptsLost } = defaults
-  expect({ cores, priority, attempts }).toEqual({
-    ...{ cores: defaults.cores, priority: defaults.priority },
-    attempts: { user: attemptsUser, site: attemptsSite, lost: attemptsLost },
-  })
+  expect(saysNothing).toMatchObject({ cores, gpus, priority, attempts })
 })
 
 test('what nobody said is a default, what was said is the work’s or the submission’s', () => {
@@ -30,6 +22,24 @@ test('what nobody said is a default, what was said is the work’s or the submis
   expect(found('memoryMb', task(), [])).toEqual([[null, 'default']])
   expect(found('cores', task({ cores: 4 }), [])).toEqual([[4, 'work']])
   expect(found('cores', task({ cores: 4, isCommand: true }), [])).toEqual([[4, 'submission']])
+})
+
+test('attempts are told by cause: those that are the user’s only where they are named', () => {
+  const attempts = { user: 1, memory: 3, site: 9, lost: 5 }
+  const told = settingsOf(task({ attempts }), []).filter(({ name }) => name.startsWith('attempts.'))
+  expect(told.map(({ name, value, from }) => [name, value, from])).toEqual([
+    ['attempts.user', 1, 'default'],
+    ['attempts.memory', 3, 'work'],
+    ['attempts.site', 9, 'work'],
+    ['attempts.lost', 5, 'default'],
+  ])
+})
+
+test('a queue is the one that is named, or all that were chosen', () => {
+  const queues = [queue('a'), queue('b')]
+  expect(found('queue', task(), queues)).toEqual([['a, b', 'default']])
+  expect(found('queue', task({ queue: 'a' }), [queues[0]!])).toEqual([['a', 'work']])
+  expect(found('site', task({ site: 'far', isCommand: true }), queues)).toEqual([['far', 'submission']])
 })
 
 test('a queue may say how long its pilots may be silent, for those who do not say it themselves', () => {

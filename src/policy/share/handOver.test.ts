@@ -1,10 +1,15 @@
 import { expect, test } from 'vitest'
 import { type OpenRoom, planHandOver } from './handOver.ts'
 
-const offer = (jobs: number, { cores = 1, memoryMb = 0, queueIds = [1] } = {}) => ({ jobs, cores, memoryMb, queueIds })
-const claim = (cores: number, { queueId = 1, memoryMb = null as number | null, jobs = cores } = {}): OpenRoom => ({
+const offer = (jobs: number, { cores = 1, memoryMb = 0, gpus = 0, queueIds = [1] } = {}) => ({
+  ...{ jobs, cores, memoryMb, gpus, queueIds },
+})
+const claim = (
+  cores: number,
+  { queueId = 1, memoryMb = null as number | null, gpus = 0, jobs = cores } = {},
+): OpenRoom => ({
   queueId,
-  room: { cores, memoryMb, jobs },
+  room: { cores, memoryMb, gpus, jobs },
 })
 
 test('the claim that has waited longest gets all that fits, the next ones the rest', () => {
@@ -25,6 +30,10 @@ test('what one offer has taken of a room the next does not find', () => {
   expect(
     planHandOver([offer(1, { memoryMb: 700 }), offer(1, { memoryMb: 700 })], [claim(9, { memoryMb: 1000 })]),
   ).toEqual([[{ claim: 0, jobs: 1 }], []])
+  expect(planHandOver([offer(2, { gpus: 1 }), offer(2, { gpus: 2 })], [claim(9, { gpus: 3 })])).toEqual([
+    [{ claim: 0, jobs: 2 }],
+    [],
+  ])
 })
 
 test('a claim gets only what its queue may run, and what is not too large for it', () => {

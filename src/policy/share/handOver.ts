@@ -1,7 +1,7 @@
 import { jobsThatFit, type LaneFacts, type Room } from './plan.ts'
 
 /** Jobs that are being submitted, all of one lane. */
-export type Offer = Pick<LaneFacts, 'cores' | 'memoryMb'> & { queueIds: readonly number[]; jobs: number }
+export type Offer = Pick<LaneFacts, 'cores' | 'memoryMb' | 'gpus'> & { queueIds: readonly number[]; jobs: number }
 
 /** A claim that found no work and is held open. */
 export type OpenRoom = { queueId: number; room: Room }
@@ -26,6 +26,7 @@ export const planHandOver = (offers: readonly Offer[], claims: readonly OpenRoom
       left -= jobs
       room.jobs -= jobs
       room.cores -= jobs * offer.cores
+      room.gpus -= jobs * offer.gpus
       if (room.memoryMb !== null) room.memoryMb -= jobs * offer.memoryMb
     }
     return given

@@ -1,11 +1,10 @@
 import type { z } from 'zod'
 import { fault } from '../../contract/faults.ts'
 import type { jobQuery } from '../../contract/jobs.ts'
-import type { Payload, Setting, Task, taskQuery } from '../../contract/tasks.ts'
+import type { Task, taskQuery } from '../../contract/tasks.ts'
 import { readId, showId } from '../../lib/ids.ts'
-import { settingsOf } from '../../policy/settings/decide.ts'
-import { allQueues } from '../../store/lanes.ts'
 import * as store from '../../store/views.ts'
+import { attemptLimits } from '../attemptLimits.ts'
 import type { Principal } from '../authenticate.ts'
 import type { Engine } from '../engine.ts'
 import { outcomeOf } from '../moveJobs.ts'
@@ -41,27 +40,6 @@ export const getTask = async (engine: Engine, principal: Principal, id: number):
     limit: 1,
   })
   return showTask(row!)
-}
-
-/** What holds for a task, and who said it. */
-export const taskSettings = async (engine: Engine, principal: Principal, id: number): Promise<{ items: Setting[] }> => {
-  const task = await seeTask(engine, principal, id)
-  const payload: Payload = JSON.parse(task.payload)
-  const workflow = await engine.workflows.get(task.workflowId)
-  const queueIds = engine.lanes.facts(task.laneId)?.queueIds ?? []
-  const queues = (await allQueues(engine.db)).filter((queue) => queueIds.includes(queue.id))
-  const said = (text: string | null | undefined) => (text ? JSON.parse(text) : undefined)
-  return {
-    items: settingsOf(
-      {
-        ...task,
-        isCommand: payload.kind === 'command',
-        environment: payload.environment,
-        ofWorkflow: said(workflow?.environment),
-      },
-      queues.map((queue) => ({ ...queue, environment: said(queue.environment) })),
-    ),
-  }
 }
 
 export const listJobs = async (engine: Engine, principal: Principal, id: number, q: z.output<typeof jobQuery>) => {
@@ -108,9 +86,10 @@ const showTask = (row: store.TaskViewRow): Task => ({
   queue: row.queues.join(',') || null,
   cores: row.cores,
   memoryMb: row.memoryMb,
+  gpus: row.gpus,
   wallSeconds: row.wallSeconds,
   priority: row.priority,
-  attempts: { user: row.attemptsUser, site: row.attemptsSite, lost: row.attemptsLost },
+  attempts: attemptLimits(row),
   lostAfterSeconds: row.lostAfterSeconds,
   counts: showCounts(row, row.total),
   createdAt: row.createdAt.toISOString(),
