@@ -176,6 +176,7 @@ export const task = z.object({
   attempts: z.object({ user: z.int(), site: z.int(), lost: z.int() }),
   lostAfterSeconds: z.int().nullable(),
   counts: jobCounts,
+  round: z.int().meta({ description: 'How often it was retried' }),
   createdAt: at,
   endedAt: at.nullable(),
   labels,

@@ -17,6 +17,7 @@ import { freeSlot } from './slot.ts'
 const entry = (n: number, seen: string): JournalEntry => ({
   ...{ seq: n, key: `m#f:${n}`, seen, taskId: `t${n}`, value: null, jobs: 1, closed: true, firstJobId: null },
   outcome: null,
+  earlier: false,
 })
 
 test('writes that repeat what others say are merged by their place, and one that says nothing says nothing', () => {

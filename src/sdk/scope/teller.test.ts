@@ -10,6 +10,7 @@ import { Teller } from './teller.ts'
 
 const entry = (key: string, seen: string, taskId: `t${number}` | null = null): JournalEntry => ({
   ...{ seq: 0, key, seen, taskId, value: taskId ? null : '1', jobs: 1, closed: true, firstJobId: null, outcome: null },
+  earlier: false,
 })
 
 const tellerOf = ({ slot = freeSlot, journal = [] as JournalEntry[], replaySeconds = 60 } = {}) => {

@@ -113,6 +113,7 @@ const showTask = (row: store.TaskViewRow): Task => ({
   attempts: { user: row.attemptsUser, site: row.attemptsSite, lost: row.attemptsLost },
   lostAfterSeconds: row.lostAfterSeconds,
   counts: showCounts(row, row.total),
+  round: row.round,
   createdAt: row.createdAt.toISOString(),
   endedAt: row.endedAt?.toISOString() ?? null,
   labels: row.labels,
