@@ -74,6 +74,8 @@ export const retryWorkflow = async (
     const row = (await lockWorkflow(tx, id))!
     if (await store.isRetrying(tx, id, null)) return
     mustRest(showId('w', id), row.state, statesLeftBy(workflowTable, 'retried'), workflowHasEnded(row.state))
+    if (isDriven && !(await store.hasRun(tx, id)))
+      throw notRetriable(`${showId('w', id)} has no program that could continue it: start it anew`)
     const left = await store.taskUnderWay(tx, id)
     if (left !== undefined) throw notYet(showId('w', id), showId('t', left), 'under way')
     const rows = tasks.map((taskId) => ({ taskId, jobId: null, orphans: false, why }))

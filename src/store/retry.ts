@@ -140,6 +140,10 @@ export const taskUnderWay = async (db: Db, workflowId: number): Promise<number |
     )
   )?.id
 
+/** Whether a program that is started again would find the workflow. */
+export const hasRun = async (db: Db, id: number): Promise<boolean> =>
+  (await db.row<{ has: boolean }>(sql`select run is not null as has from workflow where id = ${id}`))!.has
+
 /** The workflow (lock held) is under way again: a driver of it is refused from here on, and how it ended is in its history. */
 export const reopenWorkflow = (db: Db, id: number) =>
   db.run(sql`

@@ -8,6 +8,7 @@ import { cancelJob, cancelTask } from '../../src/services/cancel.ts'
 import type { Engine } from '../../src/services/engine.ts'
 import { explainJob, explainTask, explainWorkflow } from '../../src/services/explain.ts'
 import { withKey } from '../../src/services/keyed.ts'
+import { retryJob, retryTask, retryWorkflow } from '../../src/services/retry.ts'
 import { addJobs, submitTask } from '../../src/services/submitTask.ts'
 import { getJob } from '../../src/services/views/jobs.ts'
 import { getTask, listOutcomes } from '../../src/services/views/tasks.ts'
@@ -172,6 +173,7 @@ export class SimulatedUser {
     workflow.id = workflowId as `w${number}`
     this.#world.chronicle.note(this.#name, `${workflow.name} is ${workflowId}`)
     if (this.#cancels(0.3)) this.#later(() => this.#cancelWorkflow(workflow))
+    if (this.#chance.happens(this.#world.plan.faults.userRetries)) this.#spawn(() => this.#retryNowAndThen(workflow))
     return workflow
   }
 
@@ -400,6 +402,29 @@ export class SimulatedUser {
     )
     this.#cancelled(workflow.id!, reply)
     if (!isFault(reply)) workflow.cancel = 'accepted'
+  }
+
+  /** Each time a job, a task or all of it, whatever has become of that. */
+  async #retryNowAndThen(workflow: ModelWorkflow): Promise<void> {
+    for (let n = this.#chance.whole(1, 5); n > 0; n--) {
+      await this.#world.timeline.sleep(this.#chance.around(40_000))
+      const task = workflow.tasks.length > 0 ? this.#chance.pick(workflow.tasks) : undefined
+      const job = task && task.jobs.length > 0 ? this.#chance.pick(task.jobs) : undefined
+      const lot = this.#chance.next()
+      if (lot < 0.4) await this.#retry(workflow, workflow.id, retryWorkflow)
+      else if (lot < 0.7) await this.#retry(workflow, task?.id, retryTask)
+      else await this.#retry(workflow, job?.id, retryJob)
+    }
+  }
+
+  /** It may be refused: what is under way, is done, or is a call is not retried by itself. */
+  async #retry(workflow: ModelWorkflow, id: string | undefined, retry: typeof retryTask): Promise<void> {
+    if (!id) return
+    workflow.retried = true
+    const reply = await this.#try(`retries ${id}`, (engine, p) => retry(engine, p, num(id), 'another try'))
+    if (!isFault(reply)) this.#world.chronicle.note(this.#name, `${id}: ${reply.retried} retried`)
+    else if (reply.code !== 'not_retriable')
+      this.#world.referee.broken.push(`to retry ${id} was refused: ${reply.code} ${reply.message}`)
   }
 
   #cancelled(id: string, reply: Fault | { cancelled: number; asked: number }): void {
