@@ -202,7 +202,6 @@ test('what goes wrong is told in the same words, and with the same exit code', a
     ...[
       ['cancel', 'w0'],
       ['retry', 'w0'],
-      ['retry', 't999999', workflowId],
       ['ls', '--state', 'sleeping'],
       ['ls', 'tasks', '--state', 'x'],
       ['ls', 't1', '--state', 'x'],
@@ -331,6 +330,7 @@ test('what is submitted, cancelled and kept is the same', async () => {
     return made
   }
   await bothMake(async () => ['retry', (await cancelled()).workflowId, (await cancelled()).taskId])
+  await both(['retry', 't999999'])
   await bothMake(async () => ['retry', '--json', (await cancelled()).firstJobId, '--why', 'another try'])
   await both(['secret', 'set', 'password'], { typed: 'hush\n' })
   await both(['secret', 'ls'])
