@@ -404,17 +404,27 @@ export class SimulatedUser {
     if (!isFault(reply)) workflow.cancel = 'accepted'
   }
 
-  /** Each time a job, a task or all of it, whatever has become of that. */
+  /** Each time a job, a task or all of it: mostly of what he sees that it did not end well, else whatever has become of it. */
   async #retryNowAndThen(workflow: ModelWorkflow): Promise<void> {
-    for (let n = this.#chance.whole(1, 5); n > 0; n--) {
-      await this.#world.timeline.sleep(this.#chance.around(40_000))
-      const task = workflow.tasks.length > 0 ? this.#chance.pick(workflow.tasks) : undefined
-      const job = task && task.jobs.length > 0 ? this.#chance.pick(task.jobs) : undefined
+    for (let n = this.#chance.whole(1, 8); n > 0; n--) {
+      await this.#world.timeline.sleep(this.#chance.around(30_000))
+      const lost = this.#chance.happens(0.8) ? await this.#lostOf(workflow) : []
+      const tasks = workflow.tasks.filter((task) => task.jobs.length > 0)
+      const seen = lost.length > 0 ? this.#chance.pick(lost) : undefined
+      const task = tasks.length > 0 ? this.#chance.pick(tasks) : undefined
       const lot = this.#chance.next()
-      if (lot < 0.4) await this.#retry(workflow, workflow.id, retryWorkflow)
-      else if (lot < 0.7) await this.#retry(workflow, task?.id, retryTask)
-      else await this.#retry(workflow, job?.id, retryJob)
+      if (lot < 0.3) await this.#retry(workflow, workflow.id, retryWorkflow)
+      else if (lot < 0.6) await this.#retry(workflow, seen ? `t${seen.taskId}` : task?.id, retryTask)
+      else await this.#retry(workflow, seen ? `j${seen.id}` : task && this.#chance.pick(task.jobs).id, retryJob)
     }
+  }
+
+  #lostOf(workflow: ModelWorkflow) {
+    return this.#world.db.rows<{ id: number; taskId: number }>({
+      text: `select id, task_id as "taskId" from job where workflow_id = $1 and state in ('failed', 'cancelled') order by id`,
+      values: [num(workflow.id)],
+      name: 'simulation-lost',
+    })
   }
 
   /** It may be refused: what is under way, is done, or is a call is not retried by itself. */
