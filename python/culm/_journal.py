@@ -40,6 +40,8 @@ class Journal:
         self._name = name
         self._seen = Seen()
         self._replay: Optional[Replay] = None
+        #: What was asked for before a retry, by its key.
+        self._earlier: Dict[str, Entry] = {}
         self._changed = threading.Condition(self.lock)
         #: What to call, by the name of the record that it waits for; '' for the end of the replay.
         self._watchers: Dict[str, Dict[Callable[[], None], None]] = {}
@@ -57,6 +59,7 @@ class Journal:
         replay = Replay(entries)
         with self.lock:
             self._seen = Seen(replay.told)
+            self._earlier = replay.earlier
             if replay.over:
                 return
             self._replay = replay
@@ -142,12 +145,13 @@ class Journal:
     def ask(self, key: str) -> Asked:
         """The program asks for a call."""
         with self.lock:
+            earlier = self._earlier.get(key)
             if self._replay is None:
-                return Asked(key, None)
+                return Asked(key, earlier)
             self._patience.moved(time.monotonic())
             entry = self._replay.ask(key)
             self._step()
-            return Asked(key, entry)
+            return Asked(key, entry or earlier)
 
     def may_go(self, asked: Asked) -> bool:
         """Whether it may be sent or made: what is new, when the replay is over. Called with the lock."""

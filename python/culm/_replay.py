@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     """One line of the journal: a call (`task_id`) or a recorded value, and what came before it (`seen`).
 
     Of a call also how much of its task the server has: `jobs` so far, whether these are all (`closed`), and of a call
-    of one job that has ended its outcome, unless that is long.
+    of one job that has ended its outcome, unless that is long. `earlier`: from before a retry.
     """
 
     seq: int
@@ -44,6 +44,13 @@ class Entry(NamedTuple):
     closed: bool = True
     first_job_id: str = ''
     outcome: Optional[Dict[str, Any]] = None
+    earlier: bool = False
+
+    @property
+    def asked_anew(self) -> bool:
+        """Whether a retry wants it anew, though it was recorded: an error of `journal.once`, or that a call which runs
+        again was cancelled."""
+        return self.value is not None and (self.value.startswith('{"error":') or self.key.startswith('cancel:'))
 
 
 class Asked(NamedTuple):
@@ -134,6 +141,8 @@ class Replay:
     The way is a list of steps: a thing told, or a key asked for. A key may be asked for before its turn; a thing is
     told when it is the next step, so after everything that had been asked for by then. What the earlier run was told
     after it last wrote had no effect, and is not on the way.
+
+    What is from before a retry has no order any more, since what had failed runs again: it is known by its key alone.
     """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
@@ -141,8 +150,11 @@ class Replay:
         self._asked: Set[str] = set()
         self._steps: List[Union[Thing, str]] = []
         self._at = 0
+        every = sorted(entries, key=lambda entry: entry.seq)
+        #: What was asked for before a retry, by its key.
+        self.earlier = {entry.key: entry for entry in every if entry.earlier and not entry.asked_anew}
         #: How many things the earlier run was told.
-        self.told = self._lay_out(sorted(entries, key=lambda entry: entry.seq))
+        self.told = self._lay_out(entry for entry in every if not entry.earlier)
 
     def _lay_out(self, entries: Iterable[Entry]) -> int:
         things: Dict[int, Thing] = {}

@@ -415,7 +415,7 @@ class Scope:
 def _entry(item: Mapping[str, Any]) -> Entry:
     """An entry of the journal as the server has it (`journalEntry` in `src/contract/workflows.ts`)."""
     line = (item['seq'], item['key'], item['taskId'], item['value'], item['seen'])
-    return Entry(*line, item['jobs'], item['closed'], item['firstJobId'] or '', item['outcome'])
+    return Entry(*line, item['jobs'], item['closed'], item['firstJobId'] or '', item['outcome'], item.get('earlier', False))
 
 
 def _found(pending: Pending, look: Callable[[], Any]) -> Any:

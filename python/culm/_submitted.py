@@ -32,13 +32,18 @@ def start_as_job(
     started = client.post('/v1/workflows', body, repeat=True)
     client.close()  # Thousands of handles that nobody looks at hold no connections.
     scope.workflow_id = started['workflowId']
+    return SubmittedWorkflow(scope, _pending_of(scope, started['job']['taskId'], started['job']['jobId']), work)
+
+
+def _pending_of(scope: Scope, task_id: str, job_id: str) -> Pending:
     pending = Pending(1, scope.journal)
-    pending.task_id, pending.first_job_id = started['job']['taskId'], started['job']['jobId']
-    return SubmittedWorkflow(scope, pending, work)
+    pending.task_id, pending.first_job_id = task_id, job_id
+    return pending
 
 
 class SubmittedWorkflow(Call[R]):
-    """The handle of a workflow function that runs as a job: `.workflow_id`, `.result(timeout)`, `.cancel()`.
+    """The handle of a workflow function that runs as a job: `.workflow_id`, `.result(timeout)`, `.cancel()`,
+    `.retry()`.
 
     The workflow goes on without it. Nothing is asked of the server until it is looked at.
     """
@@ -62,6 +67,21 @@ class SubmittedWorkflow(Call[R]):
                 raise
             return False
         return True
+
+    def retry(self) -> int:
+        """Has it run again after it failed or was cancelled: the function from its first line, and of its calls those
+        that had not finished. How many jobs that are; `result()` waits for its new end.
+
+        Raises CulmError `not_retriable` when it has not ended, or is done.
+        """
+        client, workflow_id = self._scope.client, self.workflow_id
+        path = f'/v1/workflows/{workflow_id}/retry'
+        reply = client.post(path, {'why': 'retried by its program'}, repeat=True)
+        with self._lock:
+            self._scope = Scope(lambda: client, workflow_id, 'driver', 0)
+            self._pending = _pending_of(self._scope, self._pending.task_id, self._pending.first_job_id)
+            self._listens = False
+        return int(reply['retried'])
 
     def _wait(self, look: Callable[[], Any], timeout: Optional[float] = None) -> Any:
         self._listen()

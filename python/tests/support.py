@@ -313,12 +313,14 @@ class FakeServer:
 
     def note(self, place, entry, seen):
         self.seqs += 1
-        self.journal[place] = {'seq': self.seqs, 'key': place[2], 'taskId': None, 'value': None, **entry, 'seen': seen}
+        told = {'taskId': None, 'value': None, **entry, 'seen': seen, 'earlier': False}
+        self.journal.pop(place, None)  # What is written anew comes last.
+        self.journal[place] = {'seq': self.seqs, 'key': place[2], **told}
 
     def post_workflows_records(self, workflow_id, body, scope):
         only(body, 'key', 'epoch', 'value', 'seen')
         place = (workflow_id, scope, body['key'])
-        if place in self.journal:
+        if place in self.journal and not self.journal[place]['earlier']:
             return {'value': self.journal[place]['value'], 'known': True}
         self.refuse(workflow_id, scope, body['epoch'])
         self.note(place, {'value': body['value']}, body.get('seen'))
@@ -366,6 +368,21 @@ class FakeServer:
         for job in jobs:
             self.fail(job['id'], 'cancelled', 'cancelled')
         return {'cancelled': len(jobs), 'asked': 0}
+
+    def post_workflows_retry(self, workflow_id, body, scope):
+        only(body, 'why')
+        workflow = self.workflows[workflow_id]
+        if workflow['state'] not in ('failed', 'cancelled'):
+            raise Problem(409, 'not_retriable')
+        workflow.update(state='running', ended=None, epoch=workflow['epoch'] + (workflow['kind'] != 'job'))
+        for place, entry in self.journal.items():
+            entry['earlier'] = entry['earlier'] or place[0] == workflow_id
+        jobs = [j for j in self.jobs.values() if self.tasks[j['taskId']]['workflowId'] == workflow_id]
+        lost = [j for j in jobs if j['outcome'] and j['outcome']['state'] != 'finished']
+        for job in lost:
+            job['outcome'] = None
+            self.ready.put(job)
+        return {'retried': len(lost)}
 
     def post_tasks(self, _, body, scope):
         only(

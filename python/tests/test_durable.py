@@ -434,6 +434,91 @@ def _errors_help(code):
     return CulmError(code, '').help
 
 
+class Retried(DurableTest):
+    """What comes of a program that is continued after its workflow has failed and was retried."""
+
+    def retry(self):
+        return self.server.post_workflows_retry(self.row()['id'], {}, 'driver')
+
+    def test_what_had_finished_is_not_called_again_and_what_failed_is_told_anew(self):
+        """Though it goes another way than before: the failure that it had been told of is none any more."""
+        fails = [True]
+
+        @workflow
+        def main():
+            first = square(2)
+            calls = square.map([3, first])
+            try:
+                found = sum(calls)
+            except culm.UserError:
+                square(7)
+                raise
+            return found + square(5)
+
+        self.may_end = lambda job: not (fails[0] and job['args']['text'] == '{"a":[4]}' and self.fail_one(job))
+        with self.assertRaises(culm.UserError):
+            self.start(main)
+        self.assertEqual([row['name'] for row in self.server.tasks.values()], ['square'] * 3)
+        fails[0] = False
+        self.assertEqual(self.retry(), {'retried': 1})
+        self.assertEqual(self.start(main), 9 + 16 + 25)
+        self.assertEqual(len(self.server.tasks), 4)
+        self.assertEqual(self.row()['state'], 'done')
+
+    def fail_one(self, job):
+        self.server.fail(job['id'], type='ValueError', message='no data')
+        return True
+
+    def test_from_there_on_it_is_led_along_its_way_again(self):
+        fails = [True]
+
+        @workflow
+        def main():
+            total = square(1)
+            for n in (2, 3, 4):
+                total += value(total, n)
+            if fails[0]:
+                raise RuntimeError('no')
+            return [total, journal.random(), value(total)]
+
+        with self.assertRaises(RuntimeError):
+            self.start(main)
+        fails[0] = False
+        self.retry()
+        self.assertIsNone(self.start(main, kill_after=4))
+        found = self.start(main)
+        self.assertIsNotNone(found)
+        self.assertEqual(len(self.server.tasks), 5)
+        self.assertEqual(self.row()['state'], 'done')
+
+    def test_what_was_recorded_stays_but_for_errors_and_cancels(self):
+        asked, fails = [], [True]
+
+        def ask():
+            asked.append(1)
+            if fails[0]:
+                raise ValueError('nobody is there')
+            return 7
+
+        @workflow
+        def main():
+            at = journal.now()
+            call = square.submit(3)
+            if fails[0]:
+                call.cancel()
+            times.append(at)
+            return journal.once(ask) + square(2)
+
+        times = []
+        with self.assertRaises(ValueError):
+            self.start(main)
+        fails[0] = False
+        self.retry()
+        self.assertEqual(self.start(main), 11)
+        self.assertEqual((times[0], asked), (times[1], [1, 1]))
+        self.assertEqual(self.row()['state'], 'done')
+
+
 class Diverged(DurableTest):
     def setUp(self):
         super().setUp()

@@ -32,6 +32,18 @@ class Rules(unittest.TestCase):
         replay.ask('c')
         self.assertTrue(replay.over)
 
+    def test_what_is_from_before_a_retry_is_known_by_its_key_and_has_no_order(self):
+        before = [entry._replace(earlier=True) for entry in calls(('a', 't1', None), ('b', 't2', '[0,"t1"]'))]
+        error = Entry(3, 'once:f:1', value='{"error":{}}', earlier=True)
+        cancel = Entry(4, 'cancel:t1:1', value='true', earlier=True)
+        kept = Entry(5, 'now:1', value='1', earlier=True)
+        replay = Replay([*before, error, cancel, kept, Entry(6, 'c', 't3', seen='[0,"t2"]')])
+        self.assertEqual(sorted(replay.earlier), ['a', 'b', 'now:1'])
+        self.assertEqual((replay.told, replay.next, replay.ask('a')), (1, ('t2', ALL), None))
+        self.assertTrue(replay.tell(('t2', ALL)))
+        self.assertEqual(replay.ask('c').task_id, 't3')
+        self.assertTrue(replay.over)
+
     def test_what_was_told_after_the_last_write_is_not_on_the_way(self):
         replay = Replay(calls(('a', 't1', None)))
         replay.ask('a')

@@ -104,6 +104,19 @@ class Submitted(SubmittedTest):
         with self.assertRaises(culm.CallCancelled):
             call.result(DEADLINE_SECONDS)
 
+    def test_it_may_be_retried_and_is_waited_for_anew(self):
+        call = self.flow.main.submit(1)
+        with self.assertRaises(CulmError) as caught:
+            call.retry()
+        self.assertEqual(caught.exception.code, 'not_retriable')
+        self.server.fail(call.job_id, type='ValueError', message='no data')
+        with self.assertRaises(ValueError):
+            call.result(DEADLINE_SECONDS)
+        self.assertEqual(call.retry(), 1)
+        self.assertFalse(call.done())
+        self.server.finish(call.job_id, '5')
+        self.assertEqual(call.result(DEADLINE_SECONDS), 5)
+
     def test_it_may_be_awaited(self):
         self.run_jobs()
 

@@ -2,6 +2,7 @@ import { forgetPosted } from '../services/callbacks.ts'
 import { dueTimers } from '../services/dueTimers.ts'
 import type { Engine } from '../services/engine.ts'
 import { foldCounters } from '../services/foldCounters.ts'
+import { goOnRetrying } from '../services/rounds.ts'
 import { silentPilots } from '../services/silentPilots.ts'
 import { anyTaskWaits } from '../store/edges.ts'
 import { forgetReplies } from '../store/people.ts'
@@ -33,6 +34,13 @@ const leases = (engine: Engine): Agent => ({
   once: () => silentPilots(engine),
 })
 
+/** Goes on with retries whose asker died on the way. */
+const retries = (engine: Engine): Agent => ({
+  name: 'retries',
+  everyMs: 5000,
+  once: () => goOnRetrying(engine),
+})
+
 /** Replies to keyed requests and to posts are kept for a day: whoever repeats a request does so within minutes. */
 const replies = (engine: Engine): Agent => ({
   name: 'replies',
@@ -44,4 +52,10 @@ const replies = (engine: Engine): Agent => ({
   },
 })
 
-export const allAgents = (engine: Engine): Agent[] => [folder(engine), timers(engine), leases(engine), replies(engine)]
+export const allAgents = (engine: Engine): Agent[] => [
+  folder(engine),
+  timers(engine),
+  leases(engine),
+  retries(engine),
+  replies(engine),
+]

@@ -17,6 +17,7 @@ import * as people from '../services/people.ts'
 import * as pilots from '../services/pilots.ts'
 import { checkReady } from '../services/ready.ts'
 import { reportJobs } from '../services/reportJobs.ts'
+import { retryJob, retryTask, retryWorkflow } from '../services/retry.ts'
 import * as secrets from '../services/secrets.ts'
 import { addJobs, submitTask } from '../services/submitTask.ts'
 import * as tokens from '../services/tokens.ts'
@@ -51,6 +52,8 @@ export type Handlers = { [N in Exclude<RouteName, Streamed>]: (ask: Ask<N>) => P
 
 const num = (noun: Noun, { id }: { id: string }): number => readId(noun, id)!
 
+const retriedByPerson = 'retried by a person'
+
 /** What each route does: one line each, since all doing is in the services. */
 export const handlers: Handlers = {
   me: async ({ principal: p, version }) => ({
@@ -70,6 +73,8 @@ export const handlers: Handlers = {
   endWorkflow: ({ engine, principal, params, body }) => endWorkflow(engine, principal, num('w', params), body),
   cancelWorkflow: ({ engine, principal, params, body }) =>
     cancelWorkflow(engine, principal, num('w', params), body.why ?? 'cancelled by a person'),
+  retryWorkflow: ({ engine, principal, params, body }) =>
+    retryWorkflow(engine, principal, num('w', params), body.why ?? retriedByPerson),
   explainWorkflow: ({ engine, principal, params }) => explain.explainWorkflow(engine, principal, num('w', params)),
   readJournal: ({ engine, principal, params, query }) => readJournal(engine, principal, num('w', params), query),
   keepRecord: ({ engine, principal, params, body }) => keepRecord(engine, principal, num('w', params), body),
@@ -92,11 +97,15 @@ export const handlers: Handlers = {
   taskMetrics: ({ engine, principal, params, query }) => taskMetrics(engine, principal, num('t', params), query),
   cancelTask: ({ engine, principal, params, body }) =>
     cancelTask(engine, principal, num('t', params), body.why ?? 'cancelled by a person'),
+  retryTask: ({ engine, principal, params, body }) =>
+    retryTask(engine, principal, num('t', params), body.why ?? retriedByPerson),
   explainTask: ({ engine, principal, params }) => explain.explainTask(engine, principal, num('t', params)),
 
   getJob: ({ engine, principal, params }) => jobs.getJob(engine, principal, num('j', params)),
   cancelJob: ({ engine, principal, params, body }) =>
     cancelJob(engine, principal, num('j', params), body.why ?? 'cancelled by a person'),
+  retryJob: ({ engine, principal, params, body }) =>
+    retryJob(engine, principal, num('j', params), body.why ?? retriedByPerson),
   jobHistory: ({ engine, principal, params, query }) => jobs.jobHistory(engine, principal, num('j', params), query),
   jobSettings: ({ engine, principal, params }) => settings.jobSettings(engine, principal, num('j', params)),
   explainJob: ({ engine, principal, params }) => explain.explainJob(engine, principal, num('j', params)),

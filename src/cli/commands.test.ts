@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { beforeAll, expect, test } from 'vitest'
 import { eventually, startTestServer, type TestServer } from '../../test/support/server.ts'
 import { forgetTokens } from '../services/authenticate.ts'
@@ -390,6 +391,34 @@ test('cancel says what it did, and one that has ended does not keep it from the 
   expect((await cli.run('cancel', '--json', more.workflowId)).json()).toEqual([
     { id: more.workflowId, cancelled: 1, asked: 0 },
   ])
+})
+
+test('retry says how many jobs run again, and what can be done where none does', async () => {
+  const old = await partlyFailed()
+  const { taskId, job } = await running()
+  const { code, out, err } = await cli.run('retry', taskId, old.workflowId, '--why', 'the disk was full')
+  expect(code).toBe(1)
+  expect(out).toBe(`${old.workflowId}: 1 job runs again\n`)
+  expect(err).toMatch(
+    new RegExp(`^error: ${taskId} is (ready|running): it can be retried when it has ended\nhelp: .*\n$`),
+  )
+  expect((await cli.run('show', old.taskId)).out).toMatch(/retried +once/)
+  const again = await submit()
+  await cli.run('cancel', again.workflowId)
+  await eventually(
+    async () => (await server.user.call('getTask', { params: { id: again.taskId } })).endedAt !== null,
+    'its task has ended',
+  )
+  expect((await cli.run('retry', '--json', again.firstJobId)).json()).toEqual([{ id: again.firstJobId, retried: 1 }])
+  for (const back of [job, ...(await pilot.claim())]) await pilot.finish(back)
+  expect((await ended(old.workflowId)).state).toBe('done')
+  const run = { id: randomUUID(), key: 'session', program: 'my scan.py' }
+  const body = { name: 'f', kind: 'function' as const, run }
+  const { workflowId, epoch } = await server.user.call('createWorkflow', { body })
+  await server.user.call('endWorkflow', { params: { id: workflowId }, body: { epoch, state: 'failed' } })
+  expect((await cli.run('retry', workflowId)).out).toBe(
+    `${workflowId}: 0 jobs run again; its program goes on with: culm run 'my scan.py' --continue ${workflowId}\n`,
+  )
 })
 
 test('watch follows a workflow to its end; of a job it is the workflow of that', async () => {

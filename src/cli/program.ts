@@ -10,6 +10,7 @@ import { loginCommand } from './login.ts'
 import { logsCommand } from './logs.ts'
 import { lsCommand } from './ls.ts'
 import { openCommand } from './open.ts'
+import { retryCommand } from './retry.ts'
 import { runCommand } from './run/run.ts'
 import { secretCommand } from './secret.ts'
 import { showCommand } from './show.ts'
@@ -66,6 +67,7 @@ const assemble = (world: World, extra: Command[]): { program: Command; cli: Cli 
     watchCommand,
     explainCommand,
     cancelCommand,
+    retryCommand,
     openCommand,
     bundleCommand,
     secretCommand,

@@ -220,6 +220,7 @@ const taskLines = (row: Task, style: Style): string[] =>
     ['needs', needsText(row)],
     ['owner', row.owner],
     ['jobs', countsText(row.counts)],
+    ['retried', row.round > 0 ? (row.round === 1 ? 'once' : `${row.round} times`) : ''],
     ...times(row, style),
     ['labels', labelsText(row.labels)],
   ])

@@ -152,7 +152,7 @@ export const faults = {
   workflow_ended: {
     status: 409,
     title: 'The workflow has ended',
-    help: 'Start a new one; an ended workflow takes no more tasks.',
+    help: 'Start a new one, or retry it (`culm retry w12`) when it did not end well; an ended workflow takes no more tasks.',
   },
   task_closed: {
     status: 409,
@@ -160,6 +160,11 @@ export const faults = {
     help: 'Only a task submitted with `open: true` takes more, until it is closed.',
   },
   not_cancellable: { status: 409, title: 'It has ended already', help: '`culm show` says how.' },
+  not_retriable: {
+    status: 409,
+    title: 'There is nothing that could run again',
+    help: 'A retry is for what has ended other than well; the detail says what to ask for instead.',
+  },
   code_changed: {
     status: 409,
     title: 'The source of this workflow was changed since it began',

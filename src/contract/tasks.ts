@@ -197,6 +197,7 @@ export const task = z.object({
   }),
   lostAfterSeconds: z.int().nullable(),
   counts: jobCounts,
+  round: z.int().meta({ description: 'How often it was retried' }),
   createdAt: at,
   endedAt: at.nullable(),
   labels,

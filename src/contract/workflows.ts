@@ -101,10 +101,14 @@ export const endWorkflow = z.strictObject({
   error: remoteError.optional(),
 })
 
-export const cancelBody = z.strictObject({ why: prose.max(500).optional() })
+export const reasonBody = z.strictObject({ why: prose.max(500).optional() })
 export const cancelReply = z.object({
   cancelled: z.int(),
   asked: z.int().meta({ description: 'Jobs that pilots hold: they end when their pilot confirms' }),
+})
+
+export const retryReply = z.object({
+  retried: z.int().meta({ description: 'Jobs that run again, or wait for those that do' }),
 })
 
 /** What may be recorded under one key, bytes of JSON text; more belongs into a work, or into a file. */
@@ -144,6 +148,10 @@ export const journalEntry = z.object({
   closed: z.boolean().meta({ description: 'All jobs of the call are there' }),
   firstJobId: jobId.nullable(),
   outcome: outcome.nullable().meta({ description: 'Of a call of one job that has ended with a short value' }),
+  earlier: z.boolean().meta({
+    description:
+      'From before its asker was retried: known by its key, in no order. A record of that time gives way to one that is written now',
+  }),
 })
 export type JournalEntry = z.infer<typeof journalEntry>
 export const journalPage = z.object({ items: z.array(journalEntry), next: z.int().nullable() })

@@ -34,11 +34,13 @@ test('a command becomes a workflow of its own, which takes no more', async () =>
   expect(submitted!.token).toBe('Bearer mine')
 })
 
-test('an id says by its noun what is explained and cancelled', async () => {
+test('an id says by its noun what is explained, cancelled and retried', async () => {
   for (const id of ['w1', 't2', 'j3']) expect(await client.explain(id)).toEqual({ subject: id })
   expect(await client.cancel('w1', 'enough')).toEqual({ cancelled: 1, asked: 0 })
   expect(await client.cancel('j3')).toEqual({ cancelled: 0, asked: 1 })
   expect(server.askedFor('cancelWorkflow')[0]!.body).toEqual({ why: 'enough' })
+  expect([await client.retry('w1', 'again'), await client.retry('t2')]).toEqual([{ retried: 2 }, { retried: 1 }])
+  expect(server.askedFor('retryWorkflow')[0]!.body).toEqual({ why: 'again' })
 })
 
 test('a list is read to its end, page by page', async () => {

@@ -161,6 +161,23 @@ export class Client {
     }
   }
 
+  /**
+   * Has what failed or was cancelled of a workflow, task or job run again, and what was cancelled for it. `retried`
+   * counts jobs. A call is retried with its caller: a workflow function, when that has ended, or a job.
+   */
+  async retry(id: string, why?: string): Promise<{ retried: number }> {
+    const api = await this.#api()
+    const body = { why }
+    switch (id[0]) {
+      case 'w':
+        return api.call('retryWorkflow', { params: { id: id as `w${number}` }, body, repeat: true })
+      case 't':
+        return api.call('retryTask', { params: { id: id as `t${number}` }, body, repeat: true })
+      default:
+        return api.call('retryJob', { params: { id: id as `j${number}` }, body, repeat: true })
+    }
+  }
+
   /** Closes its connections. A program also ends without. */
   async close(): Promise<void> {
     await (await this.#connected)?.close()

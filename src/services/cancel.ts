@@ -1,13 +1,16 @@
 import { fault } from '../contract/faults.ts'
 import { type JobState, jobTable } from '../domain/job/states.ts'
-import { taskHasEnded } from '../domain/task/states.ts'
+import { type TaskState, taskHasEnded } from '../domain/task/states.ts'
+import { workflowHasEnded } from '../domain/workflow/states.ts'
 import { showId } from '../lib/ids.ts'
 import { statesLeftBy } from '../lib/machine.ts'
 import { touchTaskCount } from '../store/counters.ts'
 import type { Db } from '../store/db.ts'
 import * as jobs from '../store/jobs.ts'
 import { heldOf } from '../store/pilots.ts'
+import { dropRetries, takeRetryTurn } from '../store/retry.ts'
 import * as tasks from '../store/tasks.ts'
+import { workflowById } from '../store/workflows.ts'
 import type { Principal } from './authenticate.ts'
 import { cancelDeferred } from './deferred.ts'
 import type { Effects } from './effects.ts'
@@ -31,7 +34,7 @@ export const cancelTask = async (engine: Engine, principal: Principal, id: numbe
   demand(principal, 'write', facts, 'task_unknown')
   const aborting = await abortTask(engine, id, why)
   if (!aborting) throw fault('not_cancellable', `${showId('t', id)} has ended`)
-  return cancelJobsOf(engine, id, why)
+  return cancelJobsOf(engine, id, why, { of: 'aborting' })
 }
 
 export const cancelJob = async (engine: Engine, principal: Principal, id: number, why: string): Promise<Cancelled> => {
@@ -43,14 +46,14 @@ export const cancelJob = async (engine: Engine, principal: Principal, id: number
   return result
 }
 
-/** Everything of a workflow that is under way, task by task. */
+/** Everything of a workflow that has ended and that is under way still, task by task. */
 export const cancelTasksOf = async (engine: Engine, workflowId: number, why: string): Promise<Cancelled> => {
   const sum = { cancelled: 0, asked: 0 }
   for (let after = 0; ; ) {
     const some = await tasks.tasksOfWorkflow(engine.db, workflowId, after, 200)
     for (const { id, state } of some) {
-      if (taskHasEnded(state) || !(await abortTask(engine, id, why))) continue
-      const { cancelled, asked } = await cancelJobsOf(engine, id, why)
+      if (taskHasEnded(state) || !(await abortTask(engine, id, why, workflowId))) continue
+      const { cancelled, asked } = await cancelJobsOf(engine, id, why, { of: 'aborting' })
       sum.cancelled += cancelled
       sum.asked += asked
     }
@@ -59,15 +62,22 @@ export const cancelTasksOf = async (engine: Engine, workflowId: number, why: str
   }
 }
 
-/** First the task, so that no job comes after. False when there is nothing left to cancel: its jobs have ended, and the next fold will say so of the task. */
-const abortTask = (engine: Engine, id: number, why: string): Promise<boolean> =>
+/**
+ * First the task, so that no job comes after. False when there is nothing left to cancel: its jobs have ended, and the next fold will say so of the task. `endedId`: the workflow for whose
+ * end this is done; when that is under way again, since somebody has retried it, there is nothing to cancel either.
+ */
+const abortTask = (engine: Engine, id: number, why: string, endedId?: number): Promise<boolean> =>
   transact(engine, async (tx, effects) => {
+    const { workflowId } = (await engine.tasks.get([id], tx)).get(id)!
+    await takeRetryTurn(tx, workflowId)
     const [task] = await tasks.lockTasks(tx, [id])
+    if (endedId !== undefined && !workflowHasEnded((await workflowById(tx, endedId))!.state)) return false
     if (task!.state === 'aborting') return true
     const left = await jobs.jobsOfTask(tx, id, cancellable, -1, 1)
     if (task!.closed && left.length === 0) return false
     const moved = await moveTasks(engine, tx, effects, [{ task: task!, trigger: 'cancelAsked', why }])
     if (moved.length === 0) return false
+    await dropRetries(tx, workflowId, id)
     await touchTaskCount(tx, id)
     effects.ring('agent:fold')
     return true
@@ -79,13 +89,18 @@ export const cancelWaitingOf = (
   taskId: number,
   why: string,
   pages = Number.POSITIVE_INFINITY,
-): Promise<Cancelled> => cancelJobsOf(engine, taskId, why, { states: ['pending', 'activated'], pages })
+): Promise<Cancelled> => cancelJobsOf(engine, taskId, why, { of: 'finishing', states: ['pending', 'activated'], pages })
 
+/** `of`: the task is in that state. When it has left that, all of it had ended, and what is under way now somebody has retried. */
 const cancelJobsOf = async (
   engine: Engine,
   taskId: number,
   why: string,
-  { states = cancellable, pages = Number.POSITIVE_INFINITY }: { states?: JobState[]; pages?: number } = {},
+  {
+    of,
+    states = cancellable,
+    pages = Number.POSITIVE_INFINITY,
+  }: { of: TaskState; states?: JobState[]; pages?: number },
 ): Promise<Cancelled> => {
   const sum = { cancelled: 0, asked: 0 }
   for (let after = -1, n = 1; ; n++) {
@@ -98,6 +113,7 @@ const cancelJobsOf = async (
           effects,
           some.map((j) => j.id),
           why,
+          { taskId, of },
         ),
       )
       sum.cancelled += cancelled
@@ -115,8 +131,10 @@ const cancelLocked = async (
   effects: Effects,
   ids: number[],
   why: string,
+  task?: { taskId: number; of: TaskState },
 ): Promise<Cancelled> => {
   const locked = await jobs.lockFamilies(tx, ids)
+  if (task && (await tasks.tasksIn(tx, [task.taskId], task.of)).length === 0) return { cancelled: 0, asked: 0 }
   const holds = await heldOf(tx, ids)
   const isHeld = new Set(holds.map((h) => h.jobId))
   const toAsk = locked.filter((job) => isHeld.has(job.id) && cancellable.includes(job.state) && !job.cancelAsked)

@@ -66,6 +66,8 @@ const moveFolded = async (engine: Engine, tx: Db, effects: Effects, folded: Fold
   const moveThose = async (triggerOf: (task: FoldedTask) => TaskTrigger | null) => {
     const happenings = stirred.flatMap((task) => {
       const row = fresh.get(task.taskId)!
+      // Jobs of it have come back of which these counters do not know yet.
+      if (row.cameBack !== task.cameBack) return []
       const trigger = triggerOf({ ...task, state: row.state, isClosed: row.closed, jobs: row.jobs })
       return trigger ? [{ task: row, trigger, why: whyOf(task, trigger) }] : []
     })
@@ -74,7 +76,7 @@ const moveFolded = async (engine: Engine, tx: Db, effects: Effects, folded: Fold
     return moves
   }
   await moveThose((task) => (task.state === 'ready' && hasBegun(task) ? 'started' : null))
-  const ended = (await moveThose(taskTriggerOf)).filter((move) => move.ended)
+  const ended = (await moveThose((task) => (task.isRetrying ? null : taskTriggerOf(task)))).filter((move) => move.ended)
   return ended.map(({ id, workflowId, trigger }) => ({ id, workflowId, trigger: trigger as TaskTrigger }))
 }
 

@@ -120,7 +120,7 @@ test('what ended otherwise than done is not continued', async () => {
   await user.call('cancelWorkflow', { params: { id }, body: {} })
   await expect(start(run)).rejects.toMatchObject({
     code: 'workflow_ended',
-    message: expect.stringContaining('is cancelled: start the program anew'),
+    message: expect.stringContaining('is cancelled: culm retry'),
   })
 })
 
@@ -179,10 +179,11 @@ test('the journal has calls and records in the order in which they came, with sh
       ...{ seq: expect.any(Number), key: 'a:0', seen: '[0]', taskId: call.taskId, value: null, jobs: 1, closed: true },
       firstJobId: call.firstJobId,
       outcome: expect.objectContaining({ index: 0, state: 'finished', value: { text: '42' }, jobId: call.firstJobId }),
+      earlier: false,
     },
     {
       ...{ seq: expect.any(Number), key: 'now:0', seen: null, taskId: null, value: '17', jobs: 0, closed: true },
-      ...{ firstJobId: null, outcome: null },
+      ...{ firstJobId: null, outcome: null, earlier: false },
     },
     expect.objectContaining({ key: 'b:0', taskId: long.taskId, seen: `[0,"${call.taskId}"]`, outcome: null }),
     expect.objectContaining({ key: 'map:0', taskId: map.taskId, jobs: 2, closed: false, outcome: null }),

@@ -77,6 +77,7 @@ const entryOf = (row: store.JournalRow): JournalEntry => ({
   closed: row.closed ?? true,
   firstJobId: row.firstJobId === null ? null : showId('j', row.firstJobId),
   outcome: shortOutcome(row),
+  earlier: row.earlier,
 })
 
 const shortOutcome = ({ taskId, firstJobId, attempt, state, isShort, result, cause, error }: store.JournalRow) => {

@@ -7,6 +7,7 @@ import { showId } from '../lib/ids.ts'
 import { step } from '../lib/machine.ts'
 import { workflowTriggerOf, workflowTriggerOfJob } from '../policy/advance/ends.ts'
 import type { Db } from '../store/db.ts'
+import { dropRetries, isRetrying, takeRetryTurn } from '../store/retry.ts'
 import type { TaskFacts } from '../store/tasks.ts'
 import { dropTimers, setTimers } from '../store/timers.ts'
 import * as store from '../store/workflows.ts'
@@ -103,10 +104,15 @@ const continueWorkflow = async (
   const id = showId('w', row.id)
   if (row.kind !== kind) throw fault('invalid_input', `${id} is of kind ${row.kind}, and not ${kind}`)
   if (workflowHasEnded(row.state) && row.state !== 'done' && kind !== 'job')
-    throw fault('workflow_ended', `${id} is ${row.state}: start the program anew, without --continue and CULM_RUN`)
+    throw fault(
+      'workflow_ended',
+      `${id} is ${row.state}: culm retry ${id}, and continue it then; or start the program anew, without --continue and CULM_RUN`,
+    )
   if (args && row.arguments && args !== row.arguments)
     throw fault('arguments_changed', `${id} was begun with other arguments`)
-  if (code && row.code && code !== row.code && !acceptCode)
+  // Whoever retries a workflow may have mended its program: what was done before is found by its keys, in no order.
+  const isRetried = row.retriedAfter !== null && row.driverEpoch === row.retriedAfter + 1
+  if (code && row.code && code !== row.code && !acceptCode && !isRetried)
     throw fault('code_changed', `the source of ${id} was changed since it began`)
   if (row.state === 'done' || kind === 'job')
     return driverOf(engine, row, {
@@ -193,6 +199,7 @@ export const endWorkflow = async (
 ): Promise<Workflow> => {
   await ownWorkflow(engine, principal, id)
   await transact(engine, async (tx, effects) => {
+    await takeRetryTurn(tx, id)
     const row = (await store.lockWorkflow(tx, id))!
     mustBeNewest(row, body.epoch)
     const moved = await moveWorkflow(
@@ -204,6 +211,7 @@ export const endWorkflow = async (
       body.error?.message.slice(0, 500) ?? null,
     )
     if (!moved) return
+    await dropRetries(tx, id, null)
     const { value, error } = body
     await store.setWorkflowResult(tx, {
       id,
@@ -244,7 +252,7 @@ export const workflowsOfFunctions = async (engine: Engine, tasks: Iterable<TaskF
 const endWithTasks = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<void> => {
   const left = (await store.leftOfWorkflow(tx, id))!
   const trigger = workflowTriggerOf(left)
-  if (!trigger) return
+  if (!trigger || (await isRetrying(tx, id, null))) return
   const row = await store.lockWorkflow(tx, id)
   if (row)
     await moveWorkflow(
@@ -259,7 +267,7 @@ const endWithTasks = async (engine: Engine, tx: Db, effects: Effects, id: number
 
 const endWithJob = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<number | null> => {
   const job = (await store.jobOfFunction(tx, id))!
-  if (!hasEnded(job.state)) return null
+  if (!hasEnded(job.state) || (await isRetrying(tx, id, null))) return null
   const { taskId, value, blob, bytes, error } = job
   const why = error ? (JSON.parse(error) as { message: string }).message.slice(0, 500) : null
   const row = (await store.lockWorkflow(tx, id))!
@@ -286,9 +294,11 @@ export const pauseSilentDriver = async (engine: Engine, tx: Db, effects: Effects
 export const cancelWorkflow = async (engine: Engine, principal: Principal, id: number, why: string) => {
   await ownWorkflow(engine, principal, id)
   await transact(engine, async (tx, effects) => {
+    await takeRetryTurn(tx, id)
     const row = (await store.lockWorkflow(tx, id))!
     const moved = await moveWorkflow(engine, tx, effects, row, 'cancelAsked', why)
     if (!moved) throw fault('not_cancellable', `${showId('w', id)} is ${row.state}`)
+    await dropRetries(tx, id, null)
   })
   return cancelTasksOf(engine, id, why)
 }

@@ -73,11 +73,12 @@ export const moveJobs = (db: Db, moves: JobMove[], now: Date) =>
                        cancel_asked = j.cancel_asked and m.to_state not in ('cancelled', 'finished', 'failed')
       from m where j.id = m.id),
     d as (
-      insert into task_delta (task_id, pending, activated, sent, starting, running, awaiting, holding, transferring, merging, finished, failed, cancelled, closed)
+      insert into task_delta (task_id, pending, activated, sent, starting, running, awaiting, holding, transferring, merging, finished, failed, cancelled, closed, came_back)
       select task_id, sum(n) filter (where s = 'pending'), sum(n) filter (where s = 'activated'), sum(n) filter (where s = 'sent'),
              sum(n) filter (where s = 'starting'), sum(n) filter (where s = 'running'), sum(n) filter (where s = 'awaiting'),
              sum(n) filter (where s = 'holding'), sum(n) filter (where s = 'transferring'), sum(n) filter (where s = 'merging'),
-             sum(n) filter (where s = 'finished'), sum(n) filter (where s = 'failed'), sum(n) filter (where s = 'cancelled'), sum(n) filter (where s = 'closed')
+             sum(n) filter (where s = 'finished'), sum(n) filter (where s = 'failed'), sum(n) filter (where s = 'cancelled'), sum(n) filter (where s = 'closed'),
+             sum(1) filter (where n < 0 and s in ('failed', 'cancelled'))
       from (select task_id, to_state as s, 1 as n from m union all select task_id, from_state, -1 from m) x group by task_id)
     insert into history (at, noun, id, workflow_id, from_state, to_state, trigger, why)
     select ${now}, 'job', m.id, m.workflow_id, m.from_state, m.to_state, m.trigger, m.why from m`)
@@ -165,11 +166,16 @@ export const insertAttempts = (db: Db, rows: AttemptRow[]) =>
       ${rows.map((r) => r.wallSeconds)}::real[], ${rows.map((r) => r.cpuSeconds)}::real[], ${rows.map((r) => r.maxRssMb)}::real[])
     on conflict do nothing`)
 
-/** How many attempts of these jobs have ended for each cause: what the rules of retry count. */
+/** How many attempts of these jobs have ended for each cause since they were retried last: what the rules of retry count. */
 export const causesSoFar = (db: Db, jobIds: number[]) =>
   db.rows<{ jobId: number; cause: AttemptCause; n: number }>(sql`
-    select job_id as "jobId", cause, count(*)::int as n
-    from attempt where job_id = any(${jobIds}::bigint[]) and ending in ('failed', 'lost') and cause is not null group by job_id, cause`)
+    select a.job_id as "jobId", a.cause, count(*)::int as n
+    from unnest(${jobIds}::bigint[]) i(id)
+    cross join lateral (select coalesce(retried_after, 0) as after from job where id = i.id offset 0) j
+    cross join lateral (
+      select job_id, cause from attempt
+      where job_id = i.id and attempt > j.after and ending in ('failed', 'lost') and cause is not null offset 0) a
+    group by a.job_id, a.cause`)
 
 /** How an attempt ended; undefined when it has not. */
 export const endingOf = async (db: Db, jobId: number, attempt: number): Promise<AttemptEnd | undefined> =>

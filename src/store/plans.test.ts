@@ -11,6 +11,7 @@ import { endedBetween, historyOfWorkflowSince, storyOfJob, storyOfWorkflow } fro
 import * as jobs from './jobs.ts'
 import { insertLogs } from './logs.ts'
 import * as pilots from './pilots.ts'
+import * as retry from './retry.ts'
 import { insertJobs, insertTasks, type NewTaskRow } from './tasks.ts'
 import { setTimers } from './timers.ts'
 import * as told from './told.ts'
@@ -52,6 +53,8 @@ const fill = `
   insert into ready (lane_id, rank, job_id) select 1, (7000::bigint << 40) | id, id from job where state = 'activated';
   insert into held (job_id, pilot_id, epoch, attempt, claim_seq, sent_at) select id, case when id <= 1000 then 1 else 2 end, 1, 1, id % 100, now() from job where state = 'running';
   insert into edge (parent_id, child_id) select i, i + 2000 from generate_series(1, 1000) i;
+  insert into retry (workflow_id, task_id, orphans, why, at) select 1 + i % 50, 1 + i % 100, false, '', now() from generate_series(1, 10000) i;
+  insert into call (workflow_id, scope, key, epoch, task_id) select 1, i, 'k', 1, 1 from generate_series(1, 1000) i;
   insert into call (workflow_id, scope, key, epoch, task_id) select 1, 0, 'old' || i, 1, 1 from generate_series(1, 10000) i;
   insert into attempt (job_id, attempt, ending, pilot_id, sent_at, ended_at) select i, 1, 'lost', 1, now(), now() from generate_series(20001, 30000) i;
   insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
@@ -81,9 +84,10 @@ const tables = [
   'progress',
   'checkpoint',
   'timer',
+  'retry',
 ]
 const emptied =
-  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, lane, pilot, person, metric, progress, checkpoint restart identity cascade'
+  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, lane, pilot, person, metric, progress, checkpoint, retry restart identity cascade'
 
 /** How a database comes to its statistics before it is filled, and whether the plans are older than what fills it. */
 const pasts: Record<string, { before: string[]; plannedEmpty?: true }> = {
@@ -211,6 +215,25 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
       db,
       pending.map((jobId) => ({ jobId, n: 1 })),
     ),
+  pushRetries: (db) =>
+    retry.pushRetries(
+      db,
+      1,
+      ids.map((taskId) => ({ taskId, jobId: null, orphans: false, why: '' })),
+      now,
+    ),
+  topRetry: (db) => retry.topRetry(db, 1),
+  lostJobs: (db) =>
+    retry.lostJobs(db, { taskId: 1, orphans: true, states: ['running'], afterIndex: 2999, limit: batch }),
+  unreleasedParents: (db) => retry.unreleasedParents(db, pending),
+  beginRound: (db) =>
+    retry.beginRound(
+      db,
+      1,
+      ids.map((id) => ({ id, unmet: 0 })),
+    ),
+  callsOf: (db) => retry.callsOf(db, 1, ids),
+  tasksOfOrphans: (db) => retry.tasksOfOrphans(db, ids),
   foldTaskDeltas: (db) => foldTaskDeltas(db, batch),
   insertLogs: (db) =>
     insertLogs(

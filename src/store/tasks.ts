@@ -264,11 +264,13 @@ export type TaskRow = {
   jobs: number
   laneId: number
   priority: number
+  /** How many of its jobs have come back by a retry, and it itself. */
+  cameBack: number
 }
 
 export const lockTasks = (db: Db, ids: number[]) =>
   db.rows<TaskRow>(sql`
-    select id, workflow_id as "workflowId", owner_id as "ownerId", state, closed, unmet, jobs, lane_id as "laneId", priority
+    select id, workflow_id as "workflowId", owner_id as "ownerId", state, closed, unmet, jobs, lane_id as "laneId", priority, came_back as "cameBack"
     from task where id = any(${ids}::bigint[]) order by id for no key update`)
 
 /** Those of these tasks that are in this state. */
@@ -281,7 +283,7 @@ export const closeTask = (db: Db, id: number) => db.run(sql`update task set clos
 /** The task that jobs are to be added to, locked, with the newest driver of its workflow. */
 export const lockOpenTask = (db: Db, id: number) =>
   db.row<TaskRow & { driverEpoch: number }>(sql`
-    select t.id, workflow_id as "workflowId", owner_id as "ownerId", state, closed, unmet, jobs, lane_id as "laneId", priority,
+    select t.id, workflow_id as "workflowId", owner_id as "ownerId", state, closed, unmet, jobs, lane_id as "laneId", priority, came_back as "cameBack",
            (select driver_epoch from workflow w where w.id = t.workflow_id) as "driverEpoch"
     from task t where t.id = ${id} for no key update`)
 

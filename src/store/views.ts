@@ -99,6 +99,7 @@ export type TaskViewRow = {
   attemptsOthers: string | null
   lostAfterSeconds: number | null
   total: number
+  round: number
   createdAt: Date
   endedAt: Date | null
   labels: Record<string, string>
@@ -119,7 +120,7 @@ export const taskViews = (
     select t.id, t.workflow_id as "workflowId", t.experiment_id as "experimentId", t.parent_job_id as "parentJobId", t.name, p.name as owner, t.state, t.payload,
            array(select q.name from queue q join lane l on l.id = t.lane_id where q.id = any(l.queue_ids) order by q.id) as queues,
            t.cores, t.memory_mb as "memoryMb", t.gpus, t.wall_seconds as "wallSeconds", t.priority, t.attempts_user as "attemptsUser", t.attempts_site as "attemptsSite",
-           t.attempts_lost as "attemptsLost", t.attempts_others as "attemptsOthers", t.lost_after_seconds as "lostAfterSeconds", t.jobs as total,
+           t.attempts_lost as "attemptsLost", t.attempts_others as "attemptsOthers", t.lost_after_seconds as "lostAfterSeconds", t.jobs as total, t.round,
            t.created_at as "createdAt", t.ended_at as "endedAt", t.labels,
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
     from task t join person p on p.id = t.owner_id left join task_count c on c.task_id = t.id

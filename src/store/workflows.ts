@@ -73,6 +73,8 @@ export const lockWorkflow = (db: Db, id: number) =>
     from workflow where id = ${id} for no key update`)
 
 export type RunWorkflowRow = WorkflowRow & {
+  /** The driver after which it was retried last. */
+  retriedAfter: number | null
   code: string | null
   arguments: string | null
   value: string | null
@@ -83,7 +85,7 @@ export type RunWorkflowRow = WorkflowRow & {
 export const lockWorkflowOfRun = (db: Db, ownerId: number, run: string, key: string) =>
   db.row<RunWorkflowRow>(sql`
     select id, experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind, state, closed, driver_epoch as "driverEpoch",
-           code, arguments, value, value_blob as "valueBlob", value_bytes as "valueBytes"
+           code, arguments, value, value_blob as "valueBlob", value_bytes as "valueBytes", retried_after as "retriedAfter"
     from workflow where run = ${run}::uuid and owner_id = ${ownerId} and run_key = ${key} for no key update`)
 
 /** A further driver: the one before is refused from here on. */

@@ -201,6 +201,7 @@ test('what goes wrong is told in the same words, and with the same exit code', a
     ],
     ...[
       ['cancel', 'w0'],
+      ['retry', 'w0'],
       ['ls', '--state', 'sleeping'],
       ['ls', 'tasks', '--state', 'x'],
       ['ls', 't1', '--state', 'x'],
@@ -321,6 +322,18 @@ test('what is submitted, cancelled and kept is the same', async () => {
   const one = () => submit().then(({ firstJobId }) => firstJobId)
   await bothMake(async () => ['cancel', '--json', await one(), await one()])
   await bothMake(async () => ['cancel', (await submit()).workflowId, await one()])
+  const cancelled = async () => {
+    const made = await submit()
+    await node.run('cancel', made.workflowId)
+    await eventually(
+      async () => (await server.user.call('getTask', { params: { id: made.taskId } })).endedAt !== null,
+      'its task has ended',
+    )
+    return made
+  }
+  await bothMake(async () => ['retry', (await cancelled()).workflowId, (await cancelled()).taskId])
+  await both(['retry', 't999999'])
+  await bothMake(async () => ['retry', '--json', (await cancelled()).firstJobId, '--why', 'another try'])
   await both(['secret', 'set', 'password'], { typed: 'hush\n' })
   await both(['secret', 'ls'])
   await both(['secret', 'set', 'pin'], { typed: 'abc' })

@@ -10,6 +10,8 @@ export type ModelWorkflow = {
   closed: boolean
   /** A person asked to cancel it; `accepted` when he heard that it was. */
   cancel?: 'asked' | 'accepted'
+  /** A person asked to retry it, or something of it. */
+  retried?: boolean
   /** How its driver ended it. */
   end?: 'done' | 'failed'
 }

@@ -9,7 +9,15 @@ import type { Model, ModelJob, ModelTask, ModelWorkflow } from './model.ts'
 import { failureOf, textOf } from './payload.ts'
 import type { Referee } from './referee.ts'
 
-type JobRow = { id: number; taskId: number; index: number; state: JobState; attempt: number; unmet: number }
+type JobRow = {
+  id: number
+  taskId: number
+  index: number
+  state: JobState
+  attempt: number
+  unmet: number
+  retriedAfter: number | null
+}
 type TaskRow = { id: number; name: string; state: TaskState; workflowId: number; jobs: number }
 type AttemptRow = {
   jobId: number
@@ -57,11 +65,13 @@ export const leftOver = async (db: Db): Promise<string[]> => {
   const workflows = await db.rows<{ id: number; state: string }>(
     sql`select id, state from workflow where state not in ('done', 'finished', 'failed', 'cancelled', 'expired') order by id limit 20`,
   )
+  const retries = await db.rows<{ id: number }>(sql`select distinct workflow_id as id from retry order by 1 limit 20`)
   const deltas = await db.row<{ n: number }>(sql`select count(*)::int as n from (select from task_delta limit 1) d`)
   return [
     ...jobs.map((j) => `j${j.id} is still ${j.state}`),
     ...tasks.map((t) => `t${t.id} is still ${t.state}`),
     ...workflows.map((w) => `w${w.id} is still ${w.state}`),
+    ...retries.map((w) => `w${w.id} is still to be retried`),
     ...(deltas!.n > 0 ? ['there are deltas that nobody folded'] : []),
   ]
 }
@@ -72,7 +82,7 @@ export const judge = async (db: Db, model: Model, referee: Referee): Promise<str
     sql`select id, name, state, workflow_id as "workflowId", jobs from task order by id`,
   )
   const jobs = await db.rows<JobRow>(
-    sql`select id, task_id as "taskId", index, state, attempt, unmet from job order by id`,
+    sql`select id, task_id as "taskId", index, state, attempt, unmet, retried_after as "retriedAfter" from job order by id`,
   )
   const results = await db.rows<ResultRow>(sql`select job_id as "jobId", value, cause from result`)
   const attempts = await db.rows<AttemptRow>(sql`
@@ -156,6 +166,7 @@ class Judge {
     const last = attempts.at(-1)
     const name = `j${row.id}`
     if (!result) return [`${name} is ${row.state} and has no result`]
+    if (row.retriedAfter !== null && !job.task.workflow.retried) return [`${name} was retried, and nobody asked for it`]
     const parentsFinished = this.#parentsFinished(job)
     if (!parentsFinished && row.state !== 'cancelled')
       return [`${name} is ${row.state}, and not all it needed has finished`]
@@ -169,7 +180,7 @@ class Judge {
       case 'failed': {
         const budget = last?.cause ? budgetOf[last.cause] : null
         if (!last || !budget) return [`${name} failed without a cause`]
-        const spent = attempts.filter((a) => isCounted(a) && budgetOf[a.cause!] === budget).length
+        const spent = attempts.filter((a) => isOfRound(a, row) && isCounted(a) && budgetOf[a.cause!] === budget).length
         if (result.cause !== last.cause) return [`${name} failed by ${last.cause}, and says by ${result.cause}`]
         return spent === job.task.attempts[budget]
           ? []
@@ -177,7 +188,9 @@ class Judge {
       }
       case 'cancelled':
         if (result.cause === 'parent')
-          return parentsFinished ? [`${name} was cancelled for its parents, and they finished`] : []
+          return parentsFinished && !this.#wasCancelled(job)
+            ? [`${name} was cancelled for its parents, and they finished`]
+            : []
         return this.#wasCancelled(job) ? [] : [`${name} was cancelled (${result.cause}), and nobody asked for it`]
       default:
         return [`${name} is ${row.state}`]
@@ -195,8 +208,10 @@ class Judge {
     return Boolean(cancelAsked || task.cancel || task.workflow.cancel || task.workflow.end || this.#wasStopped(task))
   }
 
-  /** Whether a job of it failed as all others would. */
+  /** Whether a job of it failed as all others would. It may have been retried since, and then cancelled. */
   #wasStopped(task: ModelTask): boolean {
+    if (task.workflow.retried && task.jobs.some(({ nature }) => nature.fails && stopsTask(nature.fails.cause)))
+      return true
     return task.jobs.some((job) => {
       const row = this.#rowOf.get(job)
       const cause = row?.state === 'failed' ? this.#results.get(row.id)?.cause : undefined
@@ -216,7 +231,7 @@ class Judge {
     for (const a of attempts) {
       const why = this.#brokenAttempt(job, row, a)
       if (why) broken.push(`j${row.id}:${a.attempt} ${why}`)
-      const budget = isCounted(a) ? budgetOf[a.cause!] : null
+      const budget = isOfRound(a, row) && isCounted(a) ? budgetOf[a.cause!] : null
       if (budget && ++spent[budget] === job.task.attempts[budget] && a !== attempts.at(-1))
         broken.push(`j${row.id}:${a.attempt} was the last that ${budget} errors allow, and it ran again`)
     }
@@ -289,7 +304,7 @@ class Judge {
     if (!taskHasEnded(row.state)) return [`t${row.id} is ${row.state}`]
     const mayAbort = task.cancel || task.workflow.cancel || task.workflow.end
     if (row.state === 'aborted') return mayAbort ? [] : [`t${row.id} is aborted, and nobody asked for it`]
-    if (task.cancel === 'accepted') return [`t${row.id} was cancelled, and is ${row.state}`]
+    if (task.cancel === 'accepted' && !task.workflow.retried) return [`t${row.id} was cancelled, and is ${row.state}`]
     const states = task.jobs.map((job) => this.#rowOf.get(job)?.state)
     const finished = states.filter((state) => state === 'finished').length
     const expected = finished === states.length ? 'done' : finished > 0 ? 'finished' : 'failed'
@@ -312,7 +327,7 @@ class Judge {
   #brokenWorkflow(workflow: ModelWorkflow, row: WorkflowRow): string[] {
     if (!workflowHasEnded(row.state)) return [`w${row.id} is ${row.state}`]
     if (row.state === 'cancelled') return workflow.cancel ? [] : [`w${row.id} is cancelled, and nobody asked for it`]
-    if (workflow.cancel === 'accepted') return [`w${row.id} was cancelled, and is ${row.state}`]
+    if (workflow.cancel === 'accepted' && !workflow.retried) return [`w${row.id} was cancelled, and is ${row.state}`]
     if (workflow.kind === 'function')
       return row.state === workflow.end ? [] : [`w${row.id} is ${row.state}, and its driver said ${workflow.end}`]
     const tasks = this.#tasks.filter((task) => task.workflowId === row.id)
@@ -349,6 +364,9 @@ class Judge {
 
 /** Between the last that was heard of a pilot and the loss of its first job, at the least, ms: 50 s are the least that a task here asks for; it renews each 15 s. */
 const patienceMs = 30_000
+
+/** Since its job was retried last, which is what its budget is charged with. */
+const isOfRound = ({ attempt }: AttemptRow, { retriedAfter }: JobRow): boolean => attempt > (retriedAfter ?? 0)
 
 const isCounted = ({ ending, cause }: AttemptRow): boolean =>
   (ending === 'failed' || ending === 'lost') && cause !== null

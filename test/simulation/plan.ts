@@ -17,6 +17,7 @@ export type Faults = {
   /** Of reports that were acknowledged, sent again with other contents. */
   reportedAgain: number
   userCancels: number
+  userRetries: number
 }
 
 /** What one seed is about. */
@@ -57,6 +58,7 @@ export const planOf = (chance: Chance, jobs: number): Plan => {
       pilotLeavesEvery: maybe(0.5, () => chance.between(8, 120)),
       reportedAgain: maybe(0.6, () => chance.between(0, 0.1)),
       userCancels: maybe(0.7, () => chance.between(0, 0.4)),
+      userRetries: maybe(0.7, () => chance.between(0.2, 1)),
     },
     servers: chance.happens(0.3) ? 2 : 1,
     pilots: Array.from({ length: pilots }, (_, i) => ({

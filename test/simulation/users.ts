@@ -8,6 +8,7 @@ import { cancelJob, cancelTask } from '../../src/services/cancel.ts'
 import type { Engine } from '../../src/services/engine.ts'
 import { explainJob, explainTask, explainWorkflow } from '../../src/services/explain.ts'
 import { withKey } from '../../src/services/keyed.ts'
+import { retryJob, retryTask, retryWorkflow } from '../../src/services/retry.ts'
 import { addJobs, submitTask } from '../../src/services/submitTask.ts'
 import { getJob } from '../../src/services/views/jobs.ts'
 import { getTask, listOutcomes } from '../../src/services/views/tasks.ts'
@@ -172,6 +173,7 @@ export class SimulatedUser {
     workflow.id = workflowId as `w${number}`
     this.#world.chronicle.note(this.#name, `${workflow.name} is ${workflowId}`)
     if (this.#cancels(0.3)) this.#later(() => this.#cancelWorkflow(workflow))
+    if (this.#chance.happens(this.#world.plan.faults.userRetries)) this.#spawn(() => this.#retryNowAndThen(workflow))
     return workflow
   }
 
@@ -403,6 +405,39 @@ export class SimulatedUser {
     )
     this.#cancelled(workflow.id!, reply)
     if (!isFault(reply)) workflow.cancel = 'accepted'
+  }
+
+  /** Each time a job, a task or all of it: mostly of what he sees that it did not end well, else whatever has become of it. */
+  async #retryNowAndThen(workflow: ModelWorkflow): Promise<void> {
+    for (let n = this.#chance.whole(1, 8); n > 0; n--) {
+      await this.#world.timeline.sleep(this.#chance.around(30_000))
+      const lost = this.#chance.happens(0.8) ? await this.#lostOf(workflow) : []
+      const tasks = workflow.tasks.filter((task) => task.jobs.length > 0)
+      const seen = lost.length > 0 ? this.#chance.pick(lost) : undefined
+      const task = tasks.length > 0 ? this.#chance.pick(tasks) : undefined
+      const lot = this.#chance.next()
+      if (lot < 0.3) await this.#retry(workflow, workflow.id, retryWorkflow)
+      else if (lot < 0.6) await this.#retry(workflow, seen ? `t${seen.taskId}` : task?.id, retryTask)
+      else await this.#retry(workflow, seen ? `j${seen.id}` : task && this.#chance.pick(task.jobs).id, retryJob)
+    }
+  }
+
+  #lostOf(workflow: ModelWorkflow) {
+    return this.#world.db.rows<{ id: number; taskId: number }>({
+      text: `select id, task_id as "taskId" from job where workflow_id = $1 and state in ('failed', 'cancelled') order by id`,
+      values: [num(workflow.id)],
+      name: 'simulation-lost',
+    })
+  }
+
+  /** It may be refused: what is under way, is done, or is a call is not retried by itself. */
+  async #retry(workflow: ModelWorkflow, id: string | undefined, retry: typeof retryTask): Promise<void> {
+    if (!id) return
+    workflow.retried = true
+    const reply = await this.#try(`retries ${id}`, (engine, p) => retry(engine, p, num(id), 'another try'))
+    if (!isFault(reply)) this.#world.chronicle.note(this.#name, `${id}: ${reply.retried} retried`)
+    else if (reply.code !== 'not_retriable')
+      this.#world.referee.broken.push(`to retry ${id} was refused: ${reply.code} ${reply.message}`)
   }
 
   #cancelled(id: string, reply: Fault | { cancelled: number; asked: number }): void {

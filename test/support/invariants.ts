@@ -119,7 +119,7 @@ const unwatchedTasks = (db: Db) =>
     select t.id, t.state from task t join workflow w on w.id = t.workflow_id
     where t.state not in ('done', 'finished', 'failed', 'exhausted', 'broken', 'aborted')
       and not exists (select from job j where j.task_id = t.id and j.state not in ('finished', 'failed', 'cancelled', 'closed'))
-      and not exists (select from task_delta d where d.task_id = t.id)
+      and not exists (select from task_delta d where d.task_id = t.id) and not exists (select from retry r where r.task_id = t.id)
       and (t.closed or w.state in ('done', 'finished', 'failed', 'cancelled', 'expired') or t.state in ('aborting', 'finishing'))
     union all
     select t.id, 'waiting for ' || t.unmet || ' tasks' from task t
@@ -138,14 +138,15 @@ const unwatchedWorkflows = (db: Db) =>
     where (w.state = 'running' and w.kind in ('function', 'session') and not exists (select from timer t where t.kind = 'driver' and t.id = w.id))
        or (w.state in ('registered', 'running') and (w.kind = 'tasks' and w.closed or w.kind = 'job')
            and not exists (select from task t where t.workflow_id = w.id and t.ended_at is null)
-           and not exists (select from task t join task_delta d on d.task_id = t.id where t.workflow_id = w.id))`)
+           and not exists (select from task t join task_delta d on d.task_id = t.id where t.workflow_id = w.id)
+           and not exists (select from retry r where r.workflow_id = w.id))`)
 
 const wrongCounters = (db: Db) =>
   db.rows<{ taskId: number; state: string; counted: number; there: number }>(sql`
     with counted as (
       select task_id, key as state, sum(value::int) as n
       from (select to_jsonb(c) as c from task_count c union all select to_jsonb(d) from task_delta d) x,
-           lateral (select (x.c ->> 'task_id')::bigint as task_id, e.key, e.value from jsonb_each_text(x.c) e where e.key <> 'task_id' and e.value is not null) e
+           lateral (select (x.c ->> 'task_id')::bigint as task_id, e.key, e.value from jsonb_each_text(x.c) e where e.key not in ('task_id', 'came_back', 'reopened') and e.value is not null) e
       group by 1, 2),
     there as (select task_id, state, count(*) as n from job group by 1, 2)
     select coalesce(c.task_id, t.task_id) as "taskId", coalesce(c.state, t.state) as state, coalesce(c.n, 0)::int as counted, coalesce(t.n, 0)::int as there
@@ -170,7 +171,7 @@ const wrongLaneCounts = (db: Db) =>
       select lane_id, state, jobs as n from lane_count
       union all
       select t.lane_id, e.key, e.value::int
-      from task_delta d join task t on t.id = d.task_id, lateral jsonb_each_text(to_jsonb(d)) e where e.key <> 'task_id' and e.value is not null),
+      from task_delta d join task t on t.id = d.task_id, lateral jsonb_each_text(to_jsonb(d)) e where e.key not in ('task_id', 'came_back', 'reopened') and e.value is not null),
     counted as (select lane_id, state, sum(n) as n from parts group by 1, 2),
     there as (select t.lane_id, j.state, count(*) as n from job j join task t on t.id = j.task_id group by 1, 2)
     select coalesce(c.lane_id, t.lane_id) as "laneId", coalesce(c.state, t.state) as state, coalesce(c.n, 0)::int as counted, coalesce(t.n, 0)::int as there

@@ -209,6 +209,7 @@ def _task_lines(row: Row, style: Style) -> List[str]:
         ('needs', _needs_text(row)),
         ('owner', row['owner']),
         ('jobs', _counts_text(row['counts'])),
+        ('retried', {0: '', 1: 'once'}.get(row['round'], f'{row["round"]} times')),
         *_times(row, style),
         ('labels', _labels_text(row['labels'])),
     ]

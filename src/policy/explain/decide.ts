@@ -205,8 +205,12 @@ const sentences: Record<AttemptCause, [cause: string, sentence: string, remedy: 
     (job) => `look at the pilot’s machine; then culm retry ${job.id}`,
   ],
   runner: ['process_died', 'its process ended without a word', (job) => `culm logs ${job.id}`],
-  parent: ['parent_failed', 'something it needed did not finish', () => 'mend that, and submit it again'],
-  cancelled: ['cancelled', 'it was cancelled', () => 'submit it again if that was a mistake'],
+  parent: [
+    'parent_failed',
+    'something it needed did not finish',
+    () => 'mend that, and retry it: what was cancelled for it comes back with it',
+  ],
+  cancelled: ['cancelled', 'it was cancelled', (job) => `culm retry ${job.id}, if that was a mistake`],
 }
 
 const hasFailed: Rule = (job) => {

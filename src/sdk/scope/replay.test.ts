@@ -17,6 +17,7 @@ import { freeSlot } from './slot.ts'
 const entry = (n: number, seen: string): JournalEntry => ({
   ...{ seq: n, key: `m#f:${n}`, seen, taskId: `t${n}`, value: null, jobs: 1, closed: true, firstJobId: null },
   outcome: null,
+  earlier: false,
 })
 
 test('writes that repeat what others say are merged by their place, and one that says nothing says nothing', () => {
@@ -36,6 +37,22 @@ test('writes that repeat what others say are merged by their place, and one that
   expect(replay.isOver).toBe(false)
   replay.ask('m#f:3')
   expect([replay.isOver, replay.ask('m#f:1')]).toEqual([true, undefined])
+})
+
+test('what is from before a retry is known by its key, and has no order', () => {
+  const before = (n: number, seen: string) => ({ ...entry(n, seen), earlier: true })
+  const record = (key: string, value: string) => ({ ...before(0, '[0]'), key, value, taskId: null })
+  const replay = new Replay([
+    ...[before(1, '[0]'), before(2, '[0,"t1"]'), record('now:0', '1'), record('once f:0', '{"error":{}}')],
+    entry(3, '[0,"t2"]'),
+  ])
+  expect([replay.ask('m#f:1'), replay.earlier('m#f:1')?.taskId]).toEqual([undefined, 't1'])
+  expect([replay.earlier('now:0')?.value, replay.earlier('once f:0')]).toEqual(['1', undefined])
+  expect([replay.next, replay.isOver]).toEqual([{ source: 't2', what: 'all' }, false])
+  replay.advance()
+  replay.ask('m#f:3')
+  expect(replay.isOver).toBe(true)
+  expect(new Replay([before(1, '[0,"t9"]')]).isOver).toBe(true)
 })
 
 test('a journal of a hundred thousand calls and as many outcomes of a map is replayed in seconds', () => {

@@ -10,6 +10,8 @@ import { readSeen, type Told } from './seen.ts'
  * What the program is told comes in the order of the journal, and each only when everything was asked again that had
  * been asked before it: so a race has the winner it had, and a time-out that had fired fires before the outcome that
  * came too late.
+ *
+ * What is from before a retry has no order any more, since what had failed runs again: it is known by its key alone.
  */
 export class Replay {
   /** What was not asked again yet, in the order of the journal. */
@@ -20,12 +22,17 @@ export class Replay {
   readonly #positions = new Map<string, number>()
   /** By the name of the source: what was said to calls that are not in the journal. */
   readonly #refusals = new Map<string, Fault>()
+  readonly #earlier = new Map<string, JournalEntry>()
   #told = 0
   /** How many must be asked again before the next thing is told. */
   #due: number
 
   constructor(entries: readonly JournalEntry[]) {
     for (const entry of entries) {
+      if (entry.earlier) {
+        if (!isFailure(entry)) this.#earlier.set(entry.key, entry)
+        continue
+      }
       const { from, tolds } = readSeen(entry.seen)
       // Requests overtake each other, so writes repeat what was not known to be stored.
       const known = Math.max(0, this.#tolds.length - from)
@@ -58,6 +65,11 @@ export class Replay {
     return entry
   }
 
+  /** What was called or recorded under this key before a retry. */
+  earlier(key: string): JournalEntry | undefined {
+    return this.#earlier.get(key)
+  }
+
   /** The refusal of a call that is not in the journal; undefined when the journal does not tell of one. */
   refusalOf(source: string): Fault | undefined {
     return this.#refusals.get(source)
@@ -87,3 +99,6 @@ export class Replay {
     return key === undefined ? undefined : readableKey(key)
   }
 }
+
+/** An error that `journal.once` had recorded: who retries wants it asked for again. */
+const isFailure = ({ value }: JournalEntry): boolean => value?.startsWith('{"error":') ?? false

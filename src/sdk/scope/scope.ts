@@ -108,7 +108,10 @@ export class Scope {
         use.common === undefined ? use.jobs : [use.common, ...use.jobs],
       )
       const known = await this.teller.ask(key, use.arrivals, `${address.name}#${address.export}`)
-      if (known) return await this.#attach(use, address, known)
+      if (known) {
+        watch?.end()
+        return await this.#attach(use, address, known)
+      }
       watch ??= this.#outcomes.begin()
       return await this.#send(use, address, key, position, watch)
     } catch (error) {

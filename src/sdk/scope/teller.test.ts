@@ -10,6 +10,7 @@ import { Teller } from './teller.ts'
 
 const entry = (key: string, seen: string, taskId: `t${number}` | null = null): JournalEntry => ({
   ...{ seq: 0, key, seen, taskId, value: taskId ? null : '1', jobs: 1, closed: true, firstJobId: null, outcome: null },
+  earlier: false,
 })
 
 const tellerOf = ({ slot = freeSlot, journal = [] as JournalEntry[], replaySeconds = 60 } = {}) => {
@@ -44,6 +45,24 @@ const seenAt = async (teller: Teller) => {
   teller.log.end(teller.log.position, true)
   return seen
 }
+
+test('what was asked for before a retry is had at once, while a replay is under way and when none is', async () => {
+  const before = { ...entry('a', '["0"]', 't1'), earlier: true }
+  const live = tellerOf({ journal: [before] })
+  expect(live.teller.isReplaying).toBe(false)
+  expect((await live.teller.ask('a', new Arrivals<number>(1), 'a'))?.taskId).toBe('t1')
+  expect(await live.teller.ask('b', new Arrivals<number>(1), 'b')).toBeUndefined()
+
+  const { teller } = tellerOf({ journal: [before, entry('b', '[0,"t1"]', 't2')] })
+  const { call, arrive } = callOf('')
+  expect((await teller.ask('a', call, 'a'))?.taskId).toBe('t1')
+  arrive(5)
+  await teller.wait(call, 'all')
+  expect(call.outcomes[0]).toMatchObject({ value: 5 })
+  expect(teller.isReplaying).toBe(true)
+  await teller.ask('b', new Arrivals<number>(1), 'b')
+  expect(teller.isReplaying).toBe(false)
+})
 
 /** A job's runtime that notes what it is told, and grants a slot when the test says so. */
 const fakeRuntime = () => {

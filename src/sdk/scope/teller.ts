@@ -79,9 +79,11 @@ export class Teller {
   ask(key: string, source: Source, what: string): Promise<JournalEntry | undefined> {
     source.name = `=${key}`
     const replay = this.#replay
-    if (!replay) return Promise.resolve(undefined)
-    const entry = replay.ask(key)
+    const earlier = this.#options.replay?.earlier(key)
+    if (!replay && !earlier) return Promise.resolve(undefined)
+    const entry = replay?.ask(key) ?? earlier
     if (entry?.taskId) source.name = entry.taskId
+    if (!replay) return Promise.resolve(entry)
     this.#named.set(source.name, source)
     this.#moved()
     if (entry || !this.#replay) return Promise.resolve(entry)

@@ -215,6 +215,8 @@ export const startFakeServer = async ({ run, slots = 2, hold, forgets }: FakeSer
       return { cancelled: 1, asked: 0 }
     },
     cancelJob: () => ({ cancelled: 0, asked: 1 }),
+    retryWorkflow: () => ({ retried: 2 }),
+    retryTask: () => ({ retried: 1 }),
     listTasks: ({ query }) =>
       query.after ? { items: [{ id: 't1' }], next: null } : { items: [{ id: 't3' }, { id: 't2' }], next: 't2' },
     endWorkflow: ({ params, body }) => {

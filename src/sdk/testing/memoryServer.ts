@@ -53,6 +53,7 @@ export const memoryServer = ({ delay, resultOf }: MemoryServerOptions) => {
         closed: true,
         firstJobId: null,
         outcome: null,
+        earlier: false,
       },
       ...more,
     }

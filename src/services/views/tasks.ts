@@ -92,6 +92,7 @@ const showTask = (row: store.TaskViewRow): Task => ({
   attempts: attemptLimits(row),
   lostAfterSeconds: row.lostAfterSeconds,
   counts: showCounts(row, row.total),
+  round: row.round,
   createdAt: row.createdAt.toISOString(),
   endedAt: row.endedAt?.toISOString() ?? null,
   labels: row.labels,
