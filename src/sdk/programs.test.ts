@@ -43,6 +43,7 @@ const functions: Record<string, (...args: never[]) => unknown> = {
     return x
   },
   falsy: (which: number) => [null, false, 0, '', []][which],
+  fit: (x: number) => x,
 }
 const inThisProcess: FakeServerOptions = {
   slots: 100,
