@@ -73,7 +73,7 @@ describeNeeding(missing)('as a reader would run it', () => {
   let env: NodeJS.ProcessEnv
   beforeAll(async () => {
     env = await makeMachine()
-  }, 300_000)
+  }, 600_000)
 
   /** The folder of the first page, once that was gone through. What it has started stays. */
   const begin = (): Promise<string> => {
