@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Installs what the tests need beyond npm's packages, from Debian and PyPI: a browser, bubblewrap, podman (with the low-level runc, since crun wants control groups
+# Installs what the tests need beyond npm's packages, from Debian and PyPI: a browser, bubblewrap, curl, podman (with the low-level runc, since crun wants control groups
 # that few test machines have), and the packages of the Python examples, of the Python client's tests (notebooks, pandas, mypy) and of the fuzzing in an environment
 # of their own. Needs root for Debian's part; safe to repeat.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if ! command -v chromium >/dev/null || ! command -v bwrap >/dev/null || ! command -v podman >/dev/null; then
+if ! command -v chromium >/dev/null || ! command -v bwrap >/dev/null || ! command -v podman >/dev/null || ! command -v curl >/dev/null; then
   apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core bubblewrap podman runc >/dev/null
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core bubblewrap podman runc curl >/dev/null
 fi
 
 venv=.cache/venv

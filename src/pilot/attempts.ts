@@ -1,5 +1,5 @@
 import { stopsTask } from '../contract/jobs.ts'
-import type { ClaimReply, Report, ReportsReply } from '../contract/pilots.ts'
+import type { ClaimedTask, ClaimReply, Report, ReportsReply } from '../contract/pilots.ts'
 import type { Told } from '../contract/runner.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
@@ -29,6 +29,8 @@ export type AttemptsOptions = {
   metrics?: PilotMetrics
   tracer?: Tracer
   logs: LogOutbox
+  /** A task as it is run here; as it came when left out. */
+  asRunHere?(task: ClaimedTask): ClaimedTask
   /** Runs payloads of one task to their ends, one after the other. One that did not begin comes back as skipped. */
   run(attempts: [Attempt, ...Attempt[]]): Promise<Outcome | Skipped>[]
   /** Whether an attempt may be given along with another of its task. */
@@ -128,8 +130,8 @@ export class Attempts {
 
   /** Takes what a claim brought; tells whether any of it was new. */
   take(reply: ClaimReply): boolean {
-    const tasks = new Map(reply.tasks.map((task) => [task.taskId, task]))
-    const { log, logs, maxLogBytes, tracer = noTracer } = this.#options
+    const { log, logs, maxLogBytes, tracer = noTracer, asRunHere = (task) => task } = this.#options
+    const tasks = new Map(reply.tasks.map((task) => [task.taskId, asRunHere(task)]))
     let fresh = false
     for (const job of reply.jobs) {
       const task = tasks.get(job.taskId)

@@ -301,6 +301,14 @@ test('a process that ends in the middle of a job says how', async () => {
   expect(killed).toMatchObject({ cause: 'runner', signal: 'SIGKILL' })
 })
 
+test('the interpreter of the caller is looked for on the local queue alone', async () => {
+  await pilots.start({ queue: 'farm' })
+  const bundle = pilots.server.bundle({ 'm.py': 'def f(x):\n    return x + 1' }, 'python')
+  const payload = { kind: 'function', bundle, module: 'm', export: 'f', language: 'python' } as const
+  const id = pilots.server.submit({ payload: { ...payload, interpreter: '/no/python' }, args: [1] })
+  expect(valueIn(await pilots.server.ended(id))).toBe(2)
+})
+
 test('a missing interpreter, and one without the runner, are the fault of the place', async () => {
   await pilots.start({ pythonPath: '/no/such/folder' })
   const payload = {

@@ -2,6 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Client } from '../contract/client.ts'
 import { type FaultCode, fault } from '../contract/faults.ts'
+import type { ClaimedTask } from '../contract/pilots.ts'
 import type { BodyInputOf, ParamsOf } from '../contract/routes.ts'
 import { type Clock, sleep, systemClock } from '../lib/clock.ts'
 import { messageOf } from '../lib/fault.ts'
@@ -197,6 +198,7 @@ const assemble = (options: PilotOptions) => {
     metrics,
     tracer: options.tracer,
     logs,
+    asRunHere: queue === localQueue ? undefined : withoutInterpreter,
     run: (some) => {
       const { task } = some[0]
       const ends = runIn(quarters, some, { runners, logs, host, serverUrl: client.url })
@@ -249,6 +251,13 @@ const runIn = (
     return runCommand(attempt, payload, { quarters, ...tools })
   })
 }
+
+/** That of `culm up`: its pilot is on the machine of those who call, where their interpreters are. */
+const localQueue = 'local'
+
+/** Elsewhere a function runs under what that machine has. */
+const withoutInterpreter = (task: ClaimedTask): ClaimedTask =>
+  task.payload.kind === 'function' ? { ...task, payload: { ...task.payload, interpreter: undefined } } : task
 
 type Body<N extends 'sendLogs' | 'sendTold'> = Omit<BodyInputOf<N>, 'epoch'>
 
