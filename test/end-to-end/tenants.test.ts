@@ -75,6 +75,7 @@ const bodies: Record<string, (north: North) => Ask> = {
   taskMetrics: ({ word }) => ({ query: { name: word } }),
   keepCheckpoint: ({ hash, word }) => ({ body: { version: 1, files: [{ path: 'a', hash, bytes: word.length }] } }),
   leavePilot: () => ({ body: { epoch: 1 } }),
+  setQueueEnvironment: () => ({ body: {} }),
 }
 
 /** Operations for which the north's work would have to have ended: who has the right is told so, and strangers are not. */
@@ -280,6 +281,7 @@ const thingIn = (operation: Operation, name: string, whose: North): string => {
   if (noun && noun in whose) return whose[noun as 'w']
   if (name === 'hash') return whose.hash
   if (operation.operationId.endsWith('Secret')) return whose.secret
+  if (operation.operationId === 'setQueueEnvironment') return whose.queue
   throw new Error(`{${name}} of ${operation.operationId} means nothing here yet: give it a case`)
 }
 
@@ -376,7 +378,8 @@ const expectSigned = async (one: One, { code, body }: { code: string; body?: unk
 const nothing = () => ({})
 
 /** The token of who may do it. */
-const rightfulOf = ({ 'x-who': who = [] }: Operation) => {
+const rightfulOf = ({ operationId, 'x-who': who = [] }: Operation) => {
+  if (operationId === 'setQueueEnvironment') return () => operatorToken
   if (who.includes('user')) return () => north.user
   return who.includes('pilot') ? () => north.pilot : (own: Life) => own.jobToken
 }
