@@ -168,7 +168,9 @@ const patternOf = (shown: string, ids?: ReadonlyMap<string, string>): RegExp => 
       })
       .join('')
   const lines = shown.trimEnd().split('\n')
-  return new RegExp(`^${lines.map((line) => (line === '…' ? '(?:.*\\n)*?' : `${linePattern(line)} *\\n`)).join('')}\\s*$`)
+  return new RegExp(
+    `^${lines.map((line) => (line === '…' ? '(?:.*\\n)*?' : `${linePattern(line)} *\\n`)).join('')}\\s*$`,
+  )
 }
 
 /** This machine with what a registry would have and nothing of Node; and another one, a home of its own, to which `ssh` leads. @returns the environment of its reader. */
