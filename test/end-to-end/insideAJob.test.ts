@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Job } from '../../src/contract/jobs.ts'
@@ -182,26 +182,5 @@ os.kill(os.getpid(), signal.SIGKILL)`
   expect(await submitted.ended, submitted.printed()).toBe(0)
   const job = (await newestJob())!
   expect(job.attempts.map(({ end }) => end)).toEqual(['failed', 'finished'])
-  await pilot.kill('SIGTERM')
-}, 120_000)
-
-test('the programs of the guide do what it says', async () => {
-  const pilot = await startPilot()
-  const guide = await readFile(path.join(files.root, 'docs/guide/inside-a-job.md'), 'utf8')
-  const blocks = [...guide.matchAll(/```(python|ts)\n(.*?)```\n```\n(.*?)```/gs)]
-  expect(blocks.map(([, language]) => language)).toEqual(['python', 'ts'])
-  for (const [, language, source, printed] of blocks) {
-    const file = await write('guide', language === 'python' ? 'fit.py' : 'fit.ts', source!)
-    const program = language === 'python' ? run('python3', [file], env) : culm(['run', file], env)
-    expect(await program.ended, program.printed()).toBe(0)
-    expect(program.printed().trim().split('\n').at(-1)).toContain(printed!.trim())
-    // What a job says holds nobody up, so it may be heard after its end.
-    const job = await eventually(async () => {
-      const newest = (await newestJob())!
-      return newest.progress?.done === 20 && newest
-    }, 'its last word is heard')
-    expect(job.progress).toMatchObject({ done: 20, total: 20 })
-    expect(job.checkpoint).toMatchObject({ attempt: 1 })
-  }
   await pilot.kill('SIGTERM')
 }, 120_000)
