@@ -125,9 +125,12 @@ const makePlace = async (engine: Engine, { lostAfterSeconds }: { lostAfterSecond
       const payload = { kind: 'command', command: ['true'] }
       const jobs = Array.from({ length: n }, (_, i) => ({ args: { text: JSON.stringify({ a: [i] }) } }))
       const task = newTask.parse({ workflowId, queue, name: 'test', payload, jobs, ...more })
-      const { firstJobId } = await submitTask(engine, ann, task)
-      const firstId = readId('j', firstJobId!)!
-      return jobs.map((_, i) => firstId + i)
+      const taskId = readId('t', (await submitTask(engine, ann, task)).taskId)!
+      // Those of tasks that are submitted at the same time may have their ids in turns.
+      const rows = await engine.db.rows<{ id: number }>(
+        sql`select id from job where task_id = ${taskId} order by index`,
+      )
+      return rows.map(({ id }) => id)
     },
     pilot: (options?: PilotOptions) => startPilot(engine, pilots, queue, options),
   }
