@@ -26,7 +26,8 @@ export const makeServer = (
     bodyLimit: maxBodyBytes,
     forceCloseConnections: true,
     keepAliveTimeout: 75_000,
-    routerOptions: { maxParamLength: 200 },
+    // A name of 200 characters, each of up to four bytes that are escaped: what is longer than a name may be is refused as such.
+    routerOptions: { maxParamLength: 2400 },
     genReqId: requestIds(),
     clientErrorHandler: answerMalformed,
   })

@@ -551,7 +551,7 @@ export const routes = {
     path: '/v1/queues/:name/environment',
     who: ['user'],
     summary: 'Say where tasks run in a queue, in what they do not say themselves (operators)',
-    params: z.object({ name: base.name }),
+    params: z.object({ name: base.nameInPath }),
     body: environment,
     reply: z.object({ name: z.string(), environment: environment.nullable() }),
   },
