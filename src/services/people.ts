@@ -1,3 +1,4 @@
+import { name as queueName } from '../contract/base.ts'
 import type { Environment } from '../contract/environments.ts'
 import { fault } from '../contract/faults.ts'
 import type { NewQueue, NewUser, User as UserView } from '../contract/people.ts'
@@ -61,7 +62,8 @@ export const setEnvironment = async (
 ): Promise<{ name: string; environment: Environment | null }> => {
   demandOperator(principal)
   const stored = storedEnvironment(environment)
-  if (!(await setQueueEnvironment(engine.db, name, stored))) throw fault('queue_unknown', `no queue is called ${name}`)
+  if (!queueName.safeParse(name).success || !(await setQueueEnvironment(engine.db, name, stored)))
+    throw fault('queue_unknown', `no queue is called ${name}`)
   await engine.lanes.refresh()
   return { name, environment: stored && JSON.parse(stored) }
 }
