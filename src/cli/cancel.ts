@@ -1,30 +1,21 @@
 import { Command } from 'commander'
 import type { Client } from '../contract/client.ts'
 import type { Cli } from './cli.ts'
-import { reportError } from './errors.ts'
-import { naming, type Subject, subjectOf } from './ids.ts'
+import { eachSubject } from './eachSubject.ts'
+import { naming, type Subject } from './ids.ts'
 
 export const cancelCommand = (cli: Cli): Command =>
   new Command('cancel')
     .description('cancel workflows, tasks or jobs, with all that is under way of them')
     .argument('<id...>', 'w12, t34 or j56')
     .option('--why <text>', 'a reason, for those who look at it later')
-    .action(async (texts: string[], { why }: { why?: string }) => {
-      const subjects = texts.map(subjectOf)
-      const client = await cli.client()
-      const done: ({ id: string } & Cancelled)[] = []
-      for (const subject of subjects) {
-        try {
-          const cancelled = { id: subject.id, ...(await cancel(client, subject, why)) }
-          done.push(cancelled)
-          if (!cli.json) cli.print(sentenceOf(cancelled))
-        } catch (error) {
-          // One that has ended already must not keep the others running.
-          cli.world.setExitCode(reportError(cli, error, 'cancel'))
-        }
-      }
-      if (cli.json) cli.printJson(done)
-    })
+    .action((texts: string[], { why }: { why?: string }) =>
+      eachSubject(cli, texts, {
+        verb: 'cancel',
+        act: (client, subject) => cancel(client, subject, why),
+        sentence: sentenceOf,
+      }),
+    )
 
 type Cancelled = { cancelled: number; asked: number }
 

@@ -1,29 +1,21 @@
 import { Command } from 'commander'
 import type { Client } from '../contract/client.ts'
 import type { Cli } from './cli.ts'
-import { reportError } from './errors.ts'
-import { naming, type Subject, subjectOf } from './ids.ts'
+import { eachSubject } from './eachSubject.ts'
+import { naming, type Subject } from './ids.ts'
 
 export const retryCommand = (cli: Cli): Command =>
   new Command('retry')
     .description('run again what failed or was cancelled of workflows, tasks or jobs, and what was cancelled for it')
     .argument('<id...>', 'w12, t34 or j56')
     .option('--why <text>', 'a reason, for those who look at it later')
-    .action(async (texts: string[], { why }: { why?: string }) => {
-      const subjects = texts.map(subjectOf)
-      const client = await cli.client()
-      const done: ({ id: string } & Retried)[] = []
-      for (const subject of subjects) {
-        try {
-          const retried = { id: subject.id, ...(await retry(client, subject, why)) }
-          done.push(retried)
-          if (!cli.json) cli.print(sentenceOf(retried, await continuation(client, subject)))
-        } catch (error) {
-          cli.world.setExitCode(reportError(cli, error, 'retry'))
-        }
-      }
-      if (cli.json) cli.printJson(done)
-    })
+    .action((texts: string[], { why }: { why?: string }) =>
+      eachSubject(cli, texts, {
+        verb: 'retry',
+        act: (client, subject) => retry(client, subject, why),
+        sentence: async (done, client, subject) => sentenceOf(done, await continuation(client, subject)),
+      }),
+    )
 
 type Retried = { retried: number }
 

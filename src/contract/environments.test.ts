@@ -27,7 +27,7 @@ test('lock files are told from lists of wishes', () => {
   const locks = [
     'numpy==1.26.4\n\n# a comment\nscipy == 1.11.1  # another\n',
     'numpy[extra]==1.26.4 ; python_version >= "3.9" \\\n    --hash=sha256:abc \\\n    --hash=sha256:def\n',
-    '--index-url https://pypi.org/simple\n--no-index\n--find-links /tmp/wheels\nx===1.0+local\n',
+    '--index-url https://packages.example/simple\n--no-index\n--find-links /tmp/wheels\nx===1.0+local\n',
     'mine @ https://site.example/mine-1.0-py3-none-any.whl\nhttps://site.example/x-1.whl --hash=sha256:aa\nfile:///wheels/y-1.whl',
     'tool @ git+https://github.com/some/tool@0123456789abcdef0123456789abcdef01234567',
     '\r\n',

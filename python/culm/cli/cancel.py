@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from .._client import Client
 from .._errors import CulmError
 from .cli import Cli
-from .errors import report_error
-from .ids import Subject, naming, subject_of
+from .each_subject import each_subject
+from .ids import Subject, naming
 from .verb import Argument, Given, Option, Verb
 
 
 def _act(cli: Cli, given: Given) -> int:
-    subjects = [subject_of(text) for text in given.id]
-    client = cli.client()
-    done: List[Dict[str, Any]] = []
-    code = 0
-    for subject in subjects:
-        try:
-            cancelled = {'id': subject.id, **_cancel(client, subject, given.why)}
-        except CulmError as error:  # One that has ended already must not keep the others running.
-            code = report_error(cli, error, 'cancel')
-            continue
-        done.append(cancelled)
-        if not cli.json:
-            cli.print(_sentence_of(cancelled))
-    if cli.json:
-        cli.print_json(done)
-    return code
+    return each_subject(
+        cli,
+        given.id,
+        'cancel',
+        lambda client, subject: _cancel(client, subject, given.why),
+        lambda done, _client, _subject: _sentence_of(done),
+    )
 
 
 def _cancel(client: Client, subject: Subject, why: Optional[str]) -> Mapping[str, Any]:

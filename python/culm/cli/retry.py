@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Mapping, Optional
 
 from .._client import Client
-from .._errors import CulmError
 from .cli import Cli
-from .errors import report_error
-from .ids import Subject, naming, subject_of
+from .each_subject import each_subject
+from .ids import Subject, naming
 from .verb import Argument, Given, Option, Verb
 
 
 def _act(cli: Cli, given: Given) -> int:
-    subjects = [subject_of(text) for text in given.id]
-    client = cli.client()
-    done: List[Dict[str, Any]] = []
-    code = 0
-    for subject in subjects:
-        try:
-            retried = {'id': subject.id, **_retry(client, subject, given.why)}
-            done.append(retried)
-            if not cli.json:
-                cli.print(_sentence_of(retried, _continuation(client, subject)))
-        except CulmError as error:
-            code = report_error(cli, error, 'retry')
-    if cli.json:
-        cli.print_json(done)
-    return code
+    return each_subject(
+        cli,
+        given.id,
+        'retry',
+        lambda client, subject: _retry(client, subject, given.why),
+        lambda done, client, subject: _sentence_of(done, _continuation(client, subject)),
+    )
 
 
 def _retry(client: Client, subject: Subject, why: Optional[str]) -> Mapping[str, Any]:
