@@ -57,6 +57,14 @@ export type Database = Db & {
 const planner =
   '-c enable_hashjoin=off -c enable_mergejoin=off -c enable_seqscan=off -c enable_bitmapscan=off -c jit=off -c plan_cache_mode=force_generic_plan'
 
+/**
+ * That a connection broke between two statements is told by the next one; heard by nobody, it would end the process. From the first moment: a server that shuts
+ * down may say so in the packet that opens the connection, before anybody could listen to it.
+ */
+const surviveItsEnd = (client: pg.ClientBase): void => {
+  client.on('error', () => {})
+}
+
 export const openDatabase = (
   config: pg.PoolConfig,
   { connections = 10, prepare = true }: { connections?: number; prepare?: boolean } = {},
@@ -73,6 +81,7 @@ export const openDatabase = (
   pool.on('error', () => {
     // An idle connection broke; the pool has dropped it, and the next query opens another.
   })
+  pool.on('connect', surviveItsEnd)
 
   const over = (client: pg.ClientBase | pg.Pool): Db => {
     const askOnce = async (query: Sql) => {
@@ -100,7 +109,6 @@ export const openDatabase = (
       throw translated(error)
     })
     let broken: Error | undefined
-    // That the connection broke between two statements is told by the next one; heard by nobody, it would end the process.
     const breaks = (error: Error) => {
       broken = error
     }
@@ -128,6 +136,7 @@ export const openDatabase = (
     begin,
     connect: async () => {
       const client = new pg.Client({ ...settings, application_name: 'culm-bell' })
+      surviveItsEnd(client)
       await client.connect()
       return client
     },

@@ -32,7 +32,6 @@ export const openWire = (
       let fresh: pg.Client | undefined
       try {
         fresh = await db.connect()
-        fresh.on('error', () => {})
         fresh.on('end', () => {
           // One that was not yet in use is replaced below.
           if (client !== fresh) return

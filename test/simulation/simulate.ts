@@ -98,7 +98,7 @@ export const simulate = async (
         isOver = users.every((user) => user.isDone) && (await leftOver(db)).length === 0
       }
     })
-    const everySteps = Math.max(200, Math.round(jobs / 3))
+    const everySteps = Math.max(500, jobs)
     let nextCheck = everySteps
     await timeline
       .run(
