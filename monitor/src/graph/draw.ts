@@ -36,6 +36,9 @@ export const draw = (
   pen.restore()
 }
 
+/** From afar so many edges are drawn at most, of more every so many: they are a grey area then. */
+const mostEdges = 4000
+
 type InSight = (x: number, y: number) => boolean
 
 const sightOf = ({ scale, left, top }: View, { width, height }: Size): InSight => {
@@ -50,7 +53,8 @@ const drawEdges = (pen: CanvasRenderingContext2D, scene: Scene, inSight: InSight
   pen.globalAlpha = 0.55
   pen.lineWidth = Math.max(1.2, 0.7 / scale)
   pen.beginPath()
-  for (let e = 0; e < from.length; e++) {
+  const step = scale < wordScale ? Math.ceil(from.length / mostEdges) : 1
+  for (let e = 0; e < from.length; e += step) {
     const [a, b] = [from[e]!, to[e]!]
     if (inSight(x[a]!, y[a]!) || inSight(x[b]!, y[b]!)) trace(pen, edgePath(scene.layout, a, b, false))
   }
@@ -78,10 +82,11 @@ const drawNode = (
   isChosen: boolean,
 ) => {
   const [x, y] = [layout.x[i]!, layout.y[i]!]
+  pen.fillStyle = palette.area[node.kind]
+  if (scale < shapeScale && !isChosen) return pen.fillRect(x, y, nodeWidth, nodeHeight)
   if (node.ids.length > 1) outline(pen, x + 4, y - 4, palette, 1)
   outline(pen, x, y, palette, scale, isChosen)
   pen.fillStyle = palette.area[node.kind]
-  if (scale < shapeScale) return pen.fillRect(x, y, nodeWidth, nodeHeight)
   pen.fillRect(x, y + 1, 5, nodeHeight - 2)
   drawBar(pen, node, x, y, palette)
   drawShape(pen, node, x, y, palette, scale)

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import { ask } from '../../api/ask.ts'
 import type { JobId } from '../../api/queries.ts'
+import { useCalmed } from '../../live/calmed.ts'
 import type { Point } from '../../live/outcomes.ts'
 import { Section } from '../../parts/section.tsx'
 import { plural, rounded } from '../../words/numbers.ts'
@@ -11,11 +12,14 @@ import { ParallelCoordinates, type Trial } from './parallelCoordinates.tsx'
 
 /** Arguments come one job at a time, so they are read of so many: half of them the best, half spread over all. */
 const mostRead = 120
+/** So often it is looked at which those are. */
+const readMs = 3000
 /** So many are asked for at once. */
 const atOnce = 4
 
 /** How the objective hangs on the arguments. */
-export const Parameters = ({ points, objective }: { points: Point[]; objective: string }) => {
+export const Parameters = ({ points: newest, objective }: { points: Point[]; objective: string }) => {
+  const points = useCalmed(newest, readMs)
   const chosen = useMemo(() => chooseFrom(points, objective), [points, objective])
   const key = chosen.map(({ id }) => id).join()
   const { data: trials } = useQuery({

@@ -1,6 +1,7 @@
 import { useMemo, useState } from 'react'
 import { useLocation } from 'wouter'
 import { isWideRange, Plot, type Series } from '../../charts/plot.tsx'
+import { useCalmed } from '../../live/calmed.ts'
 import type { Point } from '../../live/outcomes.ts'
 import { Command } from '../../parts/lesson.tsx'
 import { Section } from '../../parts/section.tsx'
@@ -11,8 +12,12 @@ import { count, plural, rounded } from '../../words/numbers.ts'
 import { bestSoFar, paretoFront } from './optimum.ts'
 import { Parameters } from './parameters.tsx'
 
+/** So often the charts are drawn at most. */
+const drawMs = 600
+
 /** What jobs gave back, where it has numbers: how the best came down, how two of them trade, and which parameters matter. */
-export const Results = ({ points }: { points: Point[] }) => {
+export const Results = ({ points: newest }: { points: Point[] }) => {
+  const points = useCalmed(newest, drawMs)
   const inOrder = useMemo(() => points.toSorted((a, b) => numberIn(a.taskId) - numberIn(b.taskId) || a.index - b.index), [points])
   const names = useMemo(() => namesIn(inOrder), [inOrder])
   const [chosen, setChosen] = useState<string>()
@@ -101,23 +106,23 @@ const Course = ({ points, names, objective, choose }: CourseProps) => {
   )
 }
 
-/** Two numbers against each other, with those that nobody beats in both. */
+/** Two numbers against each other, with those that nobody beats in both. Of the second it is said whether lower or higher is better. */
 const Trade = ({ points, names, objective }: { points: Point[]; names: string[]; objective: string }) => {
   const [, go] = useLocation()
   const others = names.filter((name) => name !== objective)
   const [chosen, setChosen] = useState<string>()
+  const [better, setBetter] = useState('lower')
   const other = chosen !== undefined && others.includes(chosen) ? chosen : others[0]!
-  const { told, x, ys, front } = useMemo(() => {
-    const its = points
-      .filter(({ numbers }) => objective in numbers && other in numbers)
-      .sort((a, b) => a.numbers[objective]! - b.numbers[objective]!)
-    const first = its.map(({ numbers }) => numbers[objective]!)
-    const second = its.map(({ numbers }) => numbers[other]!)
-    const unbeaten = new Set(paretoFront(first, second))
-    const line = second.map((value, i) => (unbeaten.has(i) ? value : null))
-    return { told: its, x: first, ys: [second, line], front: unbeaten.size }
-  }, [points, objective, other])
-  const aside = <NumberChoice label="Against" names={others} name={other} choose={setChosen} />
+  const { told, x, ys, front } = useMemo(
+    () => tradeOf(points, objective, other, better === 'higher'),
+    [points, objective, other, better],
+  )
+  const aside = (
+    <span className="tools">
+      <NumberChoice label="Against" names={others} name={other} choose={setChosen} />
+      <NumberChoice label="of which better is" names={['lower', 'higher']} name={better} choose={setBetter} />
+    </span>
+  )
   return (
     <Section title="Pareto front" aside={aside}>
       <Plot
@@ -128,12 +133,23 @@ const Trade = ({ points, names, objective }: { points: Point[]; names: string[];
         ys={ys}
         series={[
           { title: other, colour: 'var(--soft)', kind: 'dots', size: 4 },
-          { title: 'unbeaten, lower is better in both', colour: 'var(--accent)', kind: 'steps', width: 2 },
+          { title: 'unbeaten', colour: 'var(--accent)', kind: 'steps', width: 2 },
         ]}
         pick={(i) => go(`/${told[i]!.id}`)}
       />
     </Section>
   )
+}
+
+const tradeOf = (points: Point[], objective: string, other: string, isHigherBetter: boolean) => {
+  const told = points
+    .filter(({ numbers }) => objective in numbers && other in numbers)
+    .sort((a, b) => a.numbers[objective]! - b.numbers[objective]!)
+  const first = told.map(({ numbers }) => numbers[objective]!)
+  const second = told.map(({ numbers }) => numbers[other]!)
+  const unbeaten = new Set(paretoFront(first, isHigherBetter ? second.map((value) => -value) : second))
+  const line = second.map((value, i) => (unbeaten.has(i) ? value : null))
+  return { told, x: first, ys: [second, line], front: unbeaten.size }
 }
 
 const mostListed = 20

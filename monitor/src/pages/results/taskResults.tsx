@@ -6,15 +6,13 @@ import { mostOutcomes, type Point, pointOf } from '../../live/outcomes.ts'
 import { hasEnded } from '../../states/counts.ts'
 import { Results } from './results.tsx'
 
-const noPoints: Point[] = []
-
 const TaskResults = ({ task }: { task: Task }) => {
   const { data } = useQuery({
     queryKey: ['points', task.id],
     queryFn: ({ signal }) => readPoints(task.id, signal),
     refetchInterval: hasEnded(task.state) ? 30_000 : 4000,
   })
-  return <Results points={data ?? noPoints} />
+  return data && <Results points={data} />
 }
 export default TaskResults
 
