@@ -1,8 +1,9 @@
-/** Builds `dist/` from `src/`: what `npm start` runs and what the package ships. `node scripts/build.mjs` */
-import { copyFile, mkdir, rm } from 'node:fs/promises'
+/** Builds `dist/` from `src/` and `monitor/`: what `npm start` runs and what the package ships. `node scripts/build.mjs` */
+import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build as esbuild } from 'esbuild'
+import { buildMonitor } from './buildMonitor.mjs'
 
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)))
 const at = (file) => path.join(root, file)
@@ -59,7 +60,7 @@ export const build = async () => {
     }),
     esbuild(sdk),
     esbuild({ ...base, entryPoints: alone, outdir: at('dist'), banner: { js: requireShim } }),
-    copyFile(at('src/api/page.html'), at('dist/page.html')),
+    buildMonitor(),
   ])
 }
 

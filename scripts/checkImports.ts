@@ -24,6 +24,29 @@ const mayImport: Record<string, string[]> = {
   adapters: ['lib', 'domain', 'ports', 'contract'],
 }
 
+/** The folders of the monitor. Of the server it sees what goes over the wire, and of that only the types. */
+const monitorMayImport: Record<string, string[]> = {
+  api: ['type contract'],
+  words: ['type contract'],
+  states: ['type contract'],
+  charts: [],
+  graph: ['type contract', 'states', 'words'],
+  live: ['type contract', 'api', 'graph', 'states', 'words'],
+  parts: ['type contract', 'api', 'states', 'words'],
+  pages: ['type contract', 'api', 'charts', 'graph', 'live', 'parts', 'states', 'words'],
+  app: ['type contract', 'api', 'pages', 'parts', 'states', 'words'],
+}
+
+const monitorMayUse: Record<string, string[]> = {
+  api: ['react', '@tanstack/react-query'],
+  charts: ['react', 'uplot'],
+  graph: ['react'],
+  live: ['react', '@tanstack/react-query'],
+  parts: ['react', 'wouter', '@tanstack/react-query', '@tanstack/react-table', '@tanstack/react-virtual'],
+  pages: ['react', 'wouter', '@tanstack/react-query', '@tanstack/react-virtual'],
+  app: ['react', 'wouter', '@tanstack/react-query'],
+}
+
 /** Packages beside Node's own. `contract` runs in the clients too, so whatever these import is what a user installs on a worker node. */
 const mayUse: Record<string, string[]> = {
   contract: ['zod', 'undici'],
@@ -37,13 +60,13 @@ const mayUse: Record<string, string[]> = {
 
 const filesBelow = async (folder: string): Promise<string[]> =>
   (await readdir(folder, { recursive: true }))
-    .filter((file) => file.endsWith('.ts'))
+    .filter((file) => /\.tsx?$/.test(file))
     .map((file) => path.join(folder, file))
 
 type Import = { target: string; typeOnly: boolean }
 
 const importsOf = (text: string): Import[] => {
-  const source = ts.createSourceFile('', text, ts.ScriptTarget.Latest)
+  const source = ts.createSourceFile('file.tsx', text, ts.ScriptTarget.Latest)
   const found: Import[] = []
   const visit = (node: ts.Node) => {
     if (ts.isImportDeclaration(node))
@@ -70,25 +93,37 @@ const isTypeOnly = (clause: ts.ImportClause | undefined): boolean =>
       ts.isNamedImports(clause.namedBindings) &&
       clause.namedBindings.elements.every((e) => e.isTypeOnly)))
 
-const offenceOf = (file: string, from: string, { target, typeOnly }: Import): string | undefined => {
+type Rules = { imports: Record<string, string[]>; packages: Record<string, string[]> }
+
+const offenceOf = (file: string, from: string, rules: Rules, { target, typeOnly }: Import): string | undefined => {
   if (target.startsWith('node:')) return undefined
   if (!target.startsWith('.')) {
     const pkg = target.startsWith('@') ? target.split('/').slice(0, 2).join('/') : target.split('/')[0]!
-    return typeOnly || mayUse[from]?.includes(pkg) ? undefined : `${file}: ${from} may not use the package ${pkg}`
+    return typeOnly || rules.packages[from]?.includes(pkg)
+      ? undefined
+      : `${file}: ${from} may not use the package ${pkg}`
   }
-  const to = path.normalize(path.join(path.dirname(file), target)).split(path.sep)[1]!
-  const allowed = mayImport[from]!
+  const to = folderOf(path.join(path.dirname(file), target))
+  const allowed = rules.imports[from]!
   if (to === from || allowed.includes(to) || (typeOnly && allowed.includes(`type ${to}`))) return undefined
   return `${file}: ${from} may not import ${to}${allowed.includes(`type ${to}`) ? ' (only its types)' : ''}`
 }
 
-for (const file of await filesBelow('src')) {
-  const from = file.split(path.sep)[1]!
-  if (file.endsWith('.test.ts') || file.includes('/testing/') || !mayImport[from]) continue
-  for (const imported of importsOf(await readFile(file, 'utf8'))) {
-    const offence = offenceOf(file, from, imported)
-    if (!offence) continue
-    console.error(offence)
-    process.exitCode = 1
+/** src/lib/ids.ts is of lib, monitor/src/api/ask.ts of api. */
+const folderOf = (file: string): string => file.replace(/^monitor\//, '').split(path.sep)[1]!
+
+const check = async (folder: string, rules: Rules) => {
+  for (const file of await filesBelow(folder)) {
+    const from = folderOf(file)
+    if (file.endsWith('.test.ts') || file.includes('/testing/') || !rules.imports[from]) continue
+    for (const imported of importsOf(await readFile(file, 'utf8'))) {
+      const offence = offenceOf(file, from, rules, imported)
+      if (!offence) continue
+      console.error(offence)
+      process.exitCode = 1
+    }
   }
 }
+
+await check('src', { imports: mayImport, packages: mayUse })
+await check('monitor/src', { imports: monitorMayImport, packages: monitorMayUse })

@@ -30,7 +30,7 @@ const restart = async () => {
   running = start()
 }
 
-for (const folder of ['src', 'migrations'])
+for (const folder of ['src', 'monitor', 'migrations'])
   watch(path.join(root, folder), { recursive: true }, () => {
     clearTimeout(timer)
     timer = setTimeout(restart, 150)

@@ -41,7 +41,7 @@ const installPackages = () => {
 /** Builds when a source is newer than what was built. */
 const buildSources = async () => {
   const built = existsSync(at('dist/culm.js')) ? statSync(at('dist/culm.js')).mtimeMs : 0
-  const sources = ['src', 'scripts', 'package.json'].flatMap((name) => filesBelow(at(name)))
+  const sources = ['src', 'monitor', 'scripts', 'package.json'].flatMap((name) => filesBelow(at(name)))
   if (sources.every((file) => statSync(file).mtimeMs < built)) return
   console.error('building …')
   const { build } = await import('./build.mjs')

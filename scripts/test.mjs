@@ -12,7 +12,7 @@ await prepare()
 const quick = process.argv.includes('--quick')
 const given = process.argv.slice(2).filter((arg) => arg !== '--quick')
 const report = path.join(tmpdir(), `culm-tests-${process.pid}.json`)
-const scope = quick ? ['src', 'scripts'] : []
+const scope = quick ? ['src', 'scripts', 'monitor'] : []
 const { status } = spawnSync(
   process.execPath,
   [

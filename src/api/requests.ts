@@ -4,6 +4,7 @@ import { fault } from '../contract/faults.ts'
 import { type RouteName, routes } from '../contract/routes.ts'
 import { authenticate, type Principal } from '../services/authenticate.ts'
 import type { Engine } from '../services/engine.ts'
+import { pageAddresses } from './monitor.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -61,7 +62,7 @@ const addresses = [
     method,
     pattern: new RegExp(`^${path.replace(/:\w+/g, '[^/]+')}$`),
   })),
-  { method: 'GET', pattern: /^\/(?:openapi\.json)?$/ },
+  ...[/^\/openapi\.json$/, ...pageAddresses].map((pattern) => ({ method: 'GET', pattern })),
 ]
 
 /** Nothing is at this address, or nothing that takes this method. */

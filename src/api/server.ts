@@ -9,6 +9,7 @@ import type { Engine } from '../services/engine.ts'
 import { withKey } from '../services/keyed.ts'
 import { getContent, putContent } from './content.ts'
 import { type Ask, handlers } from './handlers.ts'
+import { type Monitor, serveMonitor } from './monitor.ts'
 import { aboutRequest, mayWatch, noteRequest, requestIds, strayed } from './requests.ts'
 import { streamWorkflow } from './stream.ts'
 import { validator } from './validate.ts'
@@ -16,10 +17,10 @@ import { validator } from './validate.ts'
 /** 16 MB: ten thousand jobs of a kilobyte each, with room. Larger values go by reference. */
 const maxBodyBytes = 16_000_000
 
-/** The HTTP side of one process: routes from the contract's table, errors as problem documents, the page at `/`. */
+/** The HTTP side of one process: routes from the contract's table, errors as problem documents, the monitor at `/`. */
 export const makeServer = (
   engine: Engine,
-  { version, page, metrics }: { version: string; page: string; metrics: () => Promise<string> },
+  { version, monitor, metrics }: { version: string; monitor: Monitor; metrics: () => Promise<string> },
 ): FastifyInstance => {
   const app = Fastify({
     logger: false,
@@ -49,17 +50,8 @@ export const makeServer = (
   })
   const document = openapi(version)
   app.get('/openapi.json', async () => document)
-  app.get('/', async (_request, reply) => reply.headers(pageHeaders).type('text/html; charset=utf-8').send(page))
+  serveMonitor(app, monitor)
   return app
-}
-
-/** The page needs its own inline script and style, and the API of its own server: nothing else. */
-const pageHeaders = {
-  'content-security-policy':
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-  'cache-control': 'no-store',
 }
 
 /** Routes of this instance are given the text of what they are sent beside what it says, whatever names stand in it. */

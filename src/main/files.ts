@@ -16,7 +16,7 @@ export const files = {
   migrations: path.join(root, 'migrations'),
   nodeRunner: path.join(root, 'dist/runner.js'),
   secondThread: path.join(root, 'dist/thread.js'),
-  page: path.join(root, 'dist/page.html'),
+  monitor: path.join(root, 'dist/monitor/index.html'),
   pythonPath: path.join(root, 'python'),
   cli: path.join(root, 'dist/culm.js'),
 }

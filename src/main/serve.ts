@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { runAgent } from '../agents/agent.ts'
 import { allAgents } from '../agents/index.ts'
@@ -7,7 +6,8 @@ import { makeServer } from '../api/server.ts'
 import { fault } from '../contract/faults.ts'
 import type { Engine } from '../services/engine.ts'
 import { type Passing, passRequests } from './crashPoints.ts'
-import { files, version } from './files.ts'
+import { version } from './files.ts'
+import { readMonitor } from './monitorFiles.ts'
 
 export type Parts = { server?: { host: string; port: number }; agents?: boolean }
 
@@ -22,7 +22,7 @@ export const serve = async (
   const loops = [...(server ? listeners(engine) : []), ...(agents ? allAgents(engine) : [])].map((agent) =>
     runAgent(engine, agent, ending.signal),
   )
-  const app = server ? makeServer(engine, { version, page: await readFile(files.page, 'utf8'), metrics }) : undefined
+  const app = server ? makeServer(engine, { version, monitor: await readMonitor(), metrics }) : undefined
   if (app) passRequests(app, passing)
   const stop = async () => {
     ending.abort()

@@ -73,7 +73,7 @@ const nodeVersion = (): string => {
 }
 
 const builtFiles = (): string => {
-  const missing = [files.nodeRunner, files.secondThread, files.page, files.pythonPath].filter(
+  const missing = [files.nodeRunner, files.secondThread, files.monitor, files.pythonPath].filter(
     (file) => !existsSync(file),
   )
   if (missing.length > 0)

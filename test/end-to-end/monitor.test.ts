@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import axe from 'axe-core'
 import { type BrowserContext, chromium, type Page, type Request } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { ClaimReply, Report } from '../../src/contract/pilots.ts'
@@ -51,9 +52,13 @@ const newPage = async (): Promise<Page> => {
 const signedIn = async (place = '/'): Promise<Page> => {
   const page = await newPage()
   await page.goto(`${server.url}/#token=${server.userToken}`)
-  if (place !== '/') await page.evaluate(`location.hash = '#${place}'`)
+  if (place !== '/') await visit(page, place)
   return page
 }
+
+const visit = (page: Page, place: string) => page.goto(`${server.url}${place}`)
+
+const rowsOf = (page: Page, table: string) => page.getByRole('table', { name: table, exact: true }).locator('tbody tr')
 
 /** Waits until the page shows this text somewhere in its content. */
 const shows = (page: Page, text: string | RegExp) => page.locator('main').getByText(text).first().waitFor()
@@ -147,7 +152,7 @@ const failed = ({ jobId, attempt }: Held, error: Report['error']): Report => ({
 })
 
 describe.skipIf(isMissing)(
-  `the page in a real browser${isMissing ? ` (skipped: there is no ${executablePath}; apt-get install chromium)` : ''}`,
+  `the monitor in a real browser${isMissing ? ` (skipped: there is no ${executablePath}; apt-get install chromium)` : ''}`,
   () => {
     beforeAll(async () => {
       server = await startTestServer()
@@ -168,15 +173,15 @@ describe.skipIf(isMissing)(
       page.on('request', (request: Request) => asked.push(new URL(request.url()).pathname))
       await page.goto(server.url)
       await shows(page, 'culm open')
-      expect(asked).toEqual(['/'])
+      expect(asked.filter((path) => path !== '/' && !path.startsWith('/assets/'))).toEqual([])
     })
 
     test('the link signs in: the token leaves the address, stays with the tab over a reload, and is kept nowhere else', async () => {
       const page = await signedIn()
-      await page.getByRole('heading', { name: 'Workflows' }).waitFor()
-      expect(page.url()).toBe(`${server.url}/#/`)
+      await page.getByRole('link', { name: 'Workflows', exact: true }).waitFor()
+      expect(page.url()).toBe(`${server.url}/`)
       await page.reload()
-      await page.getByRole('heading', { name: 'Workflows' }).waitFor()
+      await page.getByRole('link', { name: 'Workflows', exact: true }).waitFor()
       expect(await page.evaluate('JSON.stringify(localStorage) + document.cookie')).toBe('{}')
       expect(await page.evaluate('document.documentElement.outerHTML')).not.toContain(server.userToken)
     })
@@ -194,7 +199,7 @@ describe.skipIf(isMissing)(
       const first = await signedIn()
       await shows(first, 'seen from two tabs')
       const second = await newPage()
-      await second.goto(`${server.url}/#/${workflowId}`)
+      await visit(second, `/${workflowId}`)
       await second.getByRole('heading', { name: 'seen from two tabs' }).waitFor()
     })
 
@@ -211,13 +216,14 @@ describe.skipIf(isMissing)(
       await withPilot(async (pilot) => {
         const jobs = await pilot.take(taskId, 8)
         const page = await signedIn()
-        const line = page.locator('main li', { hasText: 'a search for the best' })
+        const line = page.locator('main tr', { hasText: 'a search for the best' })
         await line.getByText('0/8').waitFor()
         await line.getByRole('link').click()
-        await page.locator('main li', { hasText: 'try' }).getByText('0/8').waitFor()
+        const task = rowsOf(page, 'Tasks')
+        await task.getByText('0/8').waitFor()
         await holdAnswers(page)
         await page.evaluate(
-          "document.querySelector('.tasks > li').mark = 1; getSelection().selectAllChildren(document.querySelector('h1'))",
+          "document.querySelector('[aria-label=Tasks] tbody tr').mark = 1; getSelection().selectAllChildren(document.querySelector('h1'))",
         )
 
         await pilot.report(
@@ -225,21 +231,19 @@ describe.skipIf(isMissing)(
           finished(jobs[1]!, { loss: 0.25 }),
           finished(jobs[2]!, { loss: 0.75 }),
         )
-        await page.locator('.tasks > li').getByText('3/8').waitFor()
-        await page.locator('.tasks > li').getByText('best loss 0.25').waitFor()
+        await task.getByText('3/8').waitFor()
+        await task.getByText('best loss 0.25').waitFor()
         await page.getByRole('img', { name: '3 finished, 5 ' }).first().waitFor()
-        await shows(page, 'Best loss so far')
 
         await pilot.report(
           failed(jobs[3]!, { type: 'FitError', message: 'no minimum' }),
           ...jobs.slice(4).map((job) => finished(job, { loss: 1 })),
         )
-        await page.locator('.tasks > li').getByText('FitError: no minimum').waitFor()
-        await page.locator('.tasks > li').getByText('finished', { exact: true }).waitFor()
-        expect(await page.evaluate("[document.querySelector('.tasks > li').mark, String(getSelection())]")).toEqual([
-          1,
-          'a search for the best',
-        ])
+        await task.getByText('FitError: no minimum').waitFor()
+        await task.getByText('finished', { exact: true }).waitFor()
+        expect(
+          await page.evaluate("[document.querySelector('[aria-label=Tasks] tbody tr').mark, String(getSelection())]"),
+        ).toEqual([1, 'a search for the best'])
       })
     })
 
@@ -255,13 +259,13 @@ describe.skipIf(isMissing)(
           if (resumedAt.length > 1) return route.continue()
           return route.fulfill({ contentType: 'text/event-stream', body: 'id: 0-0\nevent: ping\ndata: {}\n\n' })
         })
-        await page.evaluate(`location.hash = '#/${workflowId}'`)
-        await page.locator('.tasks > li').getByText('0/1').waitFor()
+        await visit(page, `/${workflowId}`)
+        await rowsOf(page, 'Tasks').getByText('0/1').waitFor()
         await eventually(async () => resumedAt.length === 2, 'it was opened again')
         expect(resumedAt).toEqual([undefined, '0-0'])
         await holdAnswers(page)
         await pilot.report(finished(job!, 'told by the second stream'))
-        await page.locator('.tasks > li').getByText('told by the second stream').waitFor()
+        await rowsOf(page, 'Tasks').getByText('told by the second stream').waitFor()
       })
     })
 
@@ -271,14 +275,14 @@ describe.skipIf(isMissing)(
       await withPilot(async (pilot) => {
         const jobs = await pilot.take(taskId, 2)
         const page = await signedIn(`/${workflowId}`)
-        await page.locator('.tasks > li').getByText('0/2').waitFor()
+        await rowsOf(page, 'Tasks').getByText('0/2').waitFor()
         await browser.setOffline(true)
         await page.getByText('no answer, trying again').waitFor()
         await pilot.report(finished(jobs[0]!, 'while away'))
         await browser.setOffline(false)
-        await page.locator('.tasks > li').getByText('1/2').waitFor()
+        await rowsOf(page, 'Tasks').getByText('1/2').waitFor()
         await pilot.report(finished(jobs[1]!, 'when back'))
-        await page.locator('.tasks > li').getByText('2/2').waitFor()
+        await rowsOf(page, 'Tasks').getByText('2/2').waitFor()
         complaints = complaints.filter((words) => !words.includes('ERR_INTERNET_DISCONNECTED'))
       })
     })
@@ -289,7 +293,7 @@ describe.skipIf(isMissing)(
         const [job] = await pilot.take(taskId, 1)
         await pilot.print(job!, 0, 'reading run 1\n')
         const page = await signedIn(`/${job!.jobId}`)
-        const log = page.getByLabel('Log', { exact: true })
+        const log = page.getByRole('log')
         await log.getByText('reading run 1').waitFor()
         await pilot.print(job!, 14, 'reading run 2\n')
         await log.getByText('reading run 2').waitFor()
@@ -332,17 +336,17 @@ describe.skipIf(isMissing)(
       })
       const page = await signedIn()
       await shows(page, evil)
-      for (const [id, times] of [
+      for (const [place, times] of [
         [workflowId, 3],
         [taskId, 3],
         [good!.jobId, 2],
         [bad!.jobId, 4],
       ] as const) {
-        await page.evaluate(`location.hash = '#/${id}'`)
+        await visit(page, `/${place}`)
         await page.locator('h1', { hasText: evil }).waitFor()
         await eventually(
           async () => (await page.locator('main').innerText()).split(evil).length > times,
-          `${id} shows it ${times} times`,
+          `${place} shows it ${times} times`,
         )
       }
       expect(await page.evaluate("[window.ran, document.querySelectorAll('main img, main script').length]")).toEqual([
@@ -362,7 +366,7 @@ describe.skipIf(isMissing)(
         )
       })
       const page = await signedIn(`/${taskId}`)
-      const rows = page.locator('tbody tr')
+      const rows = rowsOf(page, 'Jobs')
       await page.getByRole('button', { name: 'Later' }).click()
       await rows.getByText('Late: too late').waitFor()
       expect(await rows.count()).toBe(10)
@@ -381,7 +385,7 @@ describe.skipIf(isMissing)(
       expect((await server.user.call('getWorkflow', { params: { id: workflowId } })).state).not.toBe('cancelled')
       await page.getByRole('button', { name: 'Cancel', exact: true }).click()
       await page.getByRole('button', { name: 'Cancel the workflow' }).click()
-      await page.locator('.title').getByText('cancelled', { exact: true }).waitFor()
+      await page.locator('.facts').getByText('cancelled', { exact: true }).waitFor()
       expect((await server.user.call('getWorkflow', { params: { id: workflowId } })).state).toBe('cancelled')
     })
 
@@ -397,10 +401,12 @@ describe.skipIf(isMissing)(
       const page = await newPage()
       await page.clock.install()
       await page.goto(`${server.url}/#token=${server.userToken}`)
-      await page.getByRole('heading', { name: 'Workflows' }).waitFor()
+      await page.getByRole('heading', { name: 'Home' }).waitFor()
       const setHidden = (isHidden: boolean) =>
         page.evaluate(
-          `Object.defineProperty(document, 'hidden', { value: ${isHidden}, configurable: true }); document.dispatchEvent(new Event('visibilitychange'))`,
+          `Object.defineProperty(document, 'hidden', { value: ${isHidden}, configurable: true });
+           Object.defineProperty(document, 'visibilityState', { value: '${isHidden ? 'hidden' : 'visible'}', configurable: true });
+           document.dispatchEvent(new Event('visibilitychange', { bubbles: true }))`,
         )
       await setHidden(true)
       let asked = 0
@@ -413,6 +419,82 @@ describe.skipIf(isMissing)(
       await shows(page, 'made while nobody looked')
     })
 
+    test('a task that was asked for after another hangs on it in the graph, which keys walk, and which is saved as a drawing', async () => {
+      const { workflowId, epoch } = await server.user.call('createWorkflow', {
+        body: { name: 'two calls', kind: 'function' },
+      })
+      made.push(workflowId)
+      const first = await submit(workflowId, 1, { name: 'prepare', call: { key: 'a', epoch } })
+      const seen = JSON.stringify([0, first.taskId])
+      const second = await submit(workflowId, 1, { name: 'evaluate', call: { key: 'b', epoch, seen } })
+      const page = await signedIn(`/${workflowId}/graph`)
+      const graph = page.getByRole('application', { name: `Graph of ${workflowId}: 2 nodes` })
+      await graph.focus()
+      for (const key of ['ArrowRight', 'ArrowRight']) await graph.press(key)
+      await shows(page, 'evaluate, ')
+      const download = page.waitForEvent('download')
+      await page.getByRole('button', { name: 'SVG' }).click()
+      const svg = await readFile(await (await download).path(), 'utf8')
+      expect(svg).toContain('prepare')
+      expect(svg.split('\n').filter((line) => line.startsWith('<path'))).toHaveLength(1)
+      await graph.press('Enter')
+      await page.waitForURL(`${server.url}/${second.taskId}`)
+    })
+
+    test('one key opens the field that leads anywhere', async () => {
+      const workflowId = await newWorkflow('needle')
+      const page = await signedIn()
+      await page.getByRole('heading', { name: 'Home' }).waitFor()
+      await page.keyboard.press('/')
+      await page.keyboard.type('need')
+      await page.getByRole('option', { name: /needle/ }).waitFor()
+      await page.keyboard.press('Enter')
+      await page.waitForURL(`${server.url}/${workflowId}`)
+      await page.locator('h1', { hasText: 'needle' }).waitFor()
+    })
+
+    test('axe finds nothing on any page, in either scheme', async () => {
+      const workflowId = await newWorkflow('for all readers')
+      const { taskId } = await submit(workflowId, 3)
+      await withPilot(async (pilot) => {
+        const [one, two] = await pilot.take(taskId, 3)
+        await pilot.report(finished(one!, { loss: 1 }), failed(two!, { type: 'FitError', message: 'no minimum' }))
+        const page = await signedIn()
+        const views = ['', '/graph', '/timeline', '/results', '/story'].map((view) => `/${workflowId}${view}`)
+        for (const place of ['/', '/workflows', '/queues', '/users', ...views, `/${taskId}`, `/${two!.jobId}`])
+          for (const colorScheme of ['light', 'dark'] as const) {
+            await page.emulateMedia({ colorScheme })
+            await visit(page, place)
+            await page.locator('h1').waitFor()
+            await page.evaluate(axe.source)
+            const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults
+            expect(
+              violations.map(({ id, nodes }) => [place, colorScheme, id, nodes[0]!.html]),
+              'violations',
+            ).toEqual([])
+          }
+      })
+    })
+
+    test('what is loaded first is small and kept for ever, and what has no page is no page', async () => {
+      const page = await newPage()
+      let bytes = 0
+      page.on('response', async (answer) => {
+        if (!answer.url().includes('/assets/')) return
+        const headers = answer.headers()
+        expect(headers['cache-control']).toContain('immutable')
+        expect(headers['content-encoding']).toBe('br')
+        bytes += Number(headers['content-length'])
+      })
+      await page.goto(`${server.url}/#token=${server.userToken}`)
+      await page.getByRole('heading', { name: 'Home' }).waitFor()
+      expect(bytes).toBeGreaterThan(50_000)
+      expect(bytes).toBeLessThan(350_000)
+      expect((await fetch(`${server.url}/nowhere`)).status).toBe(404)
+      expect((await fetch(`${server.url}/assets/nothing.js`)).status).toBe(404)
+      expect((await fetch(`${server.url}/w12/graph`)).headers.get('content-type')).toContain('text/html')
+    })
+
     test('on a phone nothing is wider than the screen', async () => {
       const workflowId = await newWorkflow(
         'a name that is rather long for the width of a telephone, and goes on for a while',
@@ -420,8 +502,8 @@ describe.skipIf(isMissing)(
       const { taskId, firstJobId } = await submit(workflowId, 2)
       const page = await signedIn()
       await page.setViewportSize({ width: 360, height: 740 })
-      for (const place of ['', workflowId, taskId, firstJobId]) {
-        await page.evaluate(`location.hash = '#/${place}'`)
+      for (const place of ['', 'workflows', 'queues', 'users', workflowId, `${workflowId}/graph`, taskId, firstJobId]) {
+        await visit(page, `/${place}`)
         await page.locator('h1').waitFor()
         expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)
       }

@@ -1,0 +1,183 @@
+import { useQuery } from '@tanstack/react-query'
+import { lazy, Suspense, useEffect } from 'react'
+import type { AttemptView, Job } from '../../../../src/contract/jobs.ts'
+import { explanationQuery, type JobId, jobQuery } from '../../api/queries.ts'
+import { CancelButton } from '../../parts/cancel.tsx'
+import { Why } from '../../parts/explanation.tsx'
+import { Heading } from '../../parts/heading.tsx'
+import { Refused } from '../../parts/problem.tsx'
+import { Section, TextBox } from '../../parts/section.tsx'
+import { State } from '../../parts/state.tsx'
+import { type Column, Table } from '../../parts/table.tsx'
+import { Thing } from '../../parts/thing.tsx'
+import { Lasted, When } from '../../parts/time.tsx'
+import { hasEnded } from '../../states/counts.ts'
+import { duration } from '../../words/durations.ts'
+import { percent, rounded, sizeOf } from '../../words/numbers.ts'
+import { errorLine, errorText, textOf } from '../../words/values.ts'
+import { StoryView } from '../storyView.tsx'
+import { Log } from './log.tsx'
+
+const Metrics = lazy(() => import('./jobMetrics.tsx'))
+
+const JobPage = ({ id }: { id: JobId }) => {
+  const { data: job, error } = useQuery(jobQuery(id))
+  const { data: why } = useQuery(explanationQuery(id, job?.state))
+  useEffect(() => {
+    document.title = job ? `${job.name} #${job.index} · ${id}` : `${id} · Culm`
+  }, [job, id])
+  if (!job) return <Refused error={error} />
+  const isOver = hasEnded(job.state)
+  return (
+    <>
+      <Heading
+        name={`${job.name} #${job.index}`}
+        above={<Crumbs job={job} />}
+        actions={!isOver && <CancelButton id={id} owner={job.owner} counts={{ total: 1, [job.state]: 1 }} />}
+      >
+        <State state={job.state} noun="job" />
+        {job.cancelAsked && !isOver && <State state="paused" text="cancel asked" />}
+        <span>{job.owner}</span>
+        {job.attempt > 0 && <span>attempt {job.attempt}</span>}
+        {job.checkpoint && (
+          <span>
+            checkpoint of attempt {job.checkpoint.attempt}, {sizeOf(job.checkpoint.bytes)},{' '}
+            <When at={job.checkpoint.at} />
+          </span>
+        )}
+      </Heading>
+      {job.progress && <HowFar progress={job.progress} />}
+      <Why why={why} />
+      <div className="beside">
+        {job.value && (
+          <Section title="Value">
+            <TextBox text={textOf(job.value)} label="Value" />
+          </Section>
+        )}
+        <Section title="Arguments">
+          <TextBox text={textOf(job.args)} label="Arguments" />
+        </Section>
+      </div>
+      {job.error && (
+        <Section title="Error">
+          <TextBox text={errorText(job.error)} kind="bad" label="Error" />
+        </Section>
+      )}
+      <Log id={id} isOver={isOver} />
+      <Suspense fallback={null}>
+        <Metrics id={id} isOver={isOver} />
+      </Suspense>
+      <Section title="Attempts">
+        {job.attempts.length > 0 ? (
+          <Table
+            label="Attempts"
+            rows={job.attempts}
+            columns={attemptColumns}
+            keyOf={({ attempt }) => String(attempt)}
+          />
+        ) : (
+          <p className="nothing">No pilot has taken it yet.</p>
+        )}
+      </Section>
+      <Section title="Story">
+        <StoryView id={id} everyMs={isOver ? 20_000 : 2500} />
+      </Section>
+    </>
+  )
+}
+export default JobPage
+
+const Crumbs = ({ job }: { job: Job }) => (
+  <nav className="crumbs" aria-label="It belongs to">
+    <span>
+      workflow <Thing id={job.workflowId} />
+    </span>
+    <span>
+      task <Thing id={job.taskId} />
+    </span>
+    <span>{job.id}</span>
+  </nav>
+)
+
+/** How far the job says that it is. */
+const HowFar = ({ progress: { done, total, text, at } }: { progress: NonNullable<Job['progress']> }) => {
+  const share = total ? percent(done, total) : undefined
+  return (
+    <Section
+      title="Progress"
+      aside={
+        <span className="soft small">
+          <When at={at} />
+        </span>
+      }
+    >
+      {share !== undefined && (
+        <div className="meter" role="img" aria-label={`${share} % done`}>
+          <i className="busy area" style={{ width: `${Math.min(100, share)}%` }} />
+        </div>
+      )}
+      <p className="facts">
+        <span>
+          {rounded(done)}
+          {total !== null && ` of ${rounded(total)}`}
+          {share !== undefined && `, ${share} %`}
+        </span>
+        {text && <span>{text}</span>}
+      </p>
+    </Section>
+  )
+}
+
+const attemptColumns: Column<AttemptView>[] = [
+  { id: 'attempt', title: '#', width: '3rem', cell: ({ attempt }) => attempt },
+  {
+    id: 'end',
+    title: 'End',
+    width: '8rem',
+    cell: (a) => <State state={a.end ?? (a.endedAt ? 'holding' : 'running')} noun="job" />,
+  },
+  {
+    id: 'pilot',
+    title: 'Pilot',
+    width: '13rem',
+    cell: ({ pilotId, host }) => [pilotId, host].filter(Boolean).join(' on '),
+    isWide: true,
+  },
+  { id: 'sent', title: 'Sent', width: '8rem', cell: ({ sentAt }) => <When at={sentAt} />, isWide: true },
+  {
+    id: 'ran',
+    title: 'Ran',
+    width: '6rem',
+    isRight: true,
+    cell: ({ usage, startedAt, sentAt, endedAt }) =>
+      usage?.wallSeconds === undefined ? (
+        <Lasted from={startedAt ?? sentAt} to={endedAt} />
+      ) : (
+        duration(usage.wallSeconds * 1000)
+      ),
+  },
+  {
+    id: 'cpu',
+    title: 'CPU',
+    width: '6rem',
+    isRight: true,
+    cell: ({ usage }) => usage?.cpuSeconds !== undefined && duration(usage.cpuSeconds * 1000),
+    isWide: true,
+  },
+  {
+    id: 'memory',
+    title: 'Peak memory',
+    width: '8rem',
+    isRight: true,
+    cell: ({ usage }) => usage?.maxRssMb !== undefined && `${Math.ceil(usage.maxRssMb)} MB`,
+    isWide: true,
+  },
+  {
+    id: 'cause',
+    title: 'Cause',
+    cell: (a) => <span title={causesOf(a)}>{causesOf(a)}</span>,
+  },
+]
+
+const causesOf = ({ cause, exitCode, signal, error }: AttemptView) =>
+  [cause, exitCode !== null && `exit code ${exitCode}`, signal, error && errorLine(error)].filter(Boolean).join(', ')

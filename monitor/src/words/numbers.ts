@@ -1,0 +1,19 @@
+/** Numbers as people read them. */
+export const count = (n: number) => n.toLocaleString()
+
+export const plural = (n: number, word: string) => `${count(n)} ${word}${n === 1 ? '' : 's'}`
+
+export const rounded = (n: number) => {
+  if (Number.isInteger(n) && Math.abs(n) < 1e9) return String(n)
+  return String(Number(n.toPrecision(4)))
+}
+
+export const sizeOf = (bytes: number) => {
+  if (bytes < 1000) return `${bytes} B`
+  return bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toPrecision(3)} MB`
+}
+
+export const percent = (part: number, whole: number) => (whole > 0 ? Math.floor((100 * part) / whole) : 0)
+
+/** Per second, with as many digits as mean something. */
+export const rate = (n: number) => (n >= 10 ? count(Math.round(n)) : n.toFixed(n > 0 && n < 1 ? 2 : 1))
