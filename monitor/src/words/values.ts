@@ -2,13 +2,14 @@ import type { Value } from '../../../src/contract/base.ts'
 import type { Outcome, RemoteError } from '../../../src/contract/jobs.ts'
 import type { Payload } from '../../../src/contract/tasks.ts'
 import { sizeOf } from './numbers.ts'
+import { readable, untagged } from './tagged.ts'
 
 export const firstLine = (text: string) => text.split('\n', 1)[0]!.slice(0, 200)
 
-/** A value is shown as its JSON text, not parsed and written anew: 1.0 stays 1.0. */
+/** A value as people read it. */
 export const textOf = (value: Value): string => {
   if (!('text' in value)) return `${sizeOf(value.bytes)}, stored apart as ${value.blob.slice(0, 12)}…`
-  const { text } = value
+  const text = readable(value.text)
   return text.length > 20_000 ? `${text.slice(0, 20_000)}… (${sizeOf(text.length)} in all)` : text
 }
 
@@ -27,7 +28,7 @@ export const lineOf = ({ value, error, cause }: Pick<Outcome, 'value' | 'error' 
 export const numbersIn = (value: Value | undefined): Record<string, number> => {
   if (!value || !('text' in value) || value.text.length > 10_000) return {}
   try {
-    return numbersOf(JSON.parse(value.text))
+    return numbersOf(untagged(JSON.parse(value.text)))
   } catch {
     // The server takes any text for a value; one that is not JSON has no number.
     return {}
@@ -50,11 +51,11 @@ export const parametersIn = (args: Value): Record<string, number> => {
 const unwrapped = (args: Value): Value => {
   if (!('text' in args)) return args
   try {
-    const { a = [], k = {} } = JSON.parse(args.text)
+    const { a = [], k = {} } = untagged(JSON.parse(args.text)) as { a?: unknown[]; k?: object }
     const [first] = a
     const isObject = typeof first === 'object' && first !== null && !Array.isArray(first)
     const positional = isObject ? first : Object.fromEntries(a.map((arg: unknown, i: number) => [`argument ${i}`, arg]))
-    return { text: JSON.stringify({ ...positional, ...k }) }
+    return { text: JSON.stringify({ ...(positional as object), ...k }) }
   } catch {
     return { text: 'null' }
   }
