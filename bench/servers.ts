@@ -4,7 +4,8 @@ import path from 'node:path'
 import pg from 'pg'
 import { type BenchResult, median, outputOf, round, withCulm } from './support.ts'
 
-/** Each server has a pilot and a driver of its own; what they share is the database, the queue and the machine. */
+/** The same in each round, spread over the servers that there are: what changes is how many of those stand before the one database. */
+const pilotsAndDrivers = 3
 const slots = 2
 const rounds = 3
 
@@ -26,9 +27,10 @@ export const run = (options: Record<string, string | boolean>): Promise<BenchRes
           more.push(await startServer(withDatabase, 20_000 + Math.floor(Math.random() * 20_000)))
         for (let i = -1; i < rounds; i++)
           for (const servers of [1, 2, 3]) {
-            const urls = [first, ...more].slice(0, servers).map((one) => one.url)
+            const started = [first, ...more].slice(0, servers)
+            const urls = Array.from({ length: pilotsAndDrivers }, (_, n) => started[n % servers]!.url)
             for (const [n, server] of urls.entries()) pilots.push(startPilot(home, env, server, n))
-            const seconds = await allDrivers(urls, token, env, Math.ceil((i < 0 ? 5000 : jobs) / servers))
+            const seconds = await allDrivers(urls, token, env, Math.ceil((i < 0 ? 5000 : jobs) / pilotsAndDrivers))
             await Promise.all(pilots.splice(0).map(ended))
             if (i >= 0) results.push({ servers, jobsPerSecond: jobs / seconds })
             console.error(`round ${i + 1}, ${servers} servers: ${round(jobs / seconds, 0)}/s`)
@@ -108,7 +110,7 @@ const resultOf = (jobs: number, results: Round[], wrong: number): BenchResult =>
     rows: rates.map(({ servers, median, low, high }) => [servers, median, `${low}–${high}`]),
     json: { jobs, wrong, jobsPerSecond: Object.fromEntries(rates.map((rate) => [rate.servers, rate.median])) },
     notes: [
-      `Each server process has a pilot of ${slots} slots and a driver; ${jobs} jobs a round, ${rounds} interleaved rounds; all on the cores of one machine.`,
+      `${pilotsAndDrivers} pilots of ${slots} slots and ${pilotsAndDrivers} drivers, spread over the servers; ${jobs} jobs a round, ${rounds} interleaved rounds; all on the cores of one machine.`,
       `Jobs that were lost, ran twice or were registered twice: ${wrong}.`,
     ],
   }
