@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { gpusOf } from './gpus.ts'
+import { gpuMakersOf, gpusOf } from './gpus.ts'
 
 const files = ['null', 'nvidia0', 'nvidia3', 'nvidiactl', 'nvidia-uvm']
 
@@ -26,4 +26,10 @@ test.each([
   [{ ROCR_VISIBLE_DEVICES: '4,6', CUDA_VISIBLE_DEVICES: '4,6' }, undefined, ['0', '1']],
 ] as const)('of %o and %s wanted, a pilot gives out %o', (env, wanted, names) => {
   expect(gpusOf(env, wanted, files)).toEqual(names)
+})
+
+test('whose they are is told by the files of their drivers', () => {
+  expect(gpuMakersOf(files)).toEqual(['nvidia'])
+  expect(gpuMakersOf(['null', 'kfd', 'dri'])).toEqual(['amd'])
+  expect(gpuMakersOf(['null', 'dri'])).toEqual([])
 })

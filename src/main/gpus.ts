@@ -1,4 +1,5 @@
 import { readdirSync } from 'node:fs'
+import type { GpuMaker } from '../ports/runtime.ts'
 
 type Variables = Readonly<Record<string, string | undefined>>
 
@@ -29,6 +30,12 @@ const namesIn = (text: string): string[] => {
   const end = words.findIndex((word) => !/^(?:\d+|(?:GPU|MIG)-[\w/-]+)$/.test(word))
   return end < 0 ? words : words.slice(0, end)
 }
+
+/** By the files of their drivers in /dev. */
+export const gpuMakersOf = (files: readonly string[] = deviceFiles()): GpuMaker[] => [
+  ...(files.includes('nvidiactl') ? (['nvidia'] as const) : []),
+  ...(files.includes('kfd') ? (['amd'] as const) : []),
+]
 
 const deviceFiles = (): string[] => {
   try {

@@ -6,6 +6,7 @@ import { noRuntime } from '../adapters/runtime/none.ts'
 import { podmanRuntime } from '../adapters/runtime/podman.ts'
 import { fault } from '../contract/faults.ts'
 import type { Runtime } from '../ports/runtime.ts'
+import { gpuMakersOf } from './gpus.ts'
 
 /** In the order in which they are asked whether they can run an image. */
 export const runtimeNames = ['bubblewrap', 'podman', 'apptainer', 'none'] as const
@@ -28,7 +29,9 @@ export const chooseRuntimes = (env: NodeJS.ProcessEnv, wanted: readonly Name[] =
 const installed = (name: Name, env: NodeJS.ProcessEnv): Runtime | undefined => {
   if (name === 'none') return noRuntime
   const program = programs[name].map((each) => found(each, env.PATH ?? '')).find((path) => path !== undefined)
-  return program === undefined ? undefined : adapters[name]({ program, env: ownVariables(env) })
+  return program === undefined
+    ? undefined
+    : adapters[name]({ program, env: ownVariables(env), gpuMakers: gpuMakersOf() })
 }
 
 const programs = { bubblewrap: ['bwrap'], podman: ['podman'], apptainer: ['apptainer', 'singularity'] } as const

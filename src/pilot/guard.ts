@@ -90,7 +90,8 @@ export const imageGuard = (
   return {
     launch: (program, args, cwd, env) => {
       const pidFile = join(pids, `${process.pid}.${++count}`)
-      const started = runtime.start({ image, program, args, cwd, env, channel, pidFile, ...share })
+      const gpus = Boolean(env.CUDA_VISIBLE_DEVICES)
+      const started = runtime.start({ image, program, args, cwd, env, gpus, channel, pidFile, ...share })
       return {
         ...{ program: started.program, args: started.args, env: started.env, cwd: '/' },
         ...(user ? { user } : {}),

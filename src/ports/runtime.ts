@@ -13,6 +13,9 @@ export interface Runtime {
   start(wanted: Inside): Started
 }
 
+/** Whose GPUs this machine has: each has its own way into an image. */
+export type GpuMaker = 'nvidia' | 'amd'
+
 export type CommandLine = { program: string; args: string[]; env: Record<string, string> }
 
 export type Inside = {
@@ -23,6 +26,8 @@ export type Inside = {
   env: Readonly<Record<string, string>>
   /** Where it starts: one of the folders below, or in one of them. */
   cwd: string
+  /** It has GPUs of this machine: its libraries learn from `env` which. */
+  gpus: boolean
   /** File descriptor 3 is open, and passed on like the standard streams. */
   channel: boolean
   /** Files and folders of this machine that are there under their own paths, to be read or also to be written. */

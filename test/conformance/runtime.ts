@@ -48,7 +48,17 @@ export const conformRuntime = (make: () => Conforming | Promise<Conforming>): vo
       args: withArgs,
       ...launch
     } = made.runtime.start({
-      ...{ image: made.image, program, args, env: {}, cwd: write, channel: false, read: [read], write: [write] },
+      ...{
+        image: made.image,
+        program,
+        args,
+        env: {},
+        cwd: write,
+        gpus: false,
+        channel: false,
+        read: [read],
+        write: [write],
+      },
       ...{ hidden: [top], ownEnv: made.ownEnv ?? { PATH: process.env.PATH!, HOME: process.env.HOME! }, pidFile },
       ...more,
     })

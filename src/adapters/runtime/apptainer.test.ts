@@ -2,11 +2,16 @@ import { expect, test } from 'vitest'
 import { apptainerRuntime } from './apptainer.ts'
 
 // Debian has no apptainer, so nothing runs here: what is looked at is the command line that would.
-const runtime = apptainerRuntime({ program: 'apptainer', env: { APPTAINER_CACHEDIR: '/cache' } })
+const runtime = apptainerRuntime({
+  program: 'apptainer',
+  env: { APPTAINER_CACHEDIR: '/cache' },
+  gpuMakers: ['nvidia', 'amd'],
+})
 
 const wanted = {
   ...{ image: 'python:3.12', program: 'python3', args: ['-m', 'x'], env: { CULM_JOB: 'j1', HOME: '/h' }, cwd: '/w/j1' },
   ...{
+    gpus: false,
     channel: true,
     read: ['/r'],
     write: ['/w'],
@@ -36,7 +41,7 @@ test('a program is started in a container that has nothing of the machine but wh
 })
 
 test('under its earlier name its variables have another one too', () => {
-  const singularity = apptainerRuntime({ program: '/usr/bin/singularity', env: {} })
+  const singularity = apptainerRuntime({ program: '/usr/bin/singularity', env: {}, gpuMakers: [] })
   expect(singularity.start(wanted).env).toEqual({
     PATH: '/bin',
     HOME: '/home/me',
@@ -59,4 +64,16 @@ test('it refuses what is not there', () => {
   expect(runtime.refuses('/')).toBeNull()
   expect(runtime.refuses('/no/such.sif')).toBe('there is no image /no/such.sif')
   expect(runtime.refuses('host')).toMatch(/full path or address/)
+})
+
+test('a program with GPUs gets the devices and drivers of all makers that the machine has', () => {
+  const { args } = runtime.start({ ...wanted, gpus: true })
+  expect(args.slice(args.indexOf('/w:/w') + 1)).toEqual([
+    '--nv',
+    '--rocm',
+    'docker://python:3.12',
+    'python3',
+    '-m',
+    'x',
+  ])
 })

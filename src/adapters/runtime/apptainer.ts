@@ -1,9 +1,17 @@
 import { statSync } from 'node:fs'
 import { isAbsolute } from 'node:path'
-import type { Inside, Runtime } from '../../ports/runtime.ts'
+import type { GpuMaker, Inside, Runtime } from '../../ports/runtime.ts'
 
 /** Runs images by apptainer, or by singularity, which it was called before: files (`.sif`), unpacked folders, and those of registries (`docker://…`). `env`: where its settings and its cache are. */
-export const apptainerRuntime = ({ program, env: own }: { program: string; env: Record<string, string> }): Runtime => ({
+export const apptainerRuntime = ({
+  program,
+  env: own,
+  gpuMakers,
+}: {
+  program: string
+  env: Record<string, string>
+  gpuMakers: readonly GpuMaker[]
+}): Runtime => ({
   name: 'apptainer',
   needsAccount: true,
   refuses: (image) => {
@@ -18,10 +26,20 @@ export const apptainerRuntime = ({ program, env: own }: { program: string; env: 
       : { program, args: ['exec', '--containall', addressOf(image), 'true'], env: { ...own, ...env } },
   start: (wanted) => ({
     program,
-    args: ['exec', ...optionsOf(wanted), addressOf(wanted.image), wanted.program, ...wanted.args],
+    args: [
+      'exec',
+      ...optionsOf(wanted),
+      ...(wanted.gpus ? gpuMakers.map((maker) => gpuOption[maker]) : []),
+      addressOf(wanted.image),
+      wanted.program,
+      ...wanted.args,
+    ],
     env: { ...own, ...wanted.ownEnv, ...variablesOf(wanted, program) },
   }),
 })
+
+/** Brings in the devices and the driver's libraries (apptainer's guide, "GPU support"). */
+const gpuOption = { nvidia: '--nv', amd: '--rocm' } as const
 
 /** A name without a scheme is one of a registry, as podman has it. */
 const addressOf = (image: string): string => (isAbsolute(image) || image.includes('://') ? image : `docker://${image}`)

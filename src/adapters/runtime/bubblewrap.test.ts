@@ -30,7 +30,7 @@ describeNeeding(missing)('bubblewrap', () => {
 
   const said = (folder: string, script: string, read: string[]): string => {
     const { program, args, env } = runtime.start({
-      ...{ image: folder, program: 'sh', args: ['-c', script], env: {}, cwd: '/', channel: false },
+      ...{ image: folder, program: 'sh', args: ['-c', script], env: {}, cwd: '/', gpus: false, channel: false },
       ...{ read, write: [], hidden: [], ownEnv: {}, pidFile: '' },
     })
     return execFileSync(program, args, { env, stdio: ['ignore', 'pipe', 'pipe'] }).toString()

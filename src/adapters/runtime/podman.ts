@@ -1,4 +1,4 @@
-import type { Inside, Runtime } from '../../ports/runtime.ts'
+import type { GpuMaker, Inside, Runtime } from '../../ports/runtime.ts'
 
 /** `docker.io/library/python:3.12`, `python:3.12`, `docker://…`, a digest: no path, and no word that means something to others. */
 const isReference = (image: string): boolean => !image.startsWith('/') && !image.startsWith('.') && image !== 'host'
@@ -7,7 +7,15 @@ const isReference = (image: string): boolean => !image.startsWith('/') && !image
  * Runs images of registries by podman, without rights of root where it is started without them. The processes of a container are nobody's children here: podman
  * writes down which is the first. `env`: where its settings and its run-time files are.
  */
-export const podmanRuntime = ({ program, env: own }: { program: string; env: Record<string, string> }): Runtime => ({
+export const podmanRuntime = ({
+  program,
+  env: own,
+  gpuMakers,
+}: {
+  program: string
+  env: Record<string, string>
+  gpuMakers: readonly GpuMaker[]
+}): Runtime => ({
   name: 'podman',
   needsAccount: true,
   refuses: (image) =>
@@ -19,11 +27,27 @@ export const podmanRuntime = ({ program, env: own }: { program: string; env: Rec
   }),
   start: (wanted) => ({
     program,
-    args: ['run', ...optionsOf(wanted, { ...own, ...wanted.ownEnv }), wanted.image, wanted.program, ...wanted.args],
+    args: [
+      'run',
+      ...optionsOf(wanted, { ...own, ...wanted.ownEnv }),
+      ...devicesFor(wanted, gpuMakers),
+      wanted.image,
+      wanted.program,
+      ...wanted.args,
+    ],
     env: { ...wanted.env, ...own, ...wanted.ownEnv },
     pidFile: wanted.pidFile,
   }),
 })
+
+/**
+ * All of them: a program that had only its own would count them anew, and its variables would name others. Those of NVIDIA by the description that its container toolkit
+ * writes down (CDI), with the driver's libraries; those of AMD need but their files.
+ */
+const gpuDevices = { nvidia: ['nvidia.com/gpu=all'], amd: ['/dev/kfd', '/dev/dri'] } as const
+
+const devicesFor = ({ gpus }: Inside, makers: readonly GpuMaker[]): string[] =>
+  gpus ? makers.flatMap((maker) => gpuDevices[maker].map((device) => `--device=${device}`)) : []
 
 const optionsOf = ({ env, cwd, channel, read, write, pidFile }: Inside, own: Record<string, string>): string[] => [
   '--rm',

@@ -302,7 +302,7 @@ describeNeeding(noPodman)('images by podman', () => {
       return { ...made, image: made.makeImage() }
     })()
     return pilots.start({
-      runtimes: [podmanRuntime({ program: 'podman', env: podman.env })],
+      runtimes: [podmanRuntime({ program: 'podman', env: podman.env, gpuMakers: [] })],
       environment: { PATH: process.env.PATH, HOME: podman.env.HOME },
     })
   }
