@@ -302,7 +302,7 @@ class Scope:
         """Why a job has no value."""
         error = error_of(told, work_name)
         log = JobLog(self.client, error.job_id, error.attempt)
-        return error.told_by(f'{self.client.url}/#/{error.job_id}', log.last_lines if error.attempt else lambda: '')
+        return error.told_by(f'{self.client.url}/{error.job_id}', log.last_lines if error.attempt else lambda: '')
 
     def wait(self, pending: Pending, look: Callable[[], Any], timeout: Optional[float] = None) -> Any:
         """Waits until `look` (called with the lock of the journal) gives something, which is neither None nor False.

@@ -207,7 +207,7 @@ class EndToEnd(FolderTest):
     def test_an_error_tells_what_was_printed_and_where_there_is_more(self):
         error = self.raised(ValueError, self.flow.failing.submit(7))
         self.assertEqual(error.log, 'about to fail')
-        self.assertIn(f'{SERVER}/#/{error.job_id}', str(error))
+        self.assertIn(f'{SERVER}/{error.job_id}', str(error))
 
     def test_an_error_has_the_lines_of_the_user_and_its_job_a_log(self):
         error = self.raised(ValueError, self.flow.failing.submit(7))

@@ -367,7 +367,7 @@ class Results(WorkTest):
         self.assertIn('\nline 80\n', text)
         self.assertIn('\nline 99\n', text)
         self.assertNotIn('line 79', text)
-        self.assertIn(f'{self.server.url}/#/{call.job_id}', text)
+        self.assertIn(f'{self.server.url}/{call.job_id}', text)
         asked = len(self.server.requests_of('GET', '/log'))
         self.assertEqual((str(caught.exception), caught.exception.log.count('\n')), (text, 19))
         self.assertEqual(len(self.server.requests_of('GET', '/log')), asked, 'it was fetched once')
