@@ -246,7 +246,7 @@ class Life {
         claimSeq,
         cores,
         jobs: this.#chance.happens(0.2) ? this.#chance.whole(0, cores) : cores,
-        waitSeconds: cores === 0 ? 1 : this.#chance.pick([0, 2, 20]),
+        waitSeconds: this.#waitSeconds(cores),
         gpus: Math.max(0, this.#options.gpus - this.#gpusTaken),
         ...(this.#options.memoryMb ? { memoryMb: Math.max(0, this.#options.memoryMb - this.#memoryTaken) } : {}),
       }
@@ -258,6 +258,12 @@ class Life {
       this.#take(claim, reply)
       if (this.#chance.happens(0.2)) await this.#sleep(this.#chance.around(200))
     }
+  }
+
+  /** `src/pilot` takes an open claim back when a GPU comes free, and asks for that too; this one waits less while some are taken. */
+  #waitSeconds(cores: number): number {
+    if (cores === 0) return 1
+    return this.#chance.pick(this.#gpusTaken > 0 ? [0, 1, 2] : [0, 2, 20])
   }
 
   #take(claim: Claim, reply: ClaimReply): void {
