@@ -46,7 +46,8 @@ export type Ask<N extends RouteName> = {
   raw: IncomingMessage
 }
 
-type Streamed = 'streamWorkflow' | 'putContent' | 'getContent' | 'metrics'
+/** Those that write their answer themselves. */
+type Streamed = 'streamWorkflow' | 'putContent' | 'getContent' | 'usage' | 'metrics'
 
 export type Handlers = { [N in Exclude<RouteName, Streamed>]: (ask: Ask<N>) => Promise<ReplyOf<N>> }
 
