@@ -23,7 +23,7 @@ import * as workflows from './workflows.ts'
 export type Who = 'nobody' | 'user' | 'pilot' | 'job'
 
 export type Route = {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   path: string
   who: readonly Who[]
   summary: string
@@ -134,6 +134,15 @@ export const routes = {
     params: w,
     body: workflows.reasonBody,
     reply: workflows.retryReply,
+  },
+  labelWorkflow: {
+    method: 'PATCH',
+    path: '/v1/workflows/:id/labels',
+    who: people,
+    summary: 'Set or remove labels of a workflow; tasks that it has keep theirs',
+    params: w,
+    body: base.labelChange,
+    reply: workflows.workflow,
   },
   readJournal: {
     method: 'GET',
@@ -288,6 +297,15 @@ export const routes = {
     params: t,
     body: workflows.reasonBody,
     reply: workflows.retryReply,
+  },
+  labelTask: {
+    method: 'PATCH',
+    path: '/v1/tasks/:id/labels',
+    who: people,
+    summary: 'Set or remove labels of a task',
+    params: t,
+    body: base.labelChange,
+    reply: tasks.task,
   },
   explainTask: {
     method: 'GET',

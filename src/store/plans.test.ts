@@ -89,9 +89,10 @@ const tables = [
   'checkpoint',
   'timer',
   'retry',
+  'label',
 ]
 const emptied =
-  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, usage_delta, usage_minute, usage_hour, label_set, lane, pilot, person, metric, progress, checkpoint, retry restart identity cascade'
+  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, usage_delta, usage_minute, usage_hour, label_set, label, lane, pilot, person, metric, progress, checkpoint, retry restart identity cascade'
 
 /** How a database comes to its statistics before it is filled, and whether the plans are older than what fills it. */
 const pasts: Record<string, { before: string[]; plannedEmpty?: true }> = {
@@ -115,7 +116,7 @@ const task: NewTaskRow = {
   ...{ payload: '{}', common: null, commonBlob: null, commonBytes: null, laneId: 1, cores: 1, memoryMb: null, gpus: 0 },
   ...{ wallSeconds: null, priority: 1000, attemptsUser: 1, attemptsSite: 3, attemptsLost: 5, attemptsOthers: null },
   ...{ lostAfterSeconds: null, queue: null, site: null },
-  ...{ secrets: null, cache: false, trace: null, labels: '{}' },
+  ...{ secrets: null, cache: false, trace: null, labels: '{"campaign":"north"}' },
 }
 const rows = (n: number) => ({
   args: new Array(n).fill('{"a":[1]}'),

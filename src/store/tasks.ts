@@ -87,7 +87,7 @@ export const insertTasks = async (
     { taskId: number | null } & Omit<InsertedTask, 'taskId' | 'sent'> & { sent: (number | null)[] | null }
   >(sql`
     with i as materialized (
-      select u.*, w.labels as workflow_labels, w.labels is not null as ok, case when w.labels is not null then nextval('task_id_seq') end as id
+      select u.*, w.labels || u.labels::jsonb as all_labels, w.labels is not null as ok, case when w.labels is not null then nextval('task_id_seq') end as id
       from unnest(
         ${workflows}::bigint[], ${each((t) => t.experimentId)}::int[], ${each((t) => t.ownerId)}::int[], ${each((t) => t.parentJobId)}::bigint[],
         ${each((t) => t.name)}::text[], ${each((t) => t.state)}::text[], ${each((t) => t.closed)}::bool[], ${each((t) => t.unmet)}::int[],
@@ -120,8 +120,12 @@ export const insertTasks = async (
       overriding system value
       select id, workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, payload, common, common_blob, common_bytes,
              lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
-             lost_after_seconds, gpus, queue, site, attempts_others, secrets, cache, trace, ${now}, workflow_labels || labels::jsonb
+             lost_after_seconds, gpus, queue, site, attempts_others, secrets, cache, trace, ${now}, all_labels
       from f where fresh),
+    b as (
+      insert into label (experiment_id, noun, name, value, id)
+      select experiment_id, 'task', e.key, e.value, id from (select experiment_id, id, all_labels from f where fresh and all_labels <> '{}' offset 0) f
+      cross join lateral jsonb_each_text(all_labels) e),
     k as materialized (
       select c.ord
       from unnest(${ofClaims((c) => c.pilotId)}::int[], ${ofClaims((c) => c.epoch)}::int[], ${ofClaims((c) => c.claimSeq)}::bigint[])
