@@ -12,7 +12,7 @@ import ssl
 import time
 import weakref
 from types import TracebackType
-from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Type, Union
+from typing import Any, BinaryIO, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Type, Union
 from urllib.parse import quote, urlencode, urljoin, urlsplit
 
 from ._discover import discover
@@ -28,7 +28,7 @@ _SILENT_SECONDS = 45.0
 
 _PASSING_CODES = frozenset({'server_away', 'database_away', 'overloaded', 'storage_full', 'key_in_flight'})
 
-Query = Optional[Mapping[str, Union[str, int]]]
+Query = Optional[Mapping[str, Union[str, int, Sequence[str]]]]
 
 
 class Notice(NamedTuple):
@@ -331,7 +331,7 @@ def _checked(url: str) -> str:
 
 
 def _with_query(path: str, query: Query) -> str:
-    return f'{path}?{urlencode(query)}' if query else path
+    return f'{path}?{urlencode(query, doseq=True)}' if query else path
 
 
 def _is_stale(connection: http.client.HTTPConnection) -> bool:

@@ -2,6 +2,7 @@ import { forgetPosted } from '../services/callbacks.ts'
 import { dueTimers } from '../services/dueTimers.ts'
 import type { Engine } from '../services/engine.ts'
 import { foldCounters } from '../services/foldCounters.ts'
+import { foldUsage, forgetMinutes } from '../services/foldUsage.ts'
 import { goOnRetrying } from '../services/rounds.ts'
 import { silentPilots } from '../services/silentPilots.ts'
 import { anyTaskWaits } from '../store/edges.ts'
@@ -18,6 +19,13 @@ const folder = (engine: Engine): Agent => ({
   everyMs: 1000,
   delayMs: async () => ((await anyTaskWaits(engine.db)) ? 20 : 250),
   once: () => foldCounters(engine),
+})
+
+/** Adds up what was used, for reports. */
+const usage = (engine: Engine): Agent => ({
+  name: 'usage',
+  everyMs: 1000,
+  once: () => foldUsage(engine),
 })
 
 const timers = (engine: Engine): Agent => ({
@@ -41,19 +49,21 @@ const retries = (engine: Engine): Agent => ({
   once: () => goOnRetrying(engine),
 })
 
-/** Replies to keyed requests and to posts are kept for a day: whoever repeats a request does so within minutes. */
+/** Replies to keyed requests and to posts are kept for a day: whoever repeats a request does so within minutes. Minutes of usage are kept for two. */
 const replies = (engine: Engine): Agent => ({
   name: 'replies',
   everyMs: 3_600_000,
   once: async () => {
     await forgetReplies(engine.db, new Date(engine.clock().getTime() - 86_400_000))
     await forgetPosted(engine)
+    await forgetMinutes(engine)
     return false
   },
 })
 
 export const allAgents = (engine: Engine): Agent[] => [
   folder(engine),
+  usage(engine),
   timers(engine),
   leases(engine),
   retries(engine),

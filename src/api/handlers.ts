@@ -12,6 +12,7 @@ import { claimJobs } from '../services/claimJobs.ts'
 import type { Engine } from '../services/engine.ts'
 import * as explain from '../services/explain.ts'
 import { keepRecord, readJournal } from '../services/journal.ts'
+import { labelTask, labelWorkflow } from '../services/labels.ts'
 import { keepLogs, readLog } from '../services/logs.ts'
 import * as people from '../services/people.ts'
 import * as pilots from '../services/pilots.ts'
@@ -46,7 +47,8 @@ export type Ask<N extends RouteName> = {
   raw: IncomingMessage
 }
 
-type Streamed = 'streamWorkflow' | 'putContent' | 'getContent' | 'metrics'
+/** Those that write their answer themselves. */
+type Streamed = 'streamWorkflow' | 'putContent' | 'getContent' | 'usage' | 'metrics'
 
 export type Handlers = { [N in Exclude<RouteName, Streamed>]: (ask: Ask<N>) => Promise<ReplyOf<N>> }
 
@@ -75,6 +77,7 @@ export const handlers: Handlers = {
     cancelWorkflow(engine, principal, num('w', params), body.why ?? 'cancelled by a person'),
   retryWorkflow: ({ engine, principal, params, body }) =>
     retryWorkflow(engine, principal, num('w', params), body.why ?? retriedByPerson),
+  labelWorkflow: ({ engine, principal, params, body }) => labelWorkflow(engine, principal, num('w', params), body),
   explainWorkflow: ({ engine, principal, params }) => explain.explainWorkflow(engine, principal, num('w', params)),
   readJournal: ({ engine, principal, params, query }) => readJournal(engine, principal, num('w', params), query),
   keepRecord: ({ engine, principal, params, body }) => keepRecord(engine, principal, num('w', params), body),
@@ -99,6 +102,7 @@ export const handlers: Handlers = {
     cancelTask(engine, principal, num('t', params), body.why ?? 'cancelled by a person'),
   retryTask: ({ engine, principal, params, body }) =>
     retryTask(engine, principal, num('t', params), body.why ?? retriedByPerson),
+  labelTask: ({ engine, principal, params, body }) => labelTask(engine, principal, num('t', params), body),
   explainTask: ({ engine, principal, params }) => explain.explainTask(engine, principal, num('t', params)),
 
   getJob: ({ engine, principal, params }) => jobs.getJob(engine, principal, num('j', params)),

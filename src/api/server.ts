@@ -12,6 +12,7 @@ import { type Ask, handlers } from './handlers.ts'
 import { type Monitor, serveMonitor } from './monitor.ts'
 import { aboutRequest, mayWatch, noteRequest, requestIds, strayed } from './requests.ts'
 import { streamWorkflow } from './stream.ts'
+import { sendUsage } from './usage.ts'
 import { validator } from './validate.ts'
 
 /** 16 MB: ten thousand jobs of a kilobyte each, with room. Larger values go by reference. */
@@ -89,6 +90,7 @@ const mount = (app: FastifyInstance, engine: Engine, name: RouteName, route: Rou
       if (name === 'streamWorkflow') return streamWorkflow(engine, request, reply)
       if (name === 'putContent') return putContent(engine, request, reply)
       if (name === 'getContent') return getContent(engine, request, reply)
+      if (name === 'usage') return sendUsage(engine, request, reply)
       const answer = await answerOf(engine, name, route, request, reply, version)
       return reply.code(route.status ?? 200).send(answer)
     },

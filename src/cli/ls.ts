@@ -11,14 +11,11 @@ import { type States, stateCell, statesOf, withNumbers } from './look/states.ts'
 import type { Style } from './look/style.ts'
 import { type Cell, type Column, table } from './look/table.ts'
 import { ago } from './look/times.ts'
-import { parseWhole } from './submit/quantities.ts'
+import { parseLabel, parseWhole } from './submit/quantities.ts'
 
 const kinds = ['workflows', 'tasks', 'jobs', 'queues', 'pilots'] as const
 type Kind = (typeof kinds)[number]
-type Options = { state?: string; owner?: string; all?: boolean; limit: number }
-
-/** The server cannot look for the tasks of one person, so of so many tasks those are picked. */
-const maxSeen = 5000
+type Options = { state?: string; owner?: string; label?: Record<string, string>; all?: boolean; limit: number }
 
 export const lsCommand = (cli: Cli): Command =>
   new Command('ls')
@@ -27,6 +24,7 @@ export const lsCommand = (cli: Cli): Command =>
     .argument('[id]', 'the workflow or task whose tasks or jobs are meant')
     .option('--state <state>', 'only those in this state')
     .option('--owner <name>', 'only those of this person; your own when left out')
+    .option('--label <name=value>', 'only those with this label; may be repeated', parseLabel)
     .option('-a, --all', "everybody's")
     .option('-n, --limit <n>', 'so many at most', parseWhole(1), 20)
     .action(async (what: string, id: string | undefined, options: Options) => {
@@ -34,7 +32,8 @@ export const lsCommand = (cli: Cli): Command =>
       const client = await cli.client()
       const { items, isAll } = await upTo(options.limit, wanted.pages(client, options))
       if (cli.json) return cli.printJson(items)
-      if (items.length === 0) return cli.note(options.state || wanted.about ? 'none' : `no ${wanted.kind} yet`)
+      if (items.length === 0)
+        return cli.note(options.state || options.label || wanted.about ? 'none' : `no ${wanted.kind} yet`)
       cli.print(...tables[wanted.kind](items as never, cli.style()))
       if (!isAll) cli.note(`the first ${items.length}; more with -n`)
     })
@@ -70,17 +69,14 @@ const everywhere: Record<Exclude<Kind, 'jobs'>, (client: Client, options: Option
   workflows: async function* (client, options) {
     const state = checkedState(options.state, 'workflow')
     const owner = await ownerMeant(client, options)
-    yield* paged(options.limit, (page) => client.call('listWorkflows', { query: { ...page, state, owner } }))
+    const label = labelsMeant(options)
+    yield* paged(options.limit, (page) => client.call('listWorkflows', { query: { ...page, state, owner, label } }))
   },
   tasks: async function* (client, options) {
     const state = checkedState(options.state, 'task')
     const owner = await ownerMeant(client, options)
-    let seen = 0
-    for await (const items of paged(200, (page) => client.call('listTasks', { query: { ...page, state } }))) {
-      yield items.filter((one) => owner === undefined || one.owner === owner)
-      seen += items.length
-      if (seen >= maxSeen) return
-    }
+    const label = labelsMeant(options)
+    yield* paged(options.limit, (page) => client.call('listTasks', { query: { ...page, state, owner, label } }))
   },
   queues: async function* (client, { state }) {
     yield (await client.call('listQueues')).items.filter((queue) => state === undefined || queue.state === state)
@@ -93,8 +89,9 @@ const everywhere: Record<Exclude<Kind, 'jobs'>, (client: Client, options: Option
 
 async function* tasksOf(client: Client, workflowId: `w${number}`, options: Options): Pages {
   const state = checkedState(options.state, 'task')
+  const label = labelsMeant(options)
   await naming(workflowId, client.call('getWorkflow', { params: { id: workflowId } }))
-  yield* paged(options.limit, (page) => client.call('listTasks', { query: { ...page, state, workflowId } }))
+  yield* paged(options.limit, (page) => client.call('listTasks', { query: { ...page, state, label, workflowId } }))
 }
 
 async function* jobsOf(client: Client, id: `t${number}`, options: Options): Pages {
@@ -107,6 +104,11 @@ async function* jobsOf(client: Client, id: `t${number}`, options: Options): Page
 const ownerMeant = async (client: Client, { owner, all }: Options): Promise<string | undefined> => {
   if (all) return undefined
   return owner ?? (await client.call('me')).name
+}
+
+const labelsMeant = ({ label = {} }: Options): string[] | undefined => {
+  const wanted = Object.entries(label).map(([name, value]) => `${name}=${value}`)
+  return wanted.length > 0 ? wanted : undefined
 }
 
 const checkedState = <N extends 'workflow' | 'task' | 'job'>(

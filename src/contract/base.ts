@@ -73,19 +73,46 @@ export const epoch = z.int().min(1).max(maxInteger)
 /** An attempt number: the first is 1. */
 export const attempt = z.int().min(1).max(1_000_000)
 
+/** More than anybody reads: each is a row that lists are read by. */
+export const maxLabels = 50
+
+const labelName = z
+  .string()
+  .max(63)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/)
+
+const labelValue = z
+  .string()
+  .max(200)
+  .regex(/^[^\u0000-\u001f\u007f]*$/u)
+  .meta({ format: wellFormed })
+
 export const labels = z
-  .record(
-    z
-      .string()
-      .max(63)
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]*$/),
-    z
-      .string()
-      .max(200)
-      .regex(/^[^\u0000-\u001f\u007f]*$/u)
-      .meta({ format: wellFormed }),
-  )
-  .meta({ description: 'Labels to filter and report by' })
+  .record(labelName, labelValue)
+  .meta({ description: 'Labels to filter and report by', maxProperties: maxLabels })
+
+export const labelChange = z
+  .record(labelName, labelValue.nullable())
+  .meta({ description: 'Labels to set; null removes one', maxProperties: 2 * maxLabels })
+export type LabelChange = z.output<typeof labelChange>
+
+/** In a query: said once or several times. */
+export const severalOf = <T extends z.ZodType>(one: T) => z.union([one, z.array(one).min(1).max(20)])
+
+const labelWanted = z
+  .string()
+  .max(264)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}=[^\u0000-\u001f\u007f]*$/u)
+  .meta({ format: wellFormed, examples: ['campaign=summer'] })
+
+/** What lists of workflows and of tasks can be filtered by, beside their states. */
+export const listFilter = {
+  owner: name.optional(),
+  text: name.optional().meta({ description: 'Part of the name, in any case' }),
+  label: severalOf(labelWanted).optional().meta({ description: '`name=value`; of several, all must be there' }),
+  since: at.optional().meta({ description: 'Created then or later' }),
+  until: at.optional().meta({ description: 'Created before' }),
+}
 
 /** A page of a list: pass `next` as `after` for the following one. */
 export const pageOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), next: z.string().nullable() })

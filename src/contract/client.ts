@@ -76,16 +76,17 @@ export const makeClient = ({
 
   const once = async (name: RouteName, call: Call<RouteName>): Promise<unknown> => {
     const { method } = routes[name]
+    const hasBody = method === 'POST' || method === 'PATCH'
     const { status, body } = await send({
       path: pathOf(name, call.params, call.query),
       method,
       headers: {
         ...headers,
-        ...(method === 'POST' ? { 'content-type': 'application/json' } : {}),
+        ...(hasBody ? { 'content-type': 'application/json' } : {}),
         ...(call.key ? { 'idempotency-key': call.key } : {}),
         ...(call.trace ? { traceparent: call.trace } : {}),
       },
-      body: method === 'POST' ? JSON.stringify(call.body ?? {}) : undefined,
+      body: hasBody ? JSON.stringify(call.body ?? {}) : undefined,
       signal: call.signal,
       ...(call.answerSeconds ? { headersTimeout: call.answerSeconds * 1000 } : {}),
     })
@@ -169,10 +170,11 @@ const pathOf = (
   query: Record<string, unknown> | undefined,
 ): string => {
   const path = routes[name].path.replace(/:(\w+)/g, (_, key: string) => encodeURIComponent(String(params?.[key])))
-  const given = Object.entries(query ?? {}).filter(([, value]) => value !== undefined)
-  return given.length === 0
-    ? path
-    : `${path}?${new URLSearchParams(given.map(([key, value]): [string, string] => [key, String(value)]))}`
+  const given = Object.entries(query ?? {}).flatMap(([key, value]) => [value].flat().map((one) => [key, one] as const))
+  const said = given
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]): [string, string] => [key, String(value)])
+  return said.length === 0 ? path : `${path}?${new URLSearchParams(said)}`
 }
 
 const problemIn = (status: number, text: string): Error => {

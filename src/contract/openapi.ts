@@ -146,7 +146,9 @@ const contentOf = (route: Route): object => {
     return route.method === 'PUT'
       ? {}
       : { content: { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } } }
-  return route.reply ? { content: { 'application/json': { schema: jsonSchema(route.reply, 'output') } } } : {}
+  if (!route.reply) return {}
+  const json = { 'application/json': { schema: jsonSchema(route.reply, 'output') } }
+  return { content: route.kind === 'table' ? { ...json, 'text/csv': { schema: { type: 'string' } } } : json }
 }
 
 /** OpenAPI 3.1 has no word for streams: this is one event of it, as readers of the document take it. */

@@ -11,6 +11,7 @@ import * as pilots from './pilots.ts'
 import * as secrets from './secrets.ts'
 import * as tasks from './tasks.ts'
 import * as telling from './told.ts'
+import * as usages from './usage.ts'
 import * as workflows from './workflows.ts'
 
 /**
@@ -22,7 +23,7 @@ import * as workflows from './workflows.ts'
 export type Who = 'nobody' | 'user' | 'pilot' | 'job'
 
 export type Route = {
-  method: 'GET' | 'POST' | 'PUT' | 'DELETE'
+  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   path: string
   who: readonly Who[]
   summary: string
@@ -32,8 +33,8 @@ export type Route = {
   reply?: z.ZodType
   status?: 200 | 201 | 204
   keyed?: boolean
-  /** `sse`: a stream of server-sent events; `bytes`: raw content. */
-  kind?: 'json' | 'sse' | 'bytes' | 'text'
+  /** `sse`: a stream of server-sent events; `bytes`: raw content; `table`: JSON, or CSV when the query asks for that. */
+  kind?: 'json' | 'sse' | 'bytes' | 'text' | 'table'
   /** The address itself is the right: it bears a signature. */
   signed?: boolean
   /** The body has at most so many bytes, and what it says is kept as it was written. */
@@ -133,6 +134,15 @@ export const routes = {
     params: w,
     body: workflows.reasonBody,
     reply: workflows.retryReply,
+  },
+  labelWorkflow: {
+    method: 'PATCH',
+    path: '/v1/workflows/:id/labels',
+    who: people,
+    summary: 'Set or remove labels of a workflow; tasks that it has keep theirs',
+    params: w,
+    body: base.labelChange,
+    reply: workflows.workflow,
   },
   readJournal: {
     method: 'GET',
@@ -288,6 +298,15 @@ export const routes = {
     body: workflows.reasonBody,
     reply: workflows.retryReply,
   },
+  labelTask: {
+    method: 'PATCH',
+    path: '/v1/tasks/:id/labels',
+    who: people,
+    summary: 'Set or remove labels of a task',
+    params: t,
+    body: base.labelChange,
+    reply: tasks.task,
+  },
   explainTask: {
     method: 'GET',
     path: '/v1/tasks/:id/explain',
@@ -385,6 +404,16 @@ export const routes = {
     params: j,
     body: blobs.checkpointManifest,
     reply: blobs.checkpointTicket,
+  },
+
+  usage: {
+    method: 'GET',
+    path: '/v1/usage',
+    who: ['user'],
+    summary: 'What your experiment has used: attempts, jobs that ended, wall and CPU time, by groups',
+    query: usages.usageQuery,
+    reply: usages.usageReport,
+    kind: 'table',
   },
 
   createCallback: {

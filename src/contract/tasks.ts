@@ -1,7 +1,21 @@
 import { z } from 'zod'
 import { jobStates } from '../domain/job/states.ts'
 import { taskStates } from '../domain/task/states.ts'
-import { at, epoch, hash, jobId, labels, name, pageQuery, taskId, value, wellFormed, workflowId } from './base.ts'
+import {
+  at,
+  epoch,
+  hash,
+  jobId,
+  labels,
+  listFilter,
+  name,
+  pageQuery,
+  severalOf,
+  taskId,
+  value,
+  wellFormed,
+  workflowId,
+} from './base.ts'
 import { environment } from './environments.ts'
 import { wantedSecrets } from './secrets.ts'
 
@@ -219,5 +233,6 @@ export const settings = z.object({ items: z.array(setting) })
 export const taskQuery = z.object({
   ...pageQuery,
   workflowId: workflowId.optional(),
-  state: z.enum(taskStates).optional(),
+  state: severalOf(z.enum(taskStates)).optional(),
+  ...listFilter,
 })

@@ -6,9 +6,11 @@ import {
   hash,
   jobId,
   labels,
+  listFilter,
   name,
   pageQuery,
   prose,
+  severalOf,
   taskId,
   value,
   wellFormed,
@@ -70,8 +72,8 @@ export type Workflow = z.infer<typeof workflow>
 
 export const workflowQuery = z.object({
   ...pageQuery,
-  state: z.enum(workflowStates).optional(),
-  owner: name.optional(),
+  state: severalOf(z.enum(workflowStates)).optional(),
+  ...listFilter,
   run: z.uuid().optional().meta({ description: 'Those of one program, however often it was started' }),
   program: name.optional().meta({ description: 'Those of programs of this name' }),
 })

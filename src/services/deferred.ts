@@ -76,7 +76,7 @@ export const applyPosted = async (
     const errors = new Map([[job.id, JSON.parse(error) as RemoteError]])
     return (await failDeferred(engine, tx, effects, [job], errors, 'an error was posted to its callback'))[0]?.to
   }
-  await endRows(tx, [job], 'finished')
+  await endRows(tx, [job], 'finished', engine.clock())
   const result = { value, blob: null, bytes: null, cause: null, error: null }
   const why = 'its value was posted to its callback'
   const [moved] = await moveJobs(engine, tx, effects, [{ job, trigger: 'registered', why, result }])
@@ -110,7 +110,7 @@ const failDeferred = async (
   errors: Map<number, RemoteError>,
   why: string,
 ): Promise<Moved[]> => {
-  await endRows(tx, jobs, 'failed', (id) => errors.get(id)!)
+  await endRows(tx, jobs, 'failed', engine.clock(), (id) => errors.get(id)!)
   effects.ring(...jobs.map((job) => `log:${job.id}` as const))
   const ends = new Map(jobs.map(({ id }) => [id, { cause: 'user' as const, error: errors.get(id)! }]))
   return moveEnded(engine, tx, effects, { jobs, ending: 'failed', why, ends })
@@ -124,7 +124,7 @@ export const cancelDeferred = async (
   jobs: LockedJob[],
   why: string,
 ): Promise<Moved[]> => {
-  await endRows(tx, jobs, 'cancelled', () => ({ type: 'Cancelled', message: why }))
+  await endRows(tx, jobs, 'cancelled', engine.clock(), () => ({ type: 'Cancelled', message: why }))
   effects.ring(...jobs.map((job) => `log:${job.id}` as const))
   return moveEnded(engine, tx, effects, { jobs, ending: 'cancelled', why })
 }
@@ -136,6 +136,7 @@ const endRows = async (
   tx: Db,
   jobs: LockedJob[],
   ending: keyof typeof causes,
+  now: Date,
   errorOf?: (jobId: number) => RemoteError,
 ): Promise<void> => {
   if (jobs.length === 0) return
@@ -151,6 +152,7 @@ const endRows = async (
       exitCode: null,
       signal: null,
     })),
+    now,
   )
   await store.dropDeferred(tx, ids)
   await dropTimers(tx, 'callback', ids)

@@ -85,6 +85,7 @@ export const endAttempts = async (
         maxRssMb: end?.maxRssMb ?? null,
       }
     }),
+    now,
   )
   await dropHeld(
     tx,

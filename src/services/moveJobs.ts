@@ -50,7 +50,7 @@ export const moveJobs = async (engine: Engine, tx: Db, effects: Effects, happeni
     })),
     now,
   )
-  await registerEnds(tx, effects, moved, facts)
+  await registerEnds(tx, effects, moved, facts, now)
   await dropBackOffs(tx, moved)
   await makeReady(
     engine,
@@ -71,12 +71,17 @@ const dropBackOffs = async (tx: Db, moved: Moved[]): Promise<void> => {
   if (ids.length > 0) await dropTimers(tx, 'backOff', ids)
 }
 
-const registerEnds = async (tx: Db, effects: Effects, moved: Moved[], facts: Map<number, TaskFacts>) => {
+const registerEnds = async (tx: Db, effects: Effects, moved: Moved[], facts: Map<number, TaskFacts>, now: Date) => {
   const ended = moved.filter((m) => hasEnded(m.to))
   if (ended.length === 0) return
   await store.insertResults(
     tx,
-    ended.map(({ happening: { job, result } }) => ({ jobId: job.id, ...(result ?? noResult) })),
+    ended.map(({ happening: { job, result }, to }) => ({
+      jobId: job.id,
+      ending: to as JobEnd,
+      ...(result ?? noResult),
+    })),
+    now,
   )
   for (const { happening, to } of ended) {
     const task = facts.get(happening.job.taskId)!

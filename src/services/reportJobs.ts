@@ -274,18 +274,8 @@ const finish = async (
     },
   ])
   if (!moved) return undefined
-  await store.insertAttempts(tx, [
-    {
-      ...row,
-      ending: 'finished',
-      pilotId,
-      sentAt: hold!.sentAt,
-      cause: null,
-      error: null,
-      exitCode: null,
-      signal: null,
-    },
-  ])
+  const ended = { cause: null, error: null, exitCode: null, signal: null }
+  await store.insertAttempts(tx, [{ ...row, ...ended, ending: 'finished', pilotId, sentAt: hold!.sentAt }], now)
   await dropHeld(tx, [job.id])
   effects.ring(`log:${job.id}`)
   return moved.to

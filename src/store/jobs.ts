@@ -1,5 +1,5 @@
 import type { AttemptCause, AttemptEnd, HeldBy } from '../domain/job/causes.ts'
-import type { JobState } from '../domain/job/states.ts'
+import type { JobEnd, JobState } from '../domain/job/states.ts'
 import { type Db, sql } from './db.ts'
 import { maxPriority } from './tasks.ts'
 
@@ -129,14 +129,29 @@ export type ResultRow = {
   error: string | null
 }
 
-/** A retried job's earlier failure makes way for how it ended at last. */
-export const insertResults = (db: Db, rows: ResultRow[]) =>
+/**
+ * Jobs that have ended, and what is counted of that in reports. A retried job's earlier failure makes way for how it ended at last. The place where it ended is that of its last
+ * attempt, which its pilot may hold still.
+ */
+export const insertResults = (db: Db, rows: (ResultRow & { ending: JobEnd })[], now: Date) =>
   db.run(sql`
-    insert into result (job_id, value, value_blob, value_bytes, cause, error)
-    select * from unnest(${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.value)}::text[], ${rows.map((r) => r.blob)}::text[],
-                         ${rows.map((r) => r.bytes)}::bigint[], ${rows.map((r) => r.cause)}::text[], ${rows.map((r) => r.error)}::text[])
-    on conflict (job_id) do update set value = excluded.value, value_blob = excluded.value_blob, value_bytes = excluded.value_bytes,
-                                       cause = excluded.cause, error = excluded.error`)
+    with e as materialized (
+      select * from unnest(${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.ending)}::text[], ${rows.map((r) => r.value)}::text[],
+                           ${rows.map((r) => r.blob)}::text[], ${rows.map((r) => r.bytes)}::bigint[], ${rows.map((r) => r.cause)}::text[], ${rows.map((r) => r.error)}::text[])
+                    u(job_id, ending, value, blob, bytes, cause, error)),
+    r as (
+      insert into result (job_id, value, value_blob, value_bytes, cause, error)
+      select job_id, value, blob, bytes, cause, error from e
+      on conflict (job_id) do update set value = excluded.value, value_blob = excluded.value_blob, value_bytes = excluded.value_bytes,
+                                         cause = excluded.cause, error = excluded.error)
+    insert into usage_delta (at, task_id, pilot_id, ending, cause, jobs)
+    select ${now}::timestamptz, j.task_id, p.pilot_id, e.ending, e.cause, count(*)
+    from e
+    cross join lateral (select task_id, attempt from job where id = e.job_id offset 0) j
+    left join lateral (
+      select pilot_id from attempt where job_id = e.job_id and attempt = j.attempt
+      union all select pilot_id from held where job_id = e.job_id and attempt = j.attempt and member = 0 limit 1) p on true
+    group by j.task_id, p.pilot_id, e.ending, e.cause`)
 
 export type AttemptRow = {
   jobId: number
@@ -156,15 +171,20 @@ export type AttemptRow = {
 }
 
 /** An attempt ends once: a second end of the same attempt changes nothing. */
-export const insertAttempts = (db: Db, rows: AttemptRow[]) =>
+export const insertAttempts = (db: Db, rows: AttemptRow[], now: Date) =>
   db.run(sql`
-    insert into attempt (job_id, attempt, ending, pilot_id, sent_at, started_at, ended_at, cause, error, exit_code, signal, wall_seconds, cpu_seconds, max_rss_mb)
-    select * from unnest(
-      ${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.attempt)}::int[], ${rows.map((r) => r.ending)}::text[], ${rows.map((r) => r.pilotId)}::int[],
-      ${rows.map((r) => r.sentAt)}::timestamptz[], ${rows.map((r) => r.startedAt)}::timestamptz[], ${rows.map((r) => r.endedAt)}::timestamptz[],
-      ${rows.map((r) => r.cause)}::text[], ${rows.map((r) => r.error)}::text[], ${rows.map((r) => r.exitCode)}::int[], ${rows.map((r) => r.signal)}::text[],
-      ${rows.map((r) => r.wallSeconds)}::real[], ${rows.map((r) => r.cpuSeconds)}::real[], ${rows.map((r) => r.maxRssMb)}::real[])
-    on conflict do nothing`)
+    with a as (
+      insert into attempt (job_id, attempt, ending, pilot_id, sent_at, started_at, ended_at, cause, error, exit_code, signal, wall_seconds, cpu_seconds, max_rss_mb)
+      select * from unnest(
+        ${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.attempt)}::int[], ${rows.map((r) => r.ending)}::text[], ${rows.map((r) => r.pilotId)}::int[],
+        ${rows.map((r) => r.sentAt)}::timestamptz[], ${rows.map((r) => r.startedAt)}::timestamptz[], ${rows.map((r) => r.endedAt)}::timestamptz[],
+        ${rows.map((r) => r.cause)}::text[], ${rows.map((r) => r.error)}::text[], ${rows.map((r) => r.exitCode)}::int[], ${rows.map((r) => r.signal)}::text[],
+        ${rows.map((r) => r.wallSeconds)}::real[], ${rows.map((r) => r.cpuSeconds)}::real[], ${rows.map((r) => r.maxRssMb)}::real[])
+      on conflict do nothing returning job_id, pilot_id, ending, cause, wall_seconds, cpu_seconds)
+    insert into usage_delta (at, task_id, pilot_id, ending, cause, attempts, wall_seconds, cpu_seconds)
+    select ${now}::timestamptz, j.task_id, a.pilot_id, a.ending, a.cause, count(*), coalesce(sum(a.wall_seconds::float8), 0), coalesce(sum(a.cpu_seconds::float8), 0)
+    from a cross join lateral (select task_id from job where id = a.job_id offset 0) j
+    group by j.task_id, a.pilot_id, a.ending, a.cause`)
 
 /** How many attempts of these jobs have ended for each cause since they were retried last: what the rules of retry count. */
 export const causesSoFar = (db: Db, jobIds: number[]) =>
@@ -242,6 +262,9 @@ export const finishJobs = (
       select task_id, -count(*) filter (where state = 'activated'), -count(*) filter (where state = 'sent'), -count(*) filter (where state = 'starting'),
              -count(*) filter (where state = 'running'), -count(*) filter (where state = 'awaiting'), count(*)
       from ok group by task_id),
+    v as (
+      insert into usage_delta (at, task_id, pilot_id, ending, attempts, jobs, wall_seconds, cpu_seconds)
+      select ${now}, task_id, ${pilotId}, 'finished', count(*), count(*), coalesce(sum(wall::float8), 0), coalesce(sum(cpu::float8), 0) from ok group by task_id),
     e as (
       insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
       select ${now}, 'job', job_id, workflow_id, state, 'finished', 'succeeded' from ok)

@@ -173,7 +173,11 @@ export const takeBackLost = (
     with a as (
       delete from attempt a using unnest(${p.attempts.map((a) => a.jobId)}::bigint[], ${p.attempts.map((a) => a.attempt)}::int[]) u(job_id, attempt)
       where a.job_id = u.job_id and a.attempt = u.attempt and a.ending = 'lost' and a.pilot_id = ${p.pilotId}
-      returning a.job_id, a.attempt, a.sent_at, a.started_at)
+      returning a.job_id, a.attempt, a.sent_at, a.started_at, a.ended_at, a.cause, a.wall_seconds, a.cpu_seconds),
+    v as (
+      insert into usage_delta (at, task_id, pilot_id, ending, cause, attempts, wall_seconds, cpu_seconds)
+      select a.ended_at, j.task_id, ${p.pilotId}, 'lost', a.cause, -count(*), -coalesce(sum(a.wall_seconds::float8), 0), -coalesce(sum(a.cpu_seconds::float8), 0)
+      from a cross join lateral (select task_id from job where id = a.job_id offset 0) j group by a.ended_at, j.task_id, a.cause)
     insert into held (job_id, pilot_id, epoch, attempt, claim_seq, sent_at, started_at)
     select job_id, ${p.pilotId}, ${p.epoch}, attempt, 0, sent_at, started_at from a returning job_id as "jobId"`)
 

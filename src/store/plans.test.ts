@@ -15,6 +15,7 @@ import * as retry from './retry.ts'
 import { insertJobs, insertTasks, type NewTaskRow } from './tasks.ts'
 import { setTimers } from './timers.ts'
 import * as told from './told.ts'
+import { foldUsageDeltas } from './usage.ts'
 
 /**
  * A plan is made once per connection, by what is known of the tables then: often nothing, or what was true when they were empty. So each hot statement is planned
@@ -63,6 +64,9 @@ const fill = `
   insert into progress (job_id, attempt, done, at) select i, 1, 1, now() from generate_series(501, 5000) i;
   insert into checkpoint (job_id, attempt, blob, bytes, at) select i, 1, 'b', 1, now() from generate_series(1, 5000) i;
   insert into task_delta (task_id, running) select 1 + i % 100, 1 from generate_series(1, 1000) i;
+  insert into usage_delta (at, task_id, pilot_id, ending, attempts) select now(), 1 + i % 100, 1 + i % 2, 'finished', 1 from generate_series(1, 1000) i;
+  insert into usage_minute select 1, now() - i * interval '1 minute', 1, 1, 1, 'finished', '', 1, 1, 1, 1 from generate_series(1, 2880) i;
+  insert into usage_hour select 1, now() - i * interval '1 hour', 1, 1, 1, 'finished', '', 1, 1, 1, 1 from generate_series(1, 2880) i;
   select setval('job_id', 12000), setval('task_id_seq', 100);`
 
 const tables = [
@@ -85,9 +89,10 @@ const tables = [
   'checkpoint',
   'timer',
   'retry',
+  'label',
 ]
 const emptied =
-  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, lane, pilot, person, metric, progress, checkpoint, retry restart identity cascade'
+  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, usage_delta, usage_minute, usage_hour, label_set, label, lane, pilot, person, metric, progress, checkpoint, retry restart identity cascade'
 
 /** How a database comes to its statistics before it is filled, and whether the plans are older than what fills it. */
 const pasts: Record<string, { before: string[]; plannedEmpty?: true }> = {
@@ -111,7 +116,7 @@ const task: NewTaskRow = {
   ...{ payload: '{}', common: null, commonBlob: null, commonBytes: null, laneId: 1, cores: 1, memoryMb: null, gpus: 0 },
   ...{ wallSeconds: null, priority: 1000, attemptsUser: 1, attemptsSite: 3, attemptsLost: 5, attemptsOthers: null },
   ...{ lostAfterSeconds: null, queue: null, site: null },
-  ...{ secrets: null, cache: false, trace: null, labels: '{}' },
+  ...{ secrets: null, cache: false, trace: null, labels: '{"campaign":"north"}' },
 }
 const rows = (n: number) => ({
   args: new Array(n).fill('{"a":[1]}'),
@@ -182,12 +187,22 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
   insertResults: (db) =>
     jobs.insertResults(
       db,
-      ids.map((jobId) => ({ jobId, value: null, blob: null, bytes: null, cause: 'user', error: '{}' })),
+      ids.map((jobId) => ({
+        jobId,
+        ending: 'failed',
+        value: null,
+        blob: null,
+        bytes: null,
+        cause: 'user',
+        error: '{}',
+      })),
+      now,
     ),
   insertAttempts: (db) =>
     jobs.insertAttempts(
       db,
       finished.map((f) => ({ ...f, ...attempt })),
+      now,
     ),
   causesSoFar: (db) => jobs.causesSoFar(db, ids),
   heldOf: (db) => pilots.heldOf(db, ids),
@@ -235,6 +250,7 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
   callsOf: (db) => retry.callsOf(db, 1, ids),
   tasksOfOrphans: (db) => retry.tasksOfOrphans(db, ids),
   foldTaskDeltas: (db) => foldTaskDeltas(db, batch),
+  foldUsageDeltas: (db) => foldUsageDeltas(db, batch),
   insertLogs: (db) =>
     insertLogs(
       db,

@@ -77,10 +77,22 @@ export const unreleasedParentTasks = (db: Db, taskId: number) =>
     select t.id, t.state from task_edge e cross join lateral (select id, state from task where id = e.parent_id offset 0) t
     where e.child_id = ${taskId} and not e.released order by t.id`)
 
-/** Jobs of a task (locks held) that begin a new round: what they wait for, and from which attempt on is charged. How they ended before is in their history. */
+/**
+ * Jobs of a task (locks held) that begin a new round: what they wait for, and from which attempt on is charged. How they ended before is in their history; reports, which had counted
+ * that as of then, no longer do.
+ */
 export const beginRound = (db: Db, taskId: number, jobs: { id: number; unmet: number }[]) =>
   db.run(sql`
-    with t as (update task set came_back = came_back + ${jobs.length}::int where id = ${taskId}),
+    with v as (
+      insert into usage_delta (at, task_id, pilot_id, ending, cause, jobs)
+      select h.at, ${taskId}, p.pilot_id, j.state, r.cause, -count(*)
+      from unnest(${jobs.map((j) => j.id)}::bigint[]) i(id)
+      cross join lateral (select state, attempt from job where id = i.id offset 0) j
+      cross join lateral (select at from history where noun = 'job' and id = i.id and to_state = j.state order by seq desc limit 1) h
+      left join lateral (select cause from result where job_id = i.id offset 0) r on true
+      left join lateral (select pilot_id from attempt where job_id = i.id and attempt = j.attempt offset 0) p on true
+      group by h.at, p.pilot_id, j.state, r.cause),
+    t as (update task set came_back = came_back + ${jobs.length}::int where id = ${taskId}),
     u as (
       update job j set unmet = i.unmet, retried_after = j.attempt
       from unnest(${jobs.map((j) => j.id)}::bigint[], ${jobs.map((j) => j.unmet)}::int[]) i(id, unmet) where j.id = i.id)

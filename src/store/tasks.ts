@@ -65,9 +65,9 @@ export type HandedClaim = { pilotId: number; epoch: number; claimSeq: number }
 /**
  * Tasks with their jobs, calls and counters: one statement, so that a call costs one trip and one commit, and a crowd of calls as well. Nothing is written of a
  * task whose workflow is not under way, whose driver was replaced, or whose call the journal has already: then there is null in its place, and the caller looks
- * why. What the jobs need of their task comes by its place in the batch, since a join of the two would be by nested loops; for the same reason `in (select …)` stands
- * where it cannot become a join. The journal is asked by writing to it, which takes the index of its key and no other. Jobs that are handed to an open claim are
- * written as sent: what `claimReady` looks at is looked at here, and they never lie in `ready`.
+ * why. Its labels are those of its workflow, and over these its own. What the jobs need of their task comes by its place in the batch, since a join of the two would be
+ * by nested loops; for the same reason `in (select …)` stands where it cannot become a join. The journal is asked by writing to it, which takes the index of its key and no
+ * other. Jobs that are handed to an open claim are written as sent: what `claimReady` looks at is looked at here, and they never lie in `ready`.
  */
 export const insertTasks = async (
   db: Db,
@@ -87,7 +87,7 @@ export const insertTasks = async (
     { taskId: number | null } & Omit<InsertedTask, 'taskId' | 'sent'> & { sent: (number | null)[] | null }
   >(sql`
     with i as materialized (
-      select u.*, w.ok, case when w.ok then nextval('task_id_seq') end as id
+      select u.*, w.labels || u.labels::jsonb as all_labels, w.labels is not null as ok, case when w.labels is not null then nextval('task_id_seq') end as id
       from unnest(
         ${workflows}::bigint[], ${each((t) => t.experimentId)}::int[], ${each((t) => t.ownerId)}::int[], ${each((t) => t.parentJobId)}::bigint[],
         ${each((t) => t.name)}::text[], ${each((t) => t.state)}::text[], ${each((t) => t.closed)}::bool[], ${each((t) => t.unmet)}::int[],
@@ -103,10 +103,10 @@ export const insertTasks = async (
                           common_bytes, lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
                           lost_after_seconds, gpus, queue, site, attempts_others, secrets, cache, trace, labels, scope, key, epoch, seen, ord)
       cross join lateral (
-        select exists (
-          select from workflow w
+        select (
+          select labels from workflow w
           where w.id = u.workflow_id and w.state in ('registered', 'running', 'paused') and not w.closed
-            and (u.scope is distinct from 0 or w.driver_epoch = u.epoch)) as ok offset 0) w),
+            and (u.scope is distinct from 0 or w.driver_epoch = u.epoch)) as labels offset 0) w),
     c as (
       insert into call (workflow_id, scope, key, epoch, task_id, seen)
       select workflow_id, scope, key, epoch, id, seen from i where ok and key is not null order by workflow_id, scope, key
@@ -120,8 +120,12 @@ export const insertTasks = async (
       overriding system value
       select id, workflow_id, experiment_id, owner_id, parent_job_id, name, state, closed, unmet, jobs, payload, common, common_blob, common_bytes,
              lane_id, cores, memory_mb, wall_seconds, priority, attempts_user, attempts_site, attempts_lost,
-             lost_after_seconds, gpus, queue, site, attempts_others, secrets, cache, trace, ${now}, labels::jsonb
+             lost_after_seconds, gpus, queue, site, attempts_others, secrets, cache, trace, ${now}, all_labels
       from f where fresh),
+    b as (
+      insert into label (experiment_id, noun, name, value, id)
+      select experiment_id, 'task', e.key, e.value, id from (select experiment_id, id, all_labels from f where fresh and all_labels <> '{}' offset 0) f
+      cross join lateral jsonb_each_text(all_labels) e),
     k as materialized (
       select c.ord
       from unnest(${ofClaims((c) => c.pilotId)}::int[], ${ofClaims((c) => c.epoch)}::int[], ${ofClaims((c) => c.claimSeq)}::bigint[])

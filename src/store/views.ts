@@ -33,50 +33,15 @@ export type WorkflowViewRow = {
   tasksFailed: number
 } & Counts
 
-export const workflowViews = (
-  db: Db,
-  f: {
-    experimentId: number
-    id: number | null
-    onlyWorkflowId: number | null
-    state: string | null
-    owner: string | null
-    program: string | null
-    below: number
-    limit: number
-  },
-) =>
+/** Newest first. */
+export const workflowViews = (db: Db, ids: number[]) =>
   db.rows<WorkflowViewRow>(sql`
     select w.id, w.experiment_id as "experimentId", w.name, w.kind, p.name as owner, t.name as team, w.state, w.created_at as "createdAt", w.ended_at as "endedAt",
            w.driver_seen_at as "driverSeenAt", w.value, w.value_blob as "valueBlob", w.value_bytes as "valueBytes", w.error, w.why, w.labels, w.run, w.program,
            c.tasks_total as "tasksTotal", c.tasks_ended as "tasksEnded", c.tasks_failed as "tasksFailed",
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
     from workflow w join person p on p.id = w.owner_id join team t on t.id = w.team_id join workflow_count c on c.workflow_id = w.id
-    where w.experiment_id = ${f.experimentId} and w.id < ${f.below}
-      and (${f.id}::bigint is null or w.id = ${f.id}::bigint) and (${f.onlyWorkflowId}::bigint is null or w.id = ${f.onlyWorkflowId}::bigint)
-      and (${f.state}::text is null or w.state = ${f.state}::text) and (${f.owner}::text is null or p.name = ${f.owner}::text)
-      and (${f.program}::text is null or w.program = ${f.program}::text)
-    order by w.id desc limit ${f.limit}`)
-
-/** Those of one program: by the index of runs, since who runs it asks often. */
-export const workflowViewsOfRun = (db: Db, f: { ownerId: number; run: string; below: number; limit: number }) =>
-  db.rows<WorkflowViewRow>(sql`
-    select w.id, w.experiment_id as "experimentId", w.name, w.kind, p.name as owner, t.name as team, w.state, w.created_at as "createdAt", w.ended_at as "endedAt",
-           w.driver_seen_at as "driverSeenAt", w.value, w.value_blob as "valueBlob", w.value_bytes as "valueBytes", w.error, w.why, w.labels, w.run, w.program,
-           c.tasks_total as "tasksTotal", c.tasks_ended as "tasksEnded", c.tasks_failed as "tasksFailed",
-           c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
-    from workflow w join person p on p.id = w.owner_id join team t on t.id = w.team_id join workflow_count c on c.workflow_id = w.id
-    where w.run = ${f.run}::uuid and w.owner_id = ${f.ownerId} and w.id < ${f.below}
-    order by w.id desc limit ${f.limit}`)
-
-export const workflowViewById = (db: Db, id: number) =>
-  db.row<WorkflowViewRow>(sql`
-    select w.id, w.experiment_id as "experimentId", w.name, w.kind, p.name as owner, t.name as team, w.state, w.created_at as "createdAt", w.ended_at as "endedAt",
-           w.driver_seen_at as "driverSeenAt", w.value, w.value_blob as "valueBlob", w.value_bytes as "valueBytes", w.error, w.why, w.labels, w.run, w.program,
-           c.tasks_total as "tasksTotal", c.tasks_ended as "tasksEnded", c.tasks_failed as "tasksFailed",
-           c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
-    from workflow w join person p on p.id = w.owner_id join team t on t.id = w.team_id join workflow_count c on c.workflow_id = w.id
-    where w.id = ${id}`)
+    where w.id = any(${ids}::bigint[]) order by w.id desc`)
 
 export type TaskViewRow = {
   id: number
@@ -105,17 +70,8 @@ export type TaskViewRow = {
   labels: Record<string, string>
 } & Counts
 
-export const taskViews = (
-  db: Db,
-  f: {
-    experimentId: number
-    workflowId: number | null
-    id: number | null
-    state: string | null
-    below: number
-    limit: number
-  },
-) =>
+/** Newest first. */
+export const taskViews = (db: Db, ids: number[]) =>
   db.rows<TaskViewRow>(sql`
     select t.id, t.workflow_id as "workflowId", t.experiment_id as "experimentId", t.parent_job_id as "parentJobId", t.name, p.name as owner, t.state, t.payload,
            array(select q.name from queue q join lane l on l.id = t.lane_id where q.id = any(l.queue_ids) order by q.id) as queues,
@@ -124,10 +80,7 @@ export const taskViews = (
            t.created_at as "createdAt", t.ended_at as "endedAt", t.labels,
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
     from task t join person p on p.id = t.owner_id left join task_count c on c.task_id = t.id
-    where t.experiment_id = ${f.experimentId} and t.id < ${f.below}
-      and (${f.workflowId}::bigint is null or t.workflow_id = ${f.workflowId}::bigint) and (${f.id}::bigint is null or t.id = ${f.id}::bigint)
-      and (${f.state}::text is null or t.state = ${f.state}::text)
-    order by t.id desc limit ${f.limit}`)
+    where t.id = any(${ids}::bigint[]) order by t.id desc`)
 
 export const taskProgress = (db: Db, ids: number[]) =>
   db.rows<{ id: number; name: string; state: TaskState; total: number } & Counts>(sql`

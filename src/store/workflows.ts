@@ -43,6 +43,9 @@ export const insertWorkflow = (
       on conflict (run, owner_id, run_key) where run is not null do nothing
       returning id),
     c as (insert into workflow_count (workflow_id) select id from w),
+    l as (
+      insert into label (experiment_id, noun, name, value, id)
+      select ${w.experimentId}, 'workflow', e.key, e.value, w.id from w cross join jsonb_each_text(${JSON.stringify(w.labels)}::jsonb) e),
     h as (
       insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
       select ${w.now}, 'workflow', id, id, 'registered', 'running', 'started' from w)

@@ -461,7 +461,16 @@ describe.skipIf(isMissing)(
         await pilot.report(finished(one!, { loss: 1 }), failed(two!, { type: 'FitError', message: 'no minimum' }))
         const page = await signedIn()
         const views = ['', '/graph', '/timeline', '/results', '/story'].map((view) => `/${workflowId}${view}`)
-        for (const place of ['/', '/workflows', '/queues', '/users', ...views, `/${taskId}`, `/${two!.jobId}`])
+        for (const place of [
+          '/',
+          '/workflows',
+          '/queues',
+          '/reports',
+          '/users',
+          ...views,
+          `/${taskId}`,
+          `/${two!.jobId}`,
+        ])
           for (const colorScheme of ['light', 'dark'] as const) {
             await page.emulateMedia({ colorScheme })
             await visit(page, place)
@@ -502,7 +511,17 @@ describe.skipIf(isMissing)(
       const { taskId, firstJobId } = await submit(workflowId, 2)
       const page = await signedIn()
       await page.setViewportSize({ width: 360, height: 740 })
-      for (const place of ['', 'workflows', 'queues', 'users', workflowId, `${workflowId}/graph`, taskId, firstJobId]) {
+      for (const place of [
+        '',
+        'workflows',
+        'queues',
+        'reports',
+        'users',
+        workflowId,
+        `${workflowId}/graph`,
+        taskId,
+        firstJobId,
+      ]) {
         await visit(page, `/${place}`)
         await page.locator('h1').waitFor()
         expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)

@@ -160,6 +160,9 @@ test('lists, pages of one thing, explanations and logs are the same, for people,
       ['ls', taskId, '--state', 'failed'],
       ['ls', '--owner', 'nobody'],
       ['ls', '-q', '--state', 'paused'],
+      ['ls', '--label', 'run=7'],
+      ['ls', 'tasks', '--label', 'run=7'],
+      ['ls', workflowId, '--label', 'no=such'],
     ],
     ...[workflowId, taskId, ...jobIds].flatMap((id) => [
       ['show', id],
@@ -202,6 +205,7 @@ test('what goes wrong is told in the same words, and with the same exit code', a
     ...[
       ['cancel', 'w0'],
       ['retry', 'w0'],
+      ['ls', '--label', 'x'],
       ['ls', '--state', 'sleeping'],
       ['ls', 'tasks', '--state', 'x'],
       ['ls', 't1', '--state', 'x'],

@@ -56,6 +56,8 @@ const bodies: Record<string, (north: North) => Ask> = {
   cancelWorkflow: () => ({ body: {} }),
   addJobs: () => ({ body: { firstIndex: 2, jobs: [{ args }] } }),
   keepRecord: () => ({ body: { key: 'k', epoch: 1, value: '1' } }),
+  labelWorkflow: ({ word }) => ({ body: { name: word } }),
+  labelTask: ({ word }) => ({ body: { name: word } }),
   cancelTask: () => ({ body: {} }),
   cancelJob: () => ({ body: {} }),
   retryWorkflow: () => ({ body: {} }),
@@ -103,6 +105,7 @@ const others: Record<string, { how: 'refused' | 'blind' | 'open'; rightful?: Rig
       ask: ({ w }) => ({ body: { workflowId: w, name: 'x', payload: command, jobs: [{ args }] } }),
     },
     listTasks: { how: 'blind', ask: ({ w }) => ({ query: { workflowId: w } }) },
+    usage: { how: 'blind', ask: () => ({ query: { by: 'user' } }) },
     // The south asks for what the north has stored under this hash: to the south it is not there.
     createBlob: { how: 'blind', ask: ({ hash, w }) => ({ body: { hash, bytes: 5, workflowId: w } }) },
     createBundle: {
@@ -253,15 +256,16 @@ const send = async (
   token: string | null,
 ): Promise<Answer> => {
   const address = path.replace(/\{(\w+)\}/g, (_, name) => thingIn(operation, name, whose))
+  const takesJson = method === 'POST' || method === 'PATCH'
   const gone = new AbortController()
   const answer = await request(`${server.url}${address}?${new URLSearchParams(query)}`, {
     method: method as 'GET',
     headers: {
       ...(token ? { authorization: `Bearer ${token}` } : {}),
       ...(method === 'PUT' ? { 'content-type': 'application/octet-stream' } : {}),
-      ...(method === 'POST' ? { 'content-type': 'application/json' } : {}),
+      ...(takesJson ? { 'content-type': 'application/json' } : {}),
     },
-    body: method === 'POST' ? JSON.stringify(body ?? {}) : method === 'PUT' ? 'intruder' : undefined,
+    body: takesJson ? JSON.stringify(body ?? {}) : method === 'PUT' ? 'intruder' : undefined,
     signal: gone.signal,
   })
   const type = String(answer.headers['content-type'] ?? '')

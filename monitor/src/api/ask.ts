@@ -64,7 +64,8 @@ export const send = async (path: string, init: RequestInit): Promise<Response> =
 }
 
 const addressOf = (path: string, params: Record<string, string> = {}, query: Record<string, unknown> = {}) => {
-  const words = Object.entries(query).filter(([, word]) => word !== undefined && word !== '')
+  const said = Object.entries(query).flatMap(([name, word]) => [word].flat().map((one) => [name, one] as const))
+  const words = said.filter(([, word]) => word !== undefined && word !== '')
   const search = new URLSearchParams(words.map(([name, word]) => [name, String(word)])).toString()
   const place = path.replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(params[name]!))
   return search === '' ? place : `${place}?${search}`

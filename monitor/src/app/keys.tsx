@@ -8,6 +8,7 @@ const ways: Record<string, { path: string; title: string }> = {
   h: { path: '/', title: 'home' },
   w: { path: '/workflows', title: 'workflows' },
   q: { path: '/queues', title: 'queues and pilots' },
+  r: { path: '/reports', title: 'reports' },
   u: { path: '/users', title: 'users' },
 }
 

@@ -8,12 +8,14 @@ const WorkflowPage = lazy(() => import('../pages/workflow/workflowPage.tsx'))
 const TaskPage = lazy(() => import('../pages/task/taskPage.tsx'))
 const JobPage = lazy(() => import('../pages/job/jobPage.tsx'))
 const QueuesPage = lazy(() => import('../pages/queues/queuesPage.tsx'))
+const ReportsPage = lazy(() => import('../pages/reports/reportsPage.tsx'))
 const UsersPage = lazy(() => import('../pages/users/usersPage.tsx'))
 
 export const places: { path: string; title: string; Page: ComponentType }[] = [
   { path: '/', title: 'Home', Page: HomePage },
   { path: '/workflows', title: 'Workflows', Page: WorkflowsPage },
   { path: '/queues', title: 'Queues', Page: QueuesPage },
+  { path: '/reports', title: 'Reports', Page: ReportsPage },
   { path: '/users', title: 'Users', Page: UsersPage },
 ]
 

@@ -11,24 +11,26 @@ type Props = {
   series: Series[]
   ys: (number | null)[][]
   isLog?: boolean
+  /** `x` is seconds since 1970. */
+  isTime?: boolean
   /** Called with the place in `x` that was clicked. */
   pick?: (i: number) => void
 }
 
 /** A chart of several series over the same x. It is made once, and given new data as they come. */
-export const Plot = ({ label, xTitle, yTitle, x, series, ys, isLog = false, pick }: Props) => {
+export const Plot = ({ label, xTitle, yTitle, x, series, ys, isLog = false, isTime = false, pick }: Props) => {
   const place = useRef<HTMLDivElement>(null)
   const chart = useRef<uPlot>(undefined)
   const picked = useRef(pick)
   picked.current = pick
   const data = [x, ...ys] as uPlot.AlignedData
-  const shape = JSON.stringify([series, isLog, xTitle, yTitle])
+  const shape = JSON.stringify([series, isLog, isTime, xTitle, yTitle])
   // biome-ignore lint/correctness/useExhaustiveDependencies: made anew only when it is another kind of chart
   useEffect(() => {
     const element = place.current!
     const make = () => {
       chart.current?.destroy()
-      chart.current = new uPlot(optionsOf(element, { xTitle, yTitle, series, isLog }), data, element)
+      chart.current = new uPlot(optionsOf(element, { xTitle, yTitle, series, isLog, isTime }), data, element)
     }
     make()
     const clicked = () => {
@@ -62,9 +64,9 @@ const sizeOf = (element: HTMLElement) => ({
   height: Math.max(60, element.clientHeight - legendHeight),
 })
 
-type Wanted = { xTitle: string; yTitle: string; series: Series[]; isLog: boolean }
+type Wanted = { xTitle: string; yTitle: string; series: Series[]; isLog: boolean; isTime: boolean }
 
-const optionsOf = (element: HTMLElement, { xTitle, yTitle, series, isLog }: Wanted): uPlot.Options => {
+const optionsOf = (element: HTMLElement, { xTitle, yTitle, series, isLog, isTime }: Wanted): uPlot.Options => {
   const colour = colourReader(element)
   const axis = {
     stroke: colour('var(--soft)'),
@@ -76,18 +78,21 @@ const optionsOf = (element: HTMLElement, { xTitle, yTitle, series, isLog }: Want
   }
   return {
     ...sizeOf(element),
-    scales: { x: { time: false }, y: { distr: isLog ? 3 : 1 } },
+    scales: { x: { time: isTime }, y: { distr: isLog ? 3 : 1 } },
     axes: [
       { ...axis, label: xTitle, size: 28 },
       { ...axis, label: yTitle, size: 52 },
     ],
     cursor: { points: { size: 7 }, drag: { x: true, y: false } },
     series: [
-      { label: xTitle, value: (_chart, value) => value ?? '' },
+      { label: xTitle, value: (_chart, value) => (isTime && value ? timeOf(value) : (value ?? '')) },
       ...series.map((one) => seriesOf(one, colour(one.colour))),
     ],
   }
 }
+
+const timeOf = (seconds: number) =>
+  new Date(seconds * 1000).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 
 const seriesOf = ({ title, kind, width = 2, size = 4 }: Series, colour: string): uPlot.Series => ({
   label: title,

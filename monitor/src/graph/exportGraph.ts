@@ -68,11 +68,3 @@ export const pngOf = async (scene: Scene, palette: Palette): Promise<Blob | null
   pen.fillRect(0, 0, canvas.width, canvas.height)
   return new Promise((resolve) => canvas.toBlob(resolve))
 }
-
-export const save = (name: string, content: Blob) => {
-  const link = document.createElement('a')
-  link.href = URL.createObjectURL(content)
-  link.download = name
-  link.click()
-  URL.revokeObjectURL(link.href)
-}

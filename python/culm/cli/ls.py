@@ -13,13 +13,10 @@ from .look.style import Style
 from .look.table import Cell, Column, table
 from .look.times import ago
 from .pages import Query, Row, pages_of
-from .quantities import whole
+from .quantities import label, whole
 from .verb import Argument, Given, Option, Verb
 
 _KINDS = ('workflows', 'tasks', 'jobs', 'queues', 'pilots')
-
-#: The server cannot look for the tasks of one person, so of so many tasks those are picked.
-_MOST_SEEN = 5000
 
 Pages = Iterator[Sequence[Row]]
 
@@ -37,7 +34,7 @@ def _act(cli: Cli, given: Given) -> int:
     if cli.json:
         cli.print_json(items)
     elif not items:
-        cli.note('none' if given.state or wanted.about else f'no {wanted.kind} yet')
+        cli.note('none' if given.state or given.label or wanted.about else f'no {wanted.kind} yet')
     else:
         cli.print(*table_of(wanted.kind, items, cli.style()))
         if not is_all:
@@ -65,18 +62,15 @@ def _below(subject: Subject, asked: Optional[str] = None) -> _Wanted:
 
 
 def _workflows(client: Client, given: Given) -> Pages:
-    query = {'state': _checked_state(given.state, 'workflow'), 'owner': _owner_meant(client, given)}
+    state, owner = _checked_state(given.state, 'workflow'), _owner_meant(client, given)
+    query: Query = {'state': state, 'owner': owner, 'label': _labels_meant(given)}
     return _paged(client, '/v1/workflows', given.limit, query)
 
 
 def _tasks(client: Client, given: Given) -> Pages:
     state, owner = _checked_state(given.state, 'task'), _owner_meant(client, given)
-    seen = 0
-    for items in _paged(client, '/v1/tasks', 200, {'state': state}):
-        yield [one for one in items if owner in (None, one['owner'])]
-        seen += len(items)
-        if seen >= _MOST_SEEN:
-            return
+    query: Query = {'state': state, 'owner': owner, 'label': _labels_meant(given)}
+    return _paged(client, '/v1/tasks', given.limit, query)
 
 
 def _queues(client: Client, given: Given) -> Pages:
@@ -97,7 +91,8 @@ def _tasks_of(client: Client, subject: Subject, given: Given) -> Pages:
     state = _checked_state(given.state, 'task')
     with naming(subject.id):
         client.get(subject.path)
-    yield from _paged(client, '/v1/tasks', given.limit, {'state': state, 'workflowId': subject.id})
+    query: Query = {'state': state, 'label': _labels_meant(given), 'workflowId': subject.id}
+    yield from _paged(client, '/v1/tasks', given.limit, query)
 
 
 def _jobs_of(client: Client, subject: Subject, given: Given) -> Pages:
@@ -111,6 +106,10 @@ def _owner_meant(client: Client, given: Given) -> Optional[str]:
         return None
     owner: str = given.owner or client.get('/v1/me')['name']
     return owner
+
+
+def _labels_meant(given: Given) -> Optional[List[str]]:
+    return [f'{name}={value}' for name, value in dict(given.label).items()] if given.label else None
 
 
 def _checked_state(text: Optional[str], noun: str) -> Optional[str]:
@@ -231,6 +230,7 @@ VERB = Verb(
     options=[
         Option('--state <state>', 'only those in this state'),
         Option('--owner <name>', 'only those of this person; your own when left out'),
+        Option('--label <name=value>', 'only those with this label; may be repeated', label, gathers=True),
         Option('-a, --all', "everybody's"),
         Option('-n, --limit <n>', 'so many at most', whole(1), default=20),
     ],

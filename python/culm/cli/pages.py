@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Union
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Union
 
 from .._client import Client
 
 #: One thing of a list, as the server tells it.
 Row = Mapping[str, Any]
 
-Query = Mapping[str, Union[str, int, None]]
+Query = Mapping[str, Union[str, int, Sequence[str], None]]
 
 
 def pages_of(client: Client, path: str, query: Query, most: Optional[int] = None) -> Iterator[List[Row]]:
     """Page by page, `most` pages at most. What is None in the query is left out."""
-    asked: Dict[str, Union[str, int]] = {name: value for name, value in query.items() if value is not None}
+    asked: Dict[str, Union[str, int, Sequence[str]]] = {name: value for name, value in query.items() if value is not None}
     n = 0
     while most is None or n < most:
         page = client.get(path, asked)

@@ -1,4 +1,5 @@
 import { fault } from '../../contract/faults.ts'
+import type { ListFilter } from '../../store/lists.ts'
 
 /** The largest key of a list whose keys are `integer` in the database. */
 export const largestInteger = 2 ** 31 - 1
@@ -24,6 +25,53 @@ export const pageOf = <Row, Item>(
 ): { items: Item[]; next: string | null } => {
   const items = rows.slice(0, limit)
   return { items: items.map(show), next: rows.length > limit ? showNext(keyOf(items[items.length - 1]!)) : null }
+}
+
+/** The same where ids are read first, and what stands in their lines afterwards. */
+export const pageOfIds = async <Row, Item>(
+  ids: number[],
+  limit: number,
+  read: (ids: number[]) => Promise<Row[]>,
+  show: (row: Row) => Item,
+): Promise<{ items: Item[]; next: string | null }> => {
+  const shown = ids.slice(0, limit)
+  const rows = shown.length > 0 ? await read(shown) : []
+  return { items: rows.map(show), next: ids.length > limit ? showNext(shown[shown.length - 1]!) : null }
+}
+
+/** What is asked of a list of workflows or tasks. */
+type Asked = {
+  state?: string | string[]
+  owner?: string
+  text?: string
+  label?: string | string[]
+  since?: string
+  until?: string
+  after?: string
+  limit: number
+}
+
+type Label = { name: string; value: string }
+
+/** As the store takes it; the first of its labels leads to the others. */
+export const filterOf = (q: Asked): { filter: Omit<ListFilter, 'experimentId'>; label: Label | undefined } => {
+  const labels = q.label === undefined ? [] : [q.label].flat().map(labelIn)
+  const filter = {
+    states: q.state === undefined ? null : [q.state].flat(),
+    owner: q.owner ?? null,
+    text: q.text?.toLowerCase() ?? null,
+    labels: labels.length > 0 ? labels.map((l) => JSON.stringify({ [l.name]: l.value })) : null,
+    since: q.since === undefined ? null : new Date(q.since),
+    until: q.until === undefined ? null : new Date(q.until),
+    below: readAfter(q.after, Number.MAX_SAFE_INTEGER),
+    limit: q.limit + 1,
+  }
+  return { filter, label: labels[0] }
+}
+
+const labelIn = (text: string): Label => {
+  const at = text.indexOf('=')
+  return { name: text.slice(0, at), value: text.slice(at + 1) }
 }
 
 /** Cursors of lists whose key has several parts. What comes back is what somebody sent: its reader looks at each part. */

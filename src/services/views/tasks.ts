@@ -3,42 +3,35 @@ import { fault } from '../../contract/faults.ts'
 import type { jobQuery } from '../../contract/jobs.ts'
 import type { Task, taskQuery } from '../../contract/tasks.ts'
 import { readId, showId } from '../../lib/ids.ts'
+import * as lists from '../../store/lists.ts'
 import * as store from '../../store/views.ts'
 import { attemptLimits } from '../attemptLimits.ts'
 import type { Principal } from '../authenticate.ts'
 import type { Engine } from '../engine.ts'
 import { outcomeOf } from '../moveJobs.ts'
 import { demand, experimentOf } from '../rights.ts'
-import { largestInteger, pageOf, readAfter } from './pages.ts'
+import { filterOf, largestInteger, pageOf, pageOfIds, readAfter } from './pages.ts'
 import { showCounts } from './workflows.ts'
 
-export const listTasks = async (engine: Engine, principal: Principal, q: z.output<typeof taskQuery>) => {
+export const listTasks = async (engine: Engine, principal: Principal, q: z.output<typeof taskQuery>) =>
+  pageOfIds(await idsOf(engine, principal, q), q.limit, (ids) => store.taskViews(engine.db, ids), showTask)
+
+const idsOf = ({ db }: Engine, principal: Principal, q: z.output<typeof taskQuery>): Promise<number[]> => {
   const asked = q.workflowId ? readId('w', q.workflowId)! : null
   if (principal.kind === 'job' && asked !== null && asked !== principal.workflowId) throw fault('workflow_unknown')
-  const rows = await store.taskViews(engine.db, {
-    experimentId: experimentOf(principal),
-    workflowId: principal.kind === 'job' ? principal.workflowId : asked,
-    id: null,
-    state: q.state ?? null,
-    below: readAfter(q.after, Number.MAX_SAFE_INTEGER),
-    limit: q.limit + 1,
-  })
-  return pageOf(rows, q.limit, (row) => row.id, showTask)
+  const { filter, label } = filterOf(q)
+  const wanted = { ...filter, experimentId: experimentOf(principal) }
+  const workflowId = principal.kind === 'job' ? principal.workflowId : asked
+  if (workflowId !== null) return lists.taskIdsOfWorkflow(db, { ...wanted, workflowId })
+  return label ? lists.labelledTaskIds(db, { ...wanted, label }) : lists.taskIds(db, wanted)
 }
 
 export const seeTask = async (engine: Engine, principal: Principal, id: number) =>
   demand(principal, 'read', (await engine.tasks.get([id])).get(id), 'task_unknown')
 
 export const getTask = async (engine: Engine, principal: Principal, id: number): Promise<Task> => {
-  const { experimentId } = await seeTask(engine, principal, id)
-  const [row] = await store.taskViews(engine.db, {
-    experimentId,
-    workflowId: null,
-    id,
-    state: null,
-    below: id + 1,
-    limit: 1,
-  })
+  await seeTask(engine, principal, id)
+  const [row] = await store.taskViews(engine.db, [id])
   return showTask(row!)
 }
 

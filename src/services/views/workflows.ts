@@ -5,36 +5,25 @@ import type { Workflow, workflowQuery } from '../../contract/workflows.ts'
 import { jobStates } from '../../domain/job/states.ts'
 import { readId, showId } from '../../lib/ids.ts'
 import { storyOfWorkflow } from '../../store/history.ts'
+import * as lists from '../../store/lists.ts'
 import * as store from '../../store/views.ts'
 import type { Principal } from '../authenticate.ts'
 import { sentValue } from '../claimJobs.ts'
 import type { Engine } from '../engine.ts'
 import { demand, experimentOf } from '../rights.ts'
 import { moveOf } from '../tailHistory.ts'
-import { pageOf, readAfter } from './pages.ts'
+import { filterOf, pageOf, pageOfIds, readAfter } from './pages.ts'
 
-export const listWorkflows = async (engine: Engine, principal: Principal, q: z.output<typeof workflowQuery>) => {
-  const below = readAfter(q.after, Number.MAX_SAFE_INTEGER)
-  if (q.run && principal.kind === 'user') {
-    const rows = await store.workflowViewsOfRun(engine.db, {
-      ownerId: principal.personId,
-      run: q.run,
-      below,
-      limit: q.limit + 1,
-    })
-    return pageOf(rows, q.limit, (row) => row.id, showWorkflow)
-  }
-  const rows = await store.workflowViews(engine.db, {
-    experimentId: experimentOf(principal),
-    id: null,
-    onlyWorkflowId: principal.kind === 'job' ? principal.workflowId : null,
-    state: q.state ?? null,
-    owner: q.owner ?? null,
-    program: q.program ?? null,
-    below,
-    limit: q.limit + 1,
-  })
-  return pageOf(rows, q.limit, (row) => row.id, showWorkflow)
+export const listWorkflows = async (engine: Engine, principal: Principal, q: z.output<typeof workflowQuery>) =>
+  pageOfIds(await idsOf(engine, principal, q), q.limit, (ids) => store.workflowViews(engine.db, ids), showWorkflow)
+
+const idsOf = ({ db }: Engine, principal: Principal, q: z.output<typeof workflowQuery>): Promise<number[]> => {
+  const { filter, label } = filterOf(q)
+  if (q.run && principal.kind === 'user')
+    return lists.workflowIdsOfRun(db, { ...filter, ownerId: principal.personId, run: q.run })
+  const asked = { ...filter, experimentId: experimentOf(principal), program: q.program ?? null }
+  if (principal.kind === 'job') return lists.workflowIds(db, { ...asked, onlyId: principal.workflowId })
+  return label ? lists.labelledWorkflowIds(db, { ...asked, label }) : lists.workflowIds(db, { ...asked, onlyId: null })
 }
 
 export const getWorkflow = async (engine: Engine, principal: Principal, id: number): Promise<Workflow> => {
@@ -43,7 +32,7 @@ export const getWorkflow = async (engine: Engine, principal: Principal, id: numb
 }
 
 export const workflowView = async (engine: Engine, id: number): Promise<Workflow> => {
-  const row = await store.workflowViewById(engine.db, id)
+  const [row] = await store.workflowViews(engine.db, [id])
   if (!row) throw fault('workflow_unknown', `no ${showId('w', id)}`)
   return showWorkflow(row)
 }

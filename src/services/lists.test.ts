@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startWorld } from '../../test/support/engines.ts'
+import { newTask, taskQuery } from '../contract/tasks.ts'
+import { newWorkflow, workflowQuery } from '../contract/workflows.ts'
+import { readId } from '../lib/ids.ts'
+import { sql } from '../store/db.ts'
+import { ensurePerson } from '../store/people.ts'
+import { admitToken, authenticate } from './authenticate.ts'
+import { cancelTask } from './cancel.ts'
+import { labelTask, labelWorkflow } from './labels.ts'
+import { submitTask } from './submitTask.ts'
+import { listTasks } from './views/tasks.ts'
+import { listWorkflows } from './views/workflows.ts'
+import { closeWorkflow, createWorkflow } from './workflows.ts'
+
+let world: Awaited<ReturnType<typeof startWorld>>
+type Someone = Awaited<ReturnType<typeof authenticate>>
+let ann: Someone
+let bob: Someone
+let queue: string
+
+const person = async (name: string): Promise<Someone> => {
+  const { db, clock } = world.first
+  const personId = await ensurePerson(db, { experimentId: 1, name, admin: false, now: clock() })
+  await admitToken(world.first, `token of ${name}`, { personId, note: 'test' })
+  return authenticate(world.first, `Bearer token of ${name}`)
+}
+
+const workflow = async (owner: Someone, name: string, labels = {}) =>
+  (await createWorkflow(world.first, owner, newWorkflow.parse({ name, kind: 'tasks', labels }))).workflowId
+
+const task = async (owner: Someone, workflowId: string, name: string, labels = {}) => {
+  const payload = { kind: 'command', command: ['true'] }
+  const jobs = [{ args: { text: '{}' } }]
+  const asked = newTask.parse({ workflowId, name, queue, payload, jobs, labels })
+  return (await submitTask(world.first, owner, asked)).taskId
+}
+
+const tasks = async (q: object) => {
+  const page = await listTasks(world.first, ann, taskQuery.parse(q))
+  return page.items.map(({ name }) => name).join(' ')
+}
+
+const workflows = async (q: object) => {
+  const page = await listWorkflows(world.first, ann, workflowQuery.parse(q))
+  return page.items.map(({ name }) => name).join(' ')
+}
+
+beforeAll(async () => {
+  world = await startWorld()
+  const place = await world.place()
+  queue = place.queue
+  ann = place.ann
+  bob = await person('bob')
+  const first = await workflow(ann, 'Scan-1', { campaign: 'north', run: '1' })
+  await task(ann, first, 'fit')
+  await task(ann, first, 'Fit.again', { run: '2', note: 'a=b, c' })
+  world.jump(3600)
+  const second = await workflow(bob, 'scan-2', { campaign: 'north', run: '2' })
+  const stopped = await task(bob, second, 'merge')
+  await cancelTask(world.first, bob, readId('t', stopped)!, 'no more')
+  await workflow(bob, 'other')
+  await closeWorkflow(world.first, bob, readId('w', second)!)
+  await world.look()
+})
+
+afterAll(() => world.close())
+
+test.each([
+  [{ label: 'campaign=north' }, 'merge Fit.again fit'],
+  [{ label: ['campaign=north', 'run=2'] }, 'merge Fit.again'],
+  [{ label: ['run=1', 'run=2'] }, ''],
+  [{ label: 'note=a=b, c' }, 'Fit.again'],
+  [{ label: 'campaign=south' }, ''],
+  [{ label: 'campaign=north', owner: 'ann', text: 'AGAIN' }, 'Fit.again'],
+  [{ owner: 'bob' }, 'merge'],
+  [{ owner: 'nobody' }, ''],
+  [{ text: 'fit' }, 'Fit.again fit'],
+  [{ text: '%' }, ''],
+  [{ state: ['aborted', 'done'] }, 'merge'],
+  [{ state: 'ready', label: 'campaign=north' }, 'Fit.again fit'],
+  [{ since: '2030-01-01T00:30:00Z' }, 'merge'],
+  [{ until: '2030-01-01T00:30:00Z', label: 'run=2' }, 'Fit.again'],
+])('tasks like %j are %j', async (q, names) => {
+  expect(await tasks(q)).toBe(names)
+})
+
+test.each([
+  [{ label: 'campaign=north' }, 'scan-2 Scan-1'],
+  [{ label: ['campaign=north', 'run=1'] }, 'Scan-1'],
+  [{ text: 'SCAN', owner: 'bob' }, 'scan-2'],
+  [{ state: ['failed', 'cancelled', 'finished'], text: 'scan' }, 'scan-2'],
+  [{ since: '2030-01-01T00:30:00Z', label: 'campaign=north' }, 'scan-2'],
+])('workflows like %j are %j', async (q, names) => {
+  expect(await workflows(q)).toBe(names)
+})
+
+test('pages follow one another with the same filters', async () => {
+  const filter = { label: 'campaign=north', limit: 2 }
+  const page = await listTasks(world.first, ann, taskQuery.parse(filter))
+  expect(page.items.map(({ name }) => name)).toEqual(['merge', 'Fit.again'])
+  const rest = await listTasks(world.first, ann, taskQuery.parse({ ...filter, after: page.next }))
+  expect(rest.items.map(({ name }) => name)).toEqual(['fit'])
+  expect(rest.next).toBeNull()
+})
+
+test('labels are set and removed by whom it belongs to; lists follow, and tasks that are there keep theirs', async () => {
+  const id = await workflow(ann, 'relabelled', { stage: 'one', colour: 'red' })
+  const w = readId('w', id)!
+  const t = readId('t', await task(ann, id, 'early'))!
+  expect((await labelWorkflow(world.first, ann, w, { stage: 'two', colour: null })).labels).toEqual({ stage: 'two' })
+  expect(await workflows({ label: 'stage=two' })).toBe('relabelled')
+  expect(await workflows({ label: 'stage=one' })).toBe('')
+  expect(await tasks({ label: 'colour=red' })).toBe('early')
+  await task(ann, id, 'late')
+  expect(await tasks({ label: 'stage=two' })).toBe('late')
+  expect((await labelTask(world.first, ann, t, { colour: 'blue' })).labels).toEqual({ stage: 'one', colour: 'blue' })
+  expect(await tasks({ label: ['colour=blue', 'stage=one'] })).toBe('early')
+  expect(await tasks({ label: 'colour=red' })).toBe('')
+  await expect(labelTask(world.first, bob, t, { colour: 'green' })).rejects.toMatchObject({ code: 'forbidden' })
+  await expect(labelWorkflow(world.first, bob, w, { a: 'b' })).rejects.toMatchObject({ code: 'forbidden' })
+})
+
+test('no more labels than fifty, and of two changes at once none is lost', async () => {
+  const w = readId('w', await workflow(ann, 'many'))!
+  const some = (n: number) => Object.fromEntries(Array.from({ length: n }, (_, i) => [`l${i}`, 'x']))
+  await labelWorkflow(world.first, ann, w, some(49))
+  await Promise.all([labelWorkflow(world.first, ann, w, { l1: 'y' }), labelWorkflow(world.first, ann, w, { l2: 'y' })])
+  expect((await labelWorkflow(world.first, ann, w, {})).labels).toMatchObject({ l1: 'y', l2: 'y' })
+  await expect(labelWorkflow(world.first, ann, w, { a: '1', b: '2' })).rejects.toMatchObject({ code: 'invalid_input' })
+})
+
+test('the rows that lists are read by are those of the labels', async () => {
+  const rows = sql`
+    select (select count(*) from label)::int as rows,
+           ((select count(*) from workflow w, jsonb_each_text(w.labels) e where exists (
+               select from label l where l.experiment_id = w.experiment_id and l.noun = 'workflow' and l.name = e.key and l.value = e.value and l.id = w.id))
+          + (select count(*) from task t, jsonb_each_text(t.labels) e where exists (
+               select from label l where l.experiment_id = t.experiment_id and l.noun = 'task' and l.name = e.key and l.value = e.value and l.id = t.id)))::int as labels,
+           ((select count(*) from workflow w, jsonb_each_text(w.labels)) + (select count(*) from task t, jsonb_each_text(t.labels)))::int as all`
+  const { rows: kept, labels, all } = (await world.first.db.row<Record<string, number>>(rows))!
+  expect(kept).toBeGreaterThan(10)
+  expect([labels, all]).toEqual([kept, kept])
+})

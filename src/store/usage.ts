@@ -1,0 +1,113 @@
+import { type Db, sql } from './db.ts'
+
+/** One adds up at a time, in its transaction. False when another one does. */
+export const takeUsageLock = async (db: Db): Promise<boolean> =>
+  (await db.row<{ got: boolean }>(sql`select pg_try_advisory_xact_lock(7288) as got`))!.got
+
+/**
+ * Takes up to `limit` appended deltas and adds them to the minutes and hours in which they were: the same transaction does both, so each counts once. Labels are those that the task
+ * has then. How many it took.
+ */
+export const foldUsageDeltas = async (db: Db, limit: number): Promise<number> =>
+  (
+    await db.rows<{ deltas: number }>(sql`
+    with gone as materialized (
+      delete from usage_delta where ctid = any(array(select ctid from usage_delta limit ${limit} for update skip locked)) returning *),
+    s as materialized (
+      select date_trunc('minute', g.at) as at, g.task_id, g.pilot_id, g.ending, coalesce(g.cause, '') as cause,
+             sum(g.attempts) as attempts, sum(g.jobs) as jobs, sum(g.wall_seconds) as wall_seconds, sum(g.cpu_seconds) as cpu_seconds
+      from gone g group by 1, 2, 3, 4, 5),
+    f as materialized (
+      select s.at, t.experiment_id, t.owner_id, coalesce(p.queue_id, 0) as queue_id, t.labels, t.digest, s.ending, s.cause,
+             sum(s.attempts) as attempts, sum(s.jobs) as jobs, sum(s.wall_seconds) as wall_seconds, sum(s.cpu_seconds) as cpu_seconds
+      from s
+      cross join lateral (
+        select experiment_id, owner_id, labels, sha256(convert_to(labels::text, 'UTF8')) as digest from task where id = s.task_id offset 0) t
+      left join lateral (select queue_id from pilot where id = s.pilot_id offset 0) p on true
+      group by 1, 2, 3, 4, 5, 6, 7, 8),
+    new as (
+      insert into label_set (labels, digest) select distinct labels, digest from f
+      where not exists (select from label_set where digest = f.digest)
+      returning id, digest),
+    u as materialized (
+      select f.*, coalesce((select id from label_set where digest = f.digest), (select id from new where digest = f.digest)) as label_set_id from f),
+    m as (
+      insert into usage_minute as m (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds)
+      select experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds from u
+      on conflict (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause) do update set
+        attempts = m.attempts + excluded.attempts, jobs = m.jobs + excluded.jobs,
+        wall_seconds = m.wall_seconds + excluded.wall_seconds, cpu_seconds = m.cpu_seconds + excluded.cpu_seconds),
+    h as (
+      insert into usage_hour as h (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds)
+      select experiment_id, date_trunc('hour', at, 'UTC'), owner_id, queue_id, label_set_id, ending, cause,
+             sum(attempts), sum(jobs), sum(wall_seconds), sum(cpu_seconds)
+      from u group by 1, 2, 3, 4, 5, 6, 7
+      on conflict (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause) do update set
+        attempts = h.attempts + excluded.attempts, jobs = h.jobs + excluded.jobs,
+        wall_seconds = h.wall_seconds + excluded.wall_seconds, cpu_seconds = h.cpu_seconds + excluded.cpu_seconds)
+    select count(*)::int as deltas from gone`)
+  )[0]?.deltas ?? 0
+
+export const forgetUsageMinutes = (db: Db, before: Date) => db.run(sql`delete from usage_minute where at < ${before}`)
+
+export type UsageBy = 'site' | 'queue' | 'user' | 'label' | 'ending' | 'cause'
+export type UsageStep = 'none' | 'hour' | 'day'
+
+/** `place`: 1 for the group with most wall time; 0 for all that are not among the first `groups` together. `at` is null without a step. */
+export type UsageRow = {
+  place: number
+  name: string | null
+  at: Date | null
+  attempts: number
+  finished: number
+  failed: number
+  cancelled: number
+  wallSeconds: number
+  cpuSeconds: number
+}
+
+/**
+ * What was used in these hours, by groups and steps (days are those of UTC), in order of place and time: first added up by what the rows have, then by its name. Windows and no joins,
+ * which would be by nested loops.
+ */
+export const usageRows = (
+  db: Db,
+  f: {
+    experimentId: number
+    from: Date
+    to: Date
+    by: UsageBy
+    label: string
+    step: UsageStep
+    groups: number
+    limit: number
+  },
+) =>
+  db.rows<UsageRow>(sql`
+    with r as materialized (
+      select case ${f.by}::text when 'user' then owner_id when 'label' then label_set_id when 'ending' then 0 when 'cause' then 0 else queue_id end as ref,
+             case ${f.by}::text when 'ending' then ending when 'cause' then cause else '' end as word,
+             case when ${f.step}::text <> 'none' then date_trunc(${f.step}::text, at, 'UTC') end as at,
+             sum(attempts) as attempts, sum(jobs) filter (where ending = 'finished') as finished, sum(jobs) filter (where ending = 'failed') as failed,
+             sum(jobs) filter (where ending = 'cancelled') as cancelled, sum(wall_seconds) as wall, sum(cpu_seconds) as cpu
+      from usage_hour where experiment_id = ${f.experimentId} and at >= ${f.from} and at < ${f.to}
+      group by 1, 2, 3),
+    named as (
+      select case ${f.by}::text
+               when 'user' then (select name from person where id = ref)
+               when 'queue' then (select name from queue where id = ref)
+               when 'site' then (select s.name from queue q join site s on s.id = q.site_id where q.id = ref)
+               when 'label' then (select labels ->> ${f.label}::text from label_set where id = ref)
+               else nullif(word, '') end as name,
+             at, attempts, finished, failed, cancelled, wall, cpu
+      from r),
+    added as (
+      select name, at, sum(attempts) as attempts, sum(finished) as finished, sum(failed) as failed, sum(cancelled) as cancelled, sum(wall) as wall, sum(cpu) as cpu
+      from named group by name, at),
+    weighed as (select *, sum(wall) over (partition by name) as weight from added),
+    placed as (select *, dense_rank() over (order by weight desc, name) as place from weighed),
+    kept as (select *, case when place <= ${f.groups}::int then place else 0 end as kept_place from placed)
+    select kept_place::int as place, case when kept_place > 0 then name end as name, at, sum(attempts)::bigint as attempts,
+           coalesce(sum(finished), 0)::bigint as finished, coalesce(sum(failed), 0)::bigint as failed, coalesce(sum(cancelled), 0)::bigint as cancelled,
+           sum(wall) as "wallSeconds", sum(cpu) as "cpuSeconds"
+    from kept group by 1, 2, 3 order by 1, 3, 2 limit ${f.limit}`)
