@@ -40,7 +40,6 @@ export const workflowViews = (
     id: number | null
     onlyWorkflowId: number | null
     state: string | null
-    owner: string | null
     program: string | null
     below: number
     limit: number
@@ -54,8 +53,7 @@ export const workflowViews = (
     from workflow w join person p on p.id = w.owner_id join team t on t.id = w.team_id join workflow_count c on c.workflow_id = w.id
     where w.experiment_id = ${f.experimentId} and w.id < ${f.below}
       and (${f.id}::bigint is null or w.id = ${f.id}::bigint) and (${f.onlyWorkflowId}::bigint is null or w.id = ${f.onlyWorkflowId}::bigint)
-      and (${f.state}::text is null or w.state = ${f.state}::text) and (${f.owner}::text is null or p.name = ${f.owner}::text)
-      and (${f.program}::text is null or w.program = ${f.program}::text)
+      and (${f.state}::text is null or w.state = ${f.state}::text) and (${f.program}::text is null or w.program = ${f.program}::text)
     order by w.id desc limit ${f.limit}`)
 
 /** Those of one program: by the index of runs, since who runs it asks often. */
@@ -67,6 +65,28 @@ export const workflowViewsOfRun = (db: Db, f: { ownerId: number; run: string; be
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
     from workflow w join person p on p.id = w.owner_id join team t on t.id = w.team_id join workflow_count c on c.workflow_id = w.id
     where w.run = ${f.run}::uuid and w.owner_id = ${f.ownerId} and w.id < ${f.below}
+    order by w.id desc limit ${f.limit}`)
+
+/** Those of one person: by the index of owners, since of many people each has few. */
+export const workflowViewsOfOwner = (
+  db: Db,
+  f: {
+    ownerId: number
+    onlyWorkflowId: number | null
+    state: string | null
+    program: string | null
+    below: number
+    limit: number
+  },
+) =>
+  db.rows<WorkflowViewRow>(sql`
+    select w.id, w.experiment_id as "experimentId", w.name, w.kind, p.name as owner, t.name as team, w.state, w.created_at as "createdAt", w.ended_at as "endedAt",
+           w.driver_seen_at as "driverSeenAt", w.value, w.value_blob as "valueBlob", w.value_bytes as "valueBytes", w.error, w.why, w.labels, w.run, w.program,
+           c.tasks_total as "tasksTotal", c.tasks_ended as "tasksEnded", c.tasks_failed as "tasksFailed",
+           c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
+    from workflow w join person p on p.id = w.owner_id join team t on t.id = w.team_id join workflow_count c on c.workflow_id = w.id
+    where w.owner_id = ${f.ownerId} and w.id < ${f.below} and (${f.onlyWorkflowId}::bigint is null or w.id = ${f.onlyWorkflowId}::bigint)
+      and (${f.state}::text is null or w.state = ${f.state}::text) and (${f.program}::text is null or w.program = ${f.program}::text)
     order by w.id desc limit ${f.limit}`)
 
 export const workflowViewById = (db: Db, id: number) =>
@@ -105,29 +125,44 @@ export type TaskViewRow = {
   labels: Record<string, string>
 } & Counts
 
-export const taskViews = (
-  db: Db,
-  f: {
-    experimentId: number
-    workflowId: number | null
-    id: number | null
-    state: string | null
-    below: number
-    limit: number
-  },
-) =>
+export const taskViews = (db: Db, f: { experimentId: number; state: string | null; below: number; limit: number }) =>
   db.rows<TaskViewRow>(sql`
     select t.id, t.workflow_id as "workflowId", t.experiment_id as "experimentId", t.parent_job_id as "parentJobId", t.name, p.name as owner, t.state, t.payload,
-           array(select q.name from queue q join lane l on l.id = t.lane_id where q.id = any(l.queue_ids) order by q.id) as queues,
+           array(select q.name from lane l, unnest(l.queue_ids) u(id) join queue q on q.id = u.id where l.id = t.lane_id order by q.id) as queues,
            t.cores, t.memory_mb as "memoryMb", t.gpus, t.wall_seconds as "wallSeconds", t.priority, t.attempts_user as "attemptsUser", t.attempts_site as "attemptsSite",
            t.attempts_lost as "attemptsLost", t.attempts_others as "attemptsOthers", t.lost_after_seconds as "lostAfterSeconds", t.jobs as total, t.round,
            t.created_at as "createdAt", t.ended_at as "endedAt", t.labels,
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
     from task t join person p on p.id = t.owner_id left join task_count c on c.task_id = t.id
-    where t.experiment_id = ${f.experimentId} and t.id < ${f.below}
-      and (${f.workflowId}::bigint is null or t.workflow_id = ${f.workflowId}::bigint) and (${f.id}::bigint is null or t.id = ${f.id}::bigint)
-      and (${f.state}::text is null or t.state = ${f.state}::text)
+    where t.experiment_id = ${f.experimentId} and t.id < ${f.below} and (${f.state}::text is null or t.state = ${f.state}::text)
     order by t.id desc limit ${f.limit}`)
+
+/** Those of one workflow, by their index: in the order of all tasks an old workflow lies behind everything that came after it. */
+export const taskViewsOfWorkflow = (
+  db: Db,
+  f: { workflowId: number; experimentId: number; state: string | null; below: number; limit: number },
+) =>
+  db.rows<TaskViewRow>(sql`
+    select t.id, t.workflow_id as "workflowId", t.experiment_id as "experimentId", t.parent_job_id as "parentJobId", t.name, p.name as owner, t.state, t.payload,
+           array(select q.name from lane l, unnest(l.queue_ids) u(id) join queue q on q.id = u.id where l.id = t.lane_id order by q.id) as queues,
+           t.cores, t.memory_mb as "memoryMb", t.gpus, t.wall_seconds as "wallSeconds", t.priority, t.attempts_user as "attemptsUser", t.attempts_site as "attemptsSite",
+           t.attempts_lost as "attemptsLost", t.attempts_others as "attemptsOthers", t.lost_after_seconds as "lostAfterSeconds", t.jobs as total, t.round,
+           t.created_at as "createdAt", t.ended_at as "endedAt", t.labels,
+           c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
+    from task t join person p on p.id = t.owner_id left join task_count c on c.task_id = t.id
+    where t.workflow_id = ${f.workflowId} and t.id < ${f.below} and t.experiment_id = ${f.experimentId} and (${f.state}::text is null or t.state = ${f.state}::text)
+    order by t.id desc limit ${f.limit}`)
+
+export const taskViewById = (db: Db, id: number) =>
+  db.row<TaskViewRow>(sql`
+    select t.id, t.workflow_id as "workflowId", t.experiment_id as "experimentId", t.parent_job_id as "parentJobId", t.name, p.name as owner, t.state, t.payload,
+           array(select q.name from lane l, unnest(l.queue_ids) u(id) join queue q on q.id = u.id where l.id = t.lane_id order by q.id) as queues,
+           t.cores, t.memory_mb as "memoryMb", t.gpus, t.wall_seconds as "wallSeconds", t.priority, t.attempts_user as "attemptsUser", t.attempts_site as "attemptsSite",
+           t.attempts_lost as "attemptsLost", t.attempts_others as "attemptsOthers", t.lost_after_seconds as "lostAfterSeconds", t.jobs as total, t.round,
+           t.created_at as "createdAt", t.ended_at as "endedAt", t.labels,
+           c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
+    from task t join person p on p.id = t.owner_id left join task_count c on c.task_id = t.id
+    where t.id = ${id}`)
 
 export const taskProgress = (db: Db, ids: number[]) =>
   db.rows<{ id: number; name: string; state: TaskState; total: number } & Counts>(sql`
@@ -262,14 +297,18 @@ export const queueViews = (db: Db) =>
     waiting: number
     environment: string | null
   }>(sql`
-    select q.name, (select s.name from site s where s.id = q.site_id) as site, q.state, q.environment,
-      (select count(*)::int from pilot p where p.queue_id = q.id and p.state = 'online') as pilots,
-      (select coalesce(sum(p.slots), 0)::int from pilot p where p.queue_id = q.id and p.state = 'online') as slots,
-      (select coalesce(sum(p.gpus), 0)::int from pilot p where p.queue_id = q.id and p.state = 'online') as gpus,
-      (select count(*)::int from held h join pilot p on p.id = h.pilot_id where p.queue_id = q.id) as running,
-      (select coalesce(sum(n), 0)::int from lane l, lateral (select count(*) as n from (select from ready r where r.lane_id = l.id limit 1000) x) y
-       where q.id = any(l.queue_ids) and l.purpose <> 'resume') as waiting
-    from queue q order by q.id`)
+    with p as materialized (
+      select p.queue_id, count(*) filter (where p.state = 'online')::int as pilots, coalesce(sum(p.slots) filter (where p.state = 'online'), 0)::int as slots,
+             coalesce(sum(p.gpus) filter (where p.state = 'online'), 0)::int as gpus, coalesce(sum(h.n), 0)::int as running
+      from pilot p, lateral (select count(*) as n from held h where h.pilot_id = p.id) h
+      where p.state <> 'gone' group by p.queue_id),
+    w as materialized (
+      select u.id as queue_id, sum(r.n)::int as waiting
+      from lane l, lateral (select count(*) as n from (select from ready r where r.lane_id = l.id limit 1000) x) r, unnest(l.queue_ids) u(id)
+      where l.purpose <> 'resume' group by u.id)
+    select q.name, s.name as site, q.state, q.environment, coalesce(p.pilots, 0) as pilots, coalesce(p.slots, 0) as slots, coalesce(p.gpus, 0) as gpus,
+           coalesce(p.running, 0) as running, coalesce(w.waiting, 0) as waiting
+    from queue q join site s on s.id = q.site_id left join p on p.queue_id = q.id left join w on w.queue_id = q.id order by q.id`)
 
 export const personName = (db: Db, id: number) =>
   db.row<{ name: string }>(sql`select name from person where id = ${id}`)

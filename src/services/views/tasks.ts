@@ -15,14 +15,16 @@ import { showCounts } from './workflows.ts'
 export const listTasks = async (engine: Engine, principal: Principal, q: z.output<typeof taskQuery>) => {
   const asked = q.workflowId ? readId('w', q.workflowId)! : null
   if (principal.kind === 'job' && asked !== null && asked !== principal.workflowId) throw fault('workflow_unknown')
-  const rows = await store.taskViews(engine.db, {
+  const workflowId = principal.kind === 'job' ? principal.workflowId : asked
+  const wanted = {
     experimentId: experimentOf(principal),
-    workflowId: principal.kind === 'job' ? principal.workflowId : asked,
-    id: null,
     state: q.state ?? null,
     below: readAfter(q.after, Number.MAX_SAFE_INTEGER),
     limit: q.limit + 1,
-  })
+  }
+  const rows = await (workflowId === null
+    ? store.taskViews(engine.db, wanted)
+    : store.taskViewsOfWorkflow(engine.db, { workflowId, ...wanted }))
   return pageOf(rows, q.limit, (row) => row.id, showTask)
 }
 
@@ -30,15 +32,8 @@ export const seeTask = async (engine: Engine, principal: Principal, id: number) 
   demand(principal, 'read', (await engine.tasks.get([id])).get(id), 'task_unknown')
 
 export const getTask = async (engine: Engine, principal: Principal, id: number): Promise<Task> => {
-  const { experimentId } = await seeTask(engine, principal, id)
-  const [row] = await store.taskViews(engine.db, {
-    experimentId,
-    workflowId: null,
-    id,
-    state: null,
-    below: id + 1,
-    limit: 1,
-  })
+  await seeTask(engine, principal, id)
+  const row = await store.taskViewById(engine.db, id)
   return showTask(row!)
 }
 
