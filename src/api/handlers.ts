@@ -46,7 +46,7 @@ export type Ask<N extends RouteName> = {
   raw: IncomingMessage
 }
 
-type Streamed = 'streamWorkflow' | 'putContent' | 'getContent' | 'metrics'
+type Streamed = 'streamWorkflow' | 'streamExperiment' | 'putContent' | 'getContent' | 'metrics'
 
 export type Handlers = { [N in Exclude<RouteName, Streamed>]: (ask: Ask<N>) => Promise<ReplyOf<N>> }
 

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { runAgent } from '../agents/agent.ts'
 import { allAgents } from '../agents/index.ts'
@@ -19,6 +20,8 @@ export const serve = async (
   metrics: () => Promise<string> = async () => '',
 ): Promise<{ url: string | null; stop: () => Promise<void> }> => {
   const ending = new AbortController()
+  // Every loop waits on it.
+  setMaxListeners(0, ending.signal)
   const loops = [...(server ? listeners(engine) : []), ...(agents ? allAgents(engine) : [])].map((agent) =>
     runAgent(engine, agent, ending.signal),
   )

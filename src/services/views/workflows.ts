@@ -1,10 +1,13 @@
 import type { z } from 'zod'
 import { fault } from '../../contract/faults.ts'
+import type { WorkflowLine } from '../../contract/frames.ts'
 import type { jobCounts } from '../../contract/tasks.ts'
 import type { Workflow, workflowQuery } from '../../contract/workflows.ts'
 import { jobStates } from '../../domain/job/states.ts'
 import { readId, showId } from '../../lib/ids.ts'
+import type { WorkflowLineRow } from '../../store/frames.ts'
 import { storyOfWorkflow } from '../../store/history.ts'
+import { personNamed } from '../../store/people.ts'
 import * as store from '../../store/views.ts'
 import type { Principal } from '../authenticate.ts'
 import { sentValue } from '../claimJobs.ts'
@@ -24,16 +27,20 @@ export const listWorkflows = async (engine: Engine, principal: Principal, q: z.o
     })
     return pageOf(rows, q.limit, (row) => row.id, showWorkflow)
   }
-  const rows = await store.workflowViews(engine.db, {
-    experimentId: experimentOf(principal),
-    id: null,
+  const experimentId = experimentOf(principal)
+  const wanted = {
     onlyWorkflowId: principal.kind === 'job' ? principal.workflowId : null,
     state: q.state ?? null,
-    owner: q.owner ?? null,
     program: q.program ?? null,
     below,
     limit: q.limit + 1,
-  })
+  }
+  if (q.owner === undefined) {
+    const rows = await store.workflowViews(engine.db, { experimentId, id: null, ...wanted })
+    return pageOf(rows, q.limit, (row) => row.id, showWorkflow)
+  }
+  const owner = await personNamed(engine.db, experimentId, q.owner)
+  const rows = owner ? await store.workflowViewsOfOwner(engine.db, { ownerId: owner.id, ...wanted }) : []
   return pageOf(rows, q.limit, (row) => row.id, showWorkflow)
 }
 
@@ -60,6 +67,12 @@ export const workflowHistory = async (
 }
 
 const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
+  ...showWorkflowLine(row),
+  value: sentValue(row.value, row.valueBlob, row.valueBytes),
+  error: row.error ? JSON.parse(row.error) : null,
+})
+
+export const showWorkflowLine = (row: WorkflowLineRow): WorkflowLine => ({
   id: showId('w', row.id),
   name: row.name,
   kind: row.kind,
@@ -71,8 +84,6 @@ const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
   createdAt: row.createdAt.toISOString(),
   endedAt: row.endedAt?.toISOString() ?? null,
   driverSeenAt: row.driverSeenAt?.toISOString() ?? null,
-  value: sentValue(row.value, row.valueBlob, row.valueBytes),
-  error: row.error ? JSON.parse(row.error) : null,
   why: row.why,
   labels: row.labels,
   run: row.run,
