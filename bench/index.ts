@@ -15,6 +15,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   waiting: () => import('./waiting.ts'),
   servers: () => import('./servers.ts'),
   soak: () => import('./soak.ts'),
+  pages: () => import('./pages.ts'),
   'call-latency': () => import('./callLatency.ts'),
   'python-calls': () => import('./pythonCalls.ts'),
   'function-peers': () => import('./functionPeers.ts'),

@@ -27,12 +27,15 @@ export const median = (values: readonly number[]): number => quantiles(values).p
 
 export const round = (x: number, digits = 2): number => Number(x.toFixed(digits))
 
-/** A whole Culm of its own, as `culm up` starts it, on a home that is removed afterwards. */
+export type Culm = { home: string; url: string; token: string; databaseUrl: string; env: NodeJS.ProcessEnv }
+
+/** A whole Culm of its own, as `culm up` starts it, on a home that is removed afterwards, or on one that was prepared and stays. */
 export const withCulm = async <T>(
-  act: (culm: { home: string; url: string; token: string; databaseUrl: string; env: NodeJS.ProcessEnv }) => Promise<T>,
+  act: (culm: Culm) => Promise<T>,
   args: string[] = [],
+  prepared?: string,
 ): Promise<T> => {
-  const home = await mkdtemp(path.join(tmpdir(), 'culm-bench-'))
+  const home = prepared ?? (await mkdtemp(path.join(tmpdir(), 'culm-bench-')))
   const env = { ...process.env, CULM_HOME: home }
   const up = spawn(process.execPath, ['dist/culm.js', 'up', ...args], { env, stdio: ['ignore', 'ignore', 'pipe'] })
   try {
@@ -43,7 +46,7 @@ export const withCulm = async <T>(
   } finally {
     up.kill('SIGINT')
     if (up.exitCode === null) await once(up, 'exit')
-    await rm(home, { recursive: true, force: true })
+    if (!prepared) await rm(home, { recursive: true, force: true })
   }
 }
 

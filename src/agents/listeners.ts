@@ -1,5 +1,6 @@
 import { showId } from '../lib/ids.ts'
 import { type BellKey, type Engine, hearRing } from '../services/engine.ts'
+import { Frames } from '../services/frames.ts'
 import { noteHearing, noteSeconds } from '../services/hearing.ts'
 import { tailHistory } from '../services/tailHistory.ts'
 import { showCounts } from '../services/views/workflows.ts'
@@ -16,6 +17,7 @@ export const listeners = (engine: Engine): Agent[] => [
   cancels(engine),
   tail(engine),
   progress(engine),
+  frames(engine),
 ]
 
 const hearing = (engine: Engine): Agent => ({
@@ -94,3 +96,16 @@ const progress = (engine: Engine): Agent => ({
     return false
   },
 })
+
+/** Who looks at lists gets what has changed in them, at the same pace. */
+const frames = (engine: Engine): Agent => {
+  const made = new Frames(engine)
+  return {
+    name: 'frames',
+    everyMs: 250,
+    once: async () => {
+      await made.send()
+      return false
+    },
+  }
+}

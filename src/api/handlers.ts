@@ -48,7 +48,7 @@ export type Ask<N extends RouteName> = {
 }
 
 /** Those that write their answer themselves. */
-type Streamed = 'streamWorkflow' | 'putContent' | 'getContent' | 'usage' | 'metrics'
+type Streamed = 'streamWorkflow' | 'streamExperiment' | 'putContent' | 'getContent' | 'usage' | 'metrics'
 
 export type Handlers = { [N in Exclude<RouteName, Streamed>]: (ask: Ask<N>) => Promise<ReplyOf<N>> }
 

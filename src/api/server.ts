@@ -11,7 +11,7 @@ import { getContent, putContent } from './content.ts'
 import { type Ask, handlers } from './handlers.ts'
 import { type Monitor, serveMonitor } from './monitor.ts'
 import { aboutRequest, mayWatch, noteRequest, requestIds, strayed } from './requests.ts'
-import { streamWorkflow } from './stream.ts'
+import { streamExperiment, streamWorkflow } from './stream.ts'
 import { sendUsage } from './usage.ts'
 import { validator } from './validate.ts'
 
@@ -88,6 +88,7 @@ const mount = (app: FastifyInstance, engine: Engine, name: RouteName, route: Rou
         throw fault('unsupported_media', 'this address takes JSON')
       checks.body?.(request.body)
       if (name === 'streamWorkflow') return streamWorkflow(engine, request, reply)
+      if (name === 'streamExperiment') return streamExperiment(engine, request, reply)
       if (name === 'putContent') return putContent(engine, request, reply)
       if (name === 'getContent') return getContent(engine, request, reply)
       if (name === 'usage') return sendUsage(engine, request, reply)

@@ -5,6 +5,7 @@ import { isFault } from '../lib/fault.ts'
 import { authenticate } from '../services/authenticate.ts'
 import type { Engine } from '../services/engine.ts'
 import { inScope, type Subscriber, scopeOf } from '../services/hub.ts'
+import { experimentOf } from '../services/rights.ts'
 import { cursorNow, missedSince } from '../services/tailHistory.ts'
 import { mayListen } from '../services/views/workflows.ts'
 
@@ -12,6 +13,8 @@ const pingMs = 15_000
 
 /** A reader that lets so much pile up is cut off: it comes back and resumes by its cursor, and the server's memory stays its own. */
 const maxBacklogBytes = 16_000_000
+
+const streamHeaders = { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' }
 
 /** The stream of one workflow. First what was missed since the cursor, then everything as it happens; nothing falls between the two. */
 export const streamWorkflow = async (engine: Engine, request: FastifyRequest, reply: FastifyReply) => {
@@ -25,7 +28,7 @@ export const streamWorkflow = async (engine: Engine, request: FastifyRequest, re
   const { raw } = reply
   // Who went while it was looked up what he may hear is told of by nobody any more.
   if (raw.destroyed) return
-  raw.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
+  raw.writeHead(200, streamHeaders)
   const write = inOneGo(kinds.has('outcomes'), (text) => {
     if (raw.destroyed) return
     raw.write(text)
@@ -65,6 +68,41 @@ export const streamWorkflow = async (engine: Engine, request: FastifyRequest, re
     engine.log.warn({ error: String(error), workflowId }, 'a stream could not catch up; the client resumes')
     raw.destroy()
   }
+}
+
+/** A viewer who has so much still to read is sent no frame; once he has read it he is told to look again. */
+const maxUnreadBytes = 256_000
+
+/** The stream of an experiment: frames as they are made, and nothing of before. Who reads too slowly misses some, who reads nothing at all is cut off. */
+export const streamExperiment = (engine: Engine, request: FastifyRequest, reply: FastifyReply) => {
+  const experimentId = experimentOf(request.principal)
+  reply.hijack()
+  const { raw } = reply
+  if (raw.destroyed) return
+  raw.writeHead(200, streamHeaders)
+  let isBehind = false
+  const send = (bytes: Buffer) => {
+    if (raw.destroyed) return
+    if (raw.writableLength > maxUnreadBytes) isBehind = true
+    else {
+      if (isBehind) raw.write('event: lookAgain\ndata: {}\n\n')
+      isBehind = false
+      raw.write(bytes)
+    }
+  }
+  const sendPing = () => send(Buffer.from(frame({ kind: 'ping', data: { at: engine.clock().toISOString() } })))
+  const unsubscribe = engine.viewers.subscribe(experimentId, send)
+  const ping = setInterval(() => {
+    if (isBehind) raw.destroy()
+    else sendPing()
+    void endIfOver(engine, request, () => raw.destroy())
+  }, pingMs)
+  raw.on('close', () => {
+    clearInterval(ping)
+    unsubscribe()
+  })
+  raw.flushHeaders()
+  sendPing()
 }
 
 /** A token that was taken back, or the end of the attempt that it belonged to, ends what was opened with it too. */

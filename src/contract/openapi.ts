@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { faults } from './faults.ts'
+import { experimentNotices } from './frames.ts'
 import { notices } from './notices.ts'
 import { type Route, routes } from './routes.ts'
 
@@ -24,7 +25,10 @@ export const openapi = (version: string): object => ({
     schemas: {
       Problem: problemSchema,
       ...Object.fromEntries(
-        Object.entries(notices).map(([kind, schema]) => [`notice_${kind}`, jsonSchema(schema, 'output')]),
+        Object.entries({ ...notices, ...experimentNotices }).map(([kind, schema]) => [
+          `notice_${kind}`,
+          jsonSchema(schema, 'output'),
+        ]),
       ),
     },
   },
@@ -141,7 +145,7 @@ const bodyOf = (route: Route): object => {
 
 const contentOf = (route: Route): object => {
   if (route.kind === 'text') return { content: { 'text/plain': { schema: { type: 'string' } } } }
-  if (route.kind === 'sse') return { content: { 'text/event-stream': { schema: eventSchema } } }
+  if (route.kind === 'sse') return { content: { 'text/event-stream': { schema: eventSchema(route) } } }
   if (route.kind === 'bytes')
     return route.method === 'PUT'
       ? {}
@@ -152,12 +156,12 @@ const contentOf = (route: Route): object => {
 }
 
 /** OpenAPI 3.1 has no word for streams: this is one event of it, as readers of the document take it. */
-const eventSchema = {
+const eventSchema = (route: Route): object => ({
   type: 'object',
   description: 'One server-sent event',
   required: ['data'],
   properties: {
-    event: { type: 'string', enum: Object.keys(notices) },
+    event: { type: 'string', enum: Object.keys(route.notices ?? {}) },
     data: {
       type: 'string',
       contentMediaType: 'application/json',
@@ -165,7 +169,7 @@ const eventSchema = {
     },
     id: { type: 'string', description: 'A cursor: everything up to it has been sent' },
   },
-}
+})
 
 const parametersIn = (place: 'path' | 'query', schema: z.ZodObject | undefined): object[] => {
   if (!schema) return []

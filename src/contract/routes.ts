@@ -4,6 +4,7 @@ import * as blobs from './blobs.ts'
 import * as callbacks from './callbacks.ts'
 import { environment } from './environments.ts'
 import type { FaultCode } from './faults.ts'
+import { experimentNotices } from './frames.ts'
 import * as jobs from './jobs.ts'
 import { notices } from './notices.ts'
 import * as accounts from './people.ts'
@@ -35,6 +36,8 @@ export type Route = {
   keyed?: boolean
   /** `sse`: a stream of server-sent events; `bytes`: raw content; `table`: JSON, or CSV when the query asks for that. */
   kind?: 'json' | 'sse' | 'bytes' | 'text' | 'table'
+  /** What an `sse` sends, by the name of the event. */
+  notices?: Record<string, z.ZodType>
   /** The address itself is the right: it bears a signature. */
   signed?: boolean
   /** The body has at most so many bytes, and what it says is kept as it was written. */
@@ -63,6 +66,15 @@ export const routes = {
       roles: z.array(z.string()),
       serverVersion: z.string(),
     }),
+  },
+
+  streamExperiment: {
+    method: 'GET',
+    path: '/v1/stream',
+    who: ['user'],
+    summary: 'What changes in the experiment, in frames: for who looks at lists',
+    kind: 'sse',
+    notices: experimentNotices,
   },
 
   createWorkflow: {
@@ -170,6 +182,7 @@ export const routes = {
     summary: 'What happens in a workflow, as it happens',
     params: w,
     kind: 'sse',
+    notices,
     query: z.object({
       cursor: z
         .string()

@@ -14,6 +14,7 @@ import { Lanes } from './lanes.ts'
 import { noServerMetrics, type ServerMetrics } from './metrics.ts'
 import { OpenClaims } from './openClaims.ts'
 import { noSecretKeys } from './secrets.ts'
+import { Viewers } from './viewers.ts'
 
 /** What rings: a lane has work, a pilot has a word waiting, an agent has something to do, the history grew, a job printed or told something. */
 export type BellKey =
@@ -49,6 +50,7 @@ export type Engine = {
   ringOthers: (keys: readonly BellKey[]) => void
   lookAround: () => Promise<void>
   hub: Hub
+  viewers: Viewers
   lanes: Lanes
   openClaims: OpenClaims
   /** Pilots for whom a word waits (a job to cancel): their next claim looks. */
@@ -134,6 +136,7 @@ export const makeEngine = async ({
     lookAround: () => others.lookAround(),
     tell: (effects) => effects.tellTo(engine),
     hub: new Hub(),
+    viewers: new Viewers(),
     lanes: new Lanes(db, bell),
     openClaims: new OpenClaims(),
     tasks: new TaskCache(db),

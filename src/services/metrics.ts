@@ -40,7 +40,7 @@ export const serverMetrics = {
     secondsBuckets,
   ),
   agentFailures: counter('culm_agent_failures_total', 'Pages that an agent could not do, and tries again', ['agent']),
-  streams: gauge('culm_streams', 'Clients that listen to a workflow at this server', []),
+  streams: gauge('culm_streams', 'Clients that listen to a workflow, or look at an experiment, at this server', []),
   databaseConnections: gauge('culm_database_connections', 'Connections of this process to the database', ['state']),
   databaseWaiting: gauge('culm_database_waiting', 'Statements and transactions that wait for a connection', []),
   jobs: gauge('culm_jobs', 'Jobs by state, as the counters have them (a fold behind, at most some seconds)', [

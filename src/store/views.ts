@@ -74,7 +74,7 @@ export type TaskViewRow = {
 export const taskViews = (db: Db, ids: number[]) =>
   db.rows<TaskViewRow>(sql`
     select t.id, t.workflow_id as "workflowId", t.experiment_id as "experimentId", t.parent_job_id as "parentJobId", t.name, p.name as owner, t.state, t.payload,
-           array(select q.name from queue q join lane l on l.id = t.lane_id where q.id = any(l.queue_ids) order by q.id) as queues,
+           array(select q.name from lane l, unnest(l.queue_ids) u(id) join queue q on q.id = u.id where l.id = t.lane_id order by q.id) as queues,
            t.cores, t.memory_mb as "memoryMb", t.gpus, t.wall_seconds as "wallSeconds", t.priority, t.attempts_user as "attemptsUser", t.attempts_site as "attemptsSite",
            t.attempts_lost as "attemptsLost", t.attempts_others as "attemptsOthers", t.lost_after_seconds as "lostAfterSeconds", t.jobs as total, t.round,
            t.created_at as "createdAt", t.ended_at as "endedAt", t.labels,
@@ -215,14 +215,18 @@ export const queueViews = (db: Db) =>
     waiting: number
     environment: string | null
   }>(sql`
-    select q.name, (select s.name from site s where s.id = q.site_id) as site, q.state, q.environment,
-      (select count(*)::int from pilot p where p.queue_id = q.id and p.state = 'online') as pilots,
-      (select coalesce(sum(p.slots), 0)::int from pilot p where p.queue_id = q.id and p.state = 'online') as slots,
-      (select coalesce(sum(p.gpus), 0)::int from pilot p where p.queue_id = q.id and p.state = 'online') as gpus,
-      (select count(*)::int from held h join pilot p on p.id = h.pilot_id where p.queue_id = q.id) as running,
-      (select coalesce(sum(n), 0)::int from lane l, lateral (select count(*) as n from (select from ready r where r.lane_id = l.id limit 1000) x) y
-       where q.id = any(l.queue_ids) and l.purpose <> 'resume') as waiting
-    from queue q order by q.id`)
+    with p as materialized (
+      select p.queue_id, count(*) filter (where p.state = 'online')::int as pilots, coalesce(sum(p.slots) filter (where p.state = 'online'), 0)::int as slots,
+             coalesce(sum(p.gpus) filter (where p.state = 'online'), 0)::int as gpus, coalesce(sum(h.n), 0)::int as running
+      from pilot p, lateral (select count(*) as n from held h where h.pilot_id = p.id) h
+      where p.state <> 'gone' group by p.queue_id),
+    w as materialized (
+      select u.id as queue_id, sum(r.n)::int as waiting
+      from lane l, lateral (select count(*) as n from (select from ready r where r.lane_id = l.id limit 1000) x) r, unnest(l.queue_ids) u(id)
+      where l.purpose <> 'resume' group by u.id)
+    select q.name, s.name as site, q.state, q.environment, coalesce(p.pilots, 0) as pilots, coalesce(p.slots, 0) as slots, coalesce(p.gpus, 0) as gpus,
+           coalesce(p.running, 0) as running, coalesce(w.waiting, 0) as waiting
+    from queue q join site s on s.id = q.site_id left join p on p.queue_id = q.id left join w on w.queue_id = q.id order by q.id`)
 
 export const personName = (db: Db, id: number) =>
   db.row<{ name: string }>(sql`select name from person where id = ${id}`)

@@ -98,6 +98,7 @@ const others: Record<string, { how: 'refused' | 'blind' | 'open'; rightful?: Rig
     // Totals of this process, with names of routes, queues and agents: of nobody's work.
     metrics: { how: 'blind' },
     me: { how: 'blind' },
+    streamExperiment: { how: 'blind' },
     createWorkflow: { how: 'blind', ask: () => ({ body: { name: 'x', kind: 'tasks' } }) },
     listWorkflows: { how: 'blind', ask: ({ user }) => ({ query: { owner: user } }) },
     submitTask: {
@@ -487,4 +488,25 @@ test('a token ends when it is taken back or its time is over, and so does one ma
       ),
     'its time is over',
   )
+})
+
+test('frames of one experiment tell nothing of another', async () => {
+  const south = server.client(strangers['an admin of the other experiment']!)
+  const gone = new AbortController()
+  const stream = await south.open('streamExperiment', { signal: gone.signal })
+  const told: string[] = []
+  void (async () => {
+    // A pilot's name is for all to see, and was made of the word here.
+    for await (const { data } of stream) told.push(JSON.stringify({ ...(data as object), pilots: [] }))
+  })().catch(() => {})
+  const untilToldOf = (name: string) =>
+    eventually(async () => {
+      await south.call('createWorkflow', { body: { name, kind: 'tasks' } })
+      return told.join().includes(name)
+    }, `it is told of ${name}`)
+  await untilToldOf('one before')
+  const own = await life(north.client, north.pilotClient, 'north')
+  await untilToldOf('one after')
+  gone.abort()
+  for (const secret of [own.word, `"${own.w}"`, `"${own.t}"`, `"${own.j}"`]) expect(told.join()).not.toContain(secret)
 })

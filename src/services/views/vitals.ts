@@ -9,7 +9,7 @@ const keptMs = 2000
 /** Lets the gauges of this process read what they show. */
 export const readVitals = (engine: Engine): void => {
   const { metrics, db } = engine
-  metrics.streams.readBy(() => [[engine.hub.size]])
+  metrics.streams.readBy(() => [[engine.hub.size + engine.viewers.size]])
   metrics.databaseConnections.readBy(() => [
     [db.connections().busy, 'busy'],
     [db.connections().idle, 'idle'],

@@ -1,11 +1,14 @@
 import type { z } from 'zod'
 import { fault } from '../../contract/faults.ts'
+import type { WorkflowLine } from '../../contract/frames.ts'
 import type { jobCounts } from '../../contract/tasks.ts'
 import type { Workflow, workflowQuery } from '../../contract/workflows.ts'
 import { jobStates } from '../../domain/job/states.ts'
 import { readId, showId } from '../../lib/ids.ts'
+import type { WorkflowLineRow } from '../../store/frames.ts'
 import { storyOfWorkflow } from '../../store/history.ts'
 import * as lists from '../../store/lists.ts'
+import { personNamed } from '../../store/people.ts'
 import * as store from '../../store/views.ts'
 import type { Principal } from '../authenticate.ts'
 import { sentValue } from '../claimJobs.ts'
@@ -17,13 +20,17 @@ import { filterOf, pageOf, pageOfIds, readAfter } from './pages.ts'
 export const listWorkflows = async (engine: Engine, principal: Principal, q: z.output<typeof workflowQuery>) =>
   pageOfIds(await idsOf(engine, principal, q), q.limit, (ids) => store.workflowViews(engine.db, ids), showWorkflow)
 
-const idsOf = ({ db }: Engine, principal: Principal, q: z.output<typeof workflowQuery>): Promise<number[]> => {
+const idsOf = async ({ db }: Engine, principal: Principal, q: z.output<typeof workflowQuery>): Promise<number[]> => {
   const { filter, label } = filterOf(q)
   if (q.run && principal.kind === 'user')
     return lists.workflowIdsOfRun(db, { ...filter, ownerId: principal.personId, run: q.run })
-  const asked = { ...filter, experimentId: experimentOf(principal), program: q.program ?? null }
-  if (principal.kind === 'job') return lists.workflowIds(db, { ...asked, onlyId: principal.workflowId })
-  return label ? lists.labelledWorkflowIds(db, { ...asked, label }) : lists.workflowIds(db, { ...asked, onlyId: null })
+  const experimentId = experimentOf(principal)
+  const asked = { ...filter, experimentId, program: q.program ?? null }
+  if (label && principal.kind === 'user') return lists.labelledWorkflowIds(db, { ...asked, label })
+  const only = { ...asked, onlyId: principal.kind === 'job' ? principal.workflowId : null }
+  if (q.owner === undefined) return lists.workflowIds(db, only)
+  const owner = await personNamed(db, experimentId, q.owner)
+  return owner ? lists.workflowIdsOfOwner(db, { ...only, ownerId: owner.id }) : []
 }
 
 export const getWorkflow = async (engine: Engine, principal: Principal, id: number): Promise<Workflow> => {
@@ -49,6 +56,12 @@ export const workflowHistory = async (
 }
 
 const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
+  ...showWorkflowLine(row),
+  value: sentValue(row.value, row.valueBlob, row.valueBytes),
+  error: row.error ? JSON.parse(row.error) : null,
+})
+
+export const showWorkflowLine = (row: WorkflowLineRow): WorkflowLine => ({
   id: showId('w', row.id),
   name: row.name,
   kind: row.kind,
@@ -60,8 +73,6 @@ const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
   createdAt: row.createdAt.toISOString(),
   endedAt: row.endedAt?.toISOString() ?? null,
   driverSeenAt: row.driverSeenAt?.toISOString() ?? null,
-  value: sentValue(row.value, row.valueBlob, row.valueBytes),
-  error: row.error ? JSON.parse(row.error) : null,
   why: row.why,
   labels: row.labels,
   run: row.run,
