@@ -3,6 +3,7 @@ import { dueTimers } from '../services/dueTimers.ts'
 import type { Engine } from '../services/engine.ts'
 import { foldCounters } from '../services/foldCounters.ts'
 import { goOnRetrying } from '../services/rounds.ts'
+import { forgetSessions } from '../services/sessions.ts'
 import { silentPilots } from '../services/silentPilots.ts'
 import { anyTaskWaits } from '../store/edges.ts'
 import { forgetReplies } from '../store/people.ts'
@@ -48,6 +49,7 @@ const replies = (engine: Engine): Agent => ({
   once: async () => {
     await forgetReplies(engine.db, new Date(engine.clock().getTime() - 86_400_000))
     await forgetPosted(engine)
+    await forgetSessions(engine)
     return false
   },
 })

@@ -46,9 +46,10 @@ export type Ask<N extends RouteName> = {
   raw: IncomingMessage
 }
 
-type Streamed = 'streamWorkflow' | 'putContent' | 'getContent' | 'metrics'
+/** Not answered here, but by what is given the request itself: streams, bytes, cookies. */
+type Apart = 'streamWorkflow' | 'putContent' | 'getContent' | 'metrics' | 'createSession' | 'getSession' | 'endSession'
 
-export type Handlers = { [N in Exclude<RouteName, Streamed>]: (ask: Ask<N>) => Promise<ReplyOf<N>> }
+export type Handlers = { [N in Exclude<RouteName, Apart>]: (ask: Ask<N>) => Promise<ReplyOf<N>> }
 
 const num = (noun: Noun, { id }: { id: string }): number => readId(noun, id)!
 

@@ -96,6 +96,9 @@ const others: Record<string, { how: 'refused' | 'blind' | 'open'; rightful?: Rig
     // Totals of this process, with names of routes, queues and agents: of nobody's work.
     metrics: { how: 'blind' },
     me: { how: 'blind' },
+    createSession: { how: 'blind' },
+    getSession: { how: 'blind' },
+    endSession: { how: 'blind' },
     createWorkflow: { how: 'blind', ask: () => ({ body: { name: 'x', kind: 'tasks' } }) },
     listWorkflows: { how: 'blind', ask: ({ user }) => ({ query: { owner: user } }) },
     submitTask: {
