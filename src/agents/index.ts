@@ -4,6 +4,7 @@ import type { Engine } from '../services/engine.ts'
 import { foldCounters } from '../services/foldCounters.ts'
 import { foldUsage, forgetMinutes } from '../services/foldUsage.ts'
 import { goOnRetrying } from '../services/rounds.ts'
+import { forgetSessions } from '../services/sessions.ts'
 import { silentPilots } from '../services/silentPilots.ts'
 import { anyTaskWaits } from '../store/edges.ts'
 import { forgetReplies } from '../store/people.ts'
@@ -57,6 +58,7 @@ const replies = (engine: Engine): Agent => ({
     await forgetReplies(engine.db, new Date(engine.clock().getTime() - 86_400_000))
     await forgetPosted(engine)
     await forgetMinutes(engine)
+    await forgetSessions(engine)
     return false
   },
 })

@@ -47,10 +47,19 @@ export type Ask<N extends RouteName> = {
   raw: IncomingMessage
 }
 
-/** Those that write their answer themselves. */
-type Streamed = 'streamWorkflow' | 'streamExperiment' | 'putContent' | 'getContent' | 'usage' | 'metrics'
+/** Not answered here, but by what is given the request itself: streams, bytes, tables, cookies. */
+type Apart =
+  | 'streamWorkflow'
+  | 'streamExperiment'
+  | 'putContent'
+  | 'getContent'
+  | 'usage'
+  | 'metrics'
+  | 'createSession'
+  | 'getSession'
+  | 'endSession'
 
-export type Handlers = { [N in Exclude<RouteName, Streamed>]: (ask: Ask<N>) => Promise<ReplyOf<N>> }
+export type Handlers = { [N in Exclude<RouteName, Apart>]: (ask: Ask<N>) => Promise<ReplyOf<N>> }
 
 const num = (noun: Noun, { id }: { id: string }): number => readId(noun, id)!
 

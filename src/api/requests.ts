@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fault } from '../contract/faults.ts'
 import { type RouteName, routes } from '../contract/routes.ts'
-import { authenticate, type Principal } from '../services/authenticate.ts'
+import type { Principal } from '../services/authenticate.ts'
 import type { Engine } from '../services/engine.ts'
 import { pageAddresses } from './monitor.ts'
+import { principalOf } from './session.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -83,7 +84,7 @@ export const mayWatch = async (engine: Engine, request: FastifyRequest): Promise
   const isHere = ['127.0.0.1', '::1', '::ffff:127.0.0.1'].includes(request.ip)
   const { headers } = request
   if (headers.authorization === undefined && isHere && !forwarding.some((name) => headers[name] !== undefined)) return
-  const principal = await authenticate(engine, headers.authorization)
+  const principal = await principalOf(engine, request)
   request.principal = principal
   if (principal.kind !== 'user' || !(principal.admin || principal.operator))
     throw fault('forbidden', 'metrics are for admins and operators')

@@ -4,13 +4,14 @@ import { fault, problemOf } from '../contract/faults.ts'
 import { keyPattern, openapi } from '../contract/openapi.ts'
 import { type Route, type RouteName, routes, type Who } from '../contract/routes.ts'
 import { isFault, messageOf } from '../lib/fault.ts'
-import { authenticate, type Principal } from '../services/authenticate.ts'
+import type { Principal } from '../services/authenticate.ts'
 import type { Engine } from '../services/engine.ts'
 import { withKey } from '../services/keyed.ts'
 import { getContent, putContent } from './content.ts'
 import { type Ask, handlers } from './handlers.ts'
 import { type Monitor, serveMonitor } from './monitor.ts'
 import { aboutRequest, mayWatch, noteRequest, requestIds, strayed } from './requests.ts'
+import { createSession, endSession, getSession, principalOf } from './session.ts'
 import { streamExperiment, streamWorkflow } from './stream.ts'
 import { sendUsage } from './usage.ts'
 import { validator } from './validate.ts'
@@ -78,8 +79,7 @@ const mount = (app: FastifyInstance, engine: Engine, name: RouteName, route: Rou
     config: { name },
     // Before the body is read: who may not come in sends nothing.
     onRequest: async (request) => {
-      if (!route.who.includes('nobody'))
-        request.principal = admitted(route.who, await authenticate(engine, request.headers.authorization))
+      if (!route.who.includes('nobody')) request.principal = admitted(route.who, await principalOf(engine, request))
     },
     handler: async (request, reply) => {
       checks.params?.(request.params)
@@ -92,10 +92,19 @@ const mount = (app: FastifyInstance, engine: Engine, name: RouteName, route: Rou
       if (name === 'putContent') return putContent(engine, request, reply)
       if (name === 'getContent') return getContent(engine, request, reply)
       if (name === 'usage') return sendUsage(engine, request, reply)
-      const answer = await answerOf(engine, name, route, request, reply, version)
+      const answer = ofSessions[name]
+        ? await ofSessions[name](engine, request, reply)
+        : await answerOf(engine, name, route, request, reply, version)
       return reply.code(route.status ?? 200).send(answer)
     },
   })
+}
+
+/** They read and write cookies, so they are given the request itself. */
+const ofSessions: { [N in RouteName]?: typeof getSession | typeof endSession } = {
+  createSession,
+  getSession,
+  endSession,
 }
 
 const admitted = (who: readonly Who[], principal: Principal): Principal => {

@@ -2,12 +2,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Notice, NoticeKind } from '../contract/notices.ts'
 import type { QueryOf } from '../contract/routes.ts'
 import { isFault } from '../lib/fault.ts'
-import { authenticate } from '../services/authenticate.ts'
 import type { Engine } from '../services/engine.ts'
 import { inScope, type Subscriber, scopeOf } from '../services/hub.ts'
 import { experimentOf } from '../services/rights.ts'
 import { cursorNow, missedSince } from '../services/tailHistory.ts'
 import { mayListen } from '../services/views/workflows.ts'
+import { principalOf } from './session.ts'
 
 const pingMs = 15_000
 
@@ -105,10 +105,10 @@ export const streamExperiment = (engine: Engine, request: FastifyRequest, reply:
   sendPing()
 }
 
-/** A token that was taken back, or the end of the attempt that it belonged to, ends what was opened with it too. */
+/** A token that was taken back, a session that is over, or the end of the attempt that it belonged to, ends what was opened with it too. */
 const endIfOver = async (engine: Engine, request: FastifyRequest, end: () => void): Promise<void> => {
   try {
-    await authenticate(engine, request.headers.authorization)
+    await principalOf(engine, request)
   } catch (error) {
     if (isFault(error, 'unauthenticated')) end()
   }

@@ -73,6 +73,16 @@ export const faults = {
     title: 'You have no right to do this',
     help: 'Ask its owner, or someone with a role in its group.',
   },
+  csrf_missing: {
+    status: 403,
+    title: 'The request bears a session, but not the word that belongs to it',
+    help: 'Send `x-culm-csrf` with the `csrf` of GET /v1/session; programs send a token (`Authorization: Bearer …`) instead.',
+  },
+  origin_foreign: {
+    status: 403,
+    title: 'Another site asks in the name of this session',
+    help: 'Ask from a page of this server; behind a proxy, let it pass on the `Host` that the browser names.',
+  },
   signature_invalid: {
     status: 403,
     title: 'The signed address is wrong or has expired',

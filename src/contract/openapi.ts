@@ -15,7 +15,7 @@ export const openapi = (version: string): object => ({
     version,
     license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     description:
-      'Workflows, tasks and jobs. Errors are RFC 9457 problems with a `code`; lists page by key; streams are server-sent events that resume.',
+      'Workflows, tasks and jobs. What takes the token of a user takes the cookie of his session too (POST /v1/session). Errors are RFC 9457 problems with a `code`; lists page by key; streams are server-sent events that resume.',
   },
   servers: [{ url: '/' }],
   paths: pathsOf(),

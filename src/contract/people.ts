@@ -70,3 +70,13 @@ export const token = z.object({
   revokedAt: at.nullable(),
 })
 export type Token = z.infer<typeof token>
+
+export const session = z.object({
+  name: z.string(),
+  experiment: z.string(),
+  csrf: z
+    .string()
+    .nullable()
+    .meta({ description: 'What requests that write send as `x-culm-csrf`; null when a token came, which needs none' }),
+})
+export type Session = z.infer<typeof session>

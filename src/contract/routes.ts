@@ -67,6 +67,29 @@ export const routes = {
       serverVersion: z.string(),
     }),
   },
+  createSession: {
+    method: 'POST',
+    path: '/v1/session',
+    who: ['user'],
+    summary:
+      'Begin a session of a browser, which bears it as a cookie: it ends with its token, or when it is not used for 12 h',
+    reply: accounts.session,
+    status: 201,
+  },
+  getSession: {
+    method: 'GET',
+    path: '/v1/session',
+    who: ['user'],
+    summary: 'Whose session it is, and the word that its writing requests need',
+    reply: accounts.session,
+  },
+  endSession: {
+    method: 'DELETE',
+    path: '/v1/session',
+    who: ['user'],
+    summary: 'End the session',
+    reply: z.object({ ended: z.boolean() }),
+  },
 
   streamExperiment: {
     method: 'GET',

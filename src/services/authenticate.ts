@@ -45,16 +45,25 @@ const known = new WeakMap<Engine, Map<string, Known>>()
 export const authenticate = async (engine: Engine, header: string | undefined): Promise<Principal> => {
   const token = header?.startsWith('Bearer ') ? header.slice(7) : undefined
   if (!token) throw fault('unauthenticated')
+  // Not remembered: it holds as long as its attempt is held, and what an old attempt writes must not come through.
+  if (token.startsWith('cj.')) return jobOf(engine, token)
+  return trusted(engine, token, (now) => tokenHolder(engine, tokenHash(token), now))
+}
+
+/** Whom a token or a session stands for, which is looked up again when it has been trusted for long enough. */
+export const trusted = async (
+  engine: Engine,
+  word: string,
+  look: (now: Date) => Promise<Principal>,
+): Promise<Principal> => {
   const cache = known.get(engine) ?? new Map<string, Known>()
   known.set(engine, cache)
   const now = engine.clock()
-  const hit = cache.get(token)
+  const hit = cache.get(word)
   if (hit && hit.until > now.getTime()) return hit.principal
-  // Not remembered: it holds as long as its attempt is held, and what an old attempt writes must not come through.
-  if (token.startsWith('cj.')) return jobOf(engine, token)
-  const principal = await tokenHolder(engine, token, now)
+  const principal = await look(now)
   if (cache.size > 10_000) cache.clear()
-  cache.set(token, { principal, until: trustedUntil(principal, now) })
+  cache.set(word, { principal, until: trustedUntil(principal, now) })
   return principal
 }
 
@@ -63,11 +72,11 @@ const trustedUntil = (principal: Principal, now: Date): number => {
   return principal.kind === 'user' && principal.expiresAt ? Math.min(until, principal.expiresAt.getTime()) : until
 }
 
-/** In this process a token that was taken back ends at once; others trust it for `trustedSeconds` more. */
+/** In this process a token or a session that was taken back ends at once; others trust it for `trustedSeconds` more. */
 export const forgetTokens = (engine: Engine): void => void known.get(engine)?.clear()
 
-const tokenHolder = async (engine: Engine, token: string, now: Date): Promise<Principal> => {
-  const row = await tokenByHash(engine.db, tokenHash(token), now)
+export const tokenHolder = async (engine: Engine, hash: Buffer, now: Date): Promise<Principal> => {
+  const row = await tokenByHash(engine.db, hash, now)
   if (!row) throw fault('unauthenticated', 'the token is unknown, over or revoked')
   if (row.kind === 'pilot') return { kind: 'pilot', queueId: row.queueId!, queue: row.queue! }
   const teams = await teamsOf(engine.db, row.personId!)

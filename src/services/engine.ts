@@ -61,7 +61,7 @@ export type Engine = {
   pilots: Map<number, { queueId: number; epoch: number; answered: number }>
   tasks: TaskCache
   workflows: WorkflowCache
-  keys: { jobs: Buffer; content: Buffer; callbacks: Buffer }
+  keys: { jobs: Buffer; content: Buffer; callbacks: Buffer; sessions: Buffer }
   /** What people's secrets are sealed with. */
   secretKeys: SecretKeys
   limits: Limits
@@ -145,6 +145,7 @@ export const makeEngine = async ({
       jobs: await secretKey(db, 'jobs', randomBytes(32)),
       content: await secretKey(db, 'content', randomBytes(32)),
       callbacks: await secretKey(db, 'callbacks', randomBytes(32)),
+      sessions: await secretKey(db, 'sessions', randomBytes(32)),
     },
     limits,
     secretKeys,

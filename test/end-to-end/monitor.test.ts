@@ -167,40 +167,47 @@ describe.skipIf(isMissing)(
       expect(complaints).toEqual([])
     })
 
-    test('without a token it says where its link comes from, and asks the server for nothing', async () => {
+    test('without a session it says where its link comes from, and asks the server for nothing else', async () => {
+      await browser.clearCookies()
       const page = await newPage()
       const asked: string[] = []
       page.on('request', (request: Request) => asked.push(new URL(request.url()).pathname))
       await page.goto(server.url)
       await shows(page, 'culm open')
-      expect(asked.filter((path) => path !== '/' && !path.startsWith('/assets/'))).toEqual([])
+      expect(asked.filter((path) => path !== '/' && !path.startsWith('/assets/'))).toEqual(['/v1/session'])
+      complaints = complaints.filter((words) => !words.includes('401'))
     })
 
-    test('the link signs in: the token leaves the address, stays with the tab over a reload, and is kept nowhere else', async () => {
+    test('the link signs in: the token leaves the address for a cookie that no script sees, and is kept nowhere', async () => {
       const page = await signedIn()
       await page.getByRole('link', { name: 'Workflows', exact: true }).waitFor()
       expect(page.url()).toBe(`${server.url}/`)
       await page.reload()
       await page.getByRole('link', { name: 'Workflows', exact: true }).waitFor()
-      expect(await page.evaluate('JSON.stringify(localStorage) + document.cookie')).toBe('{}')
+      expect(await page.evaluate('JSON.stringify([localStorage, sessionStorage]) + document.cookie')).toBe('[{},{}]')
       expect(await page.evaluate('document.documentElement.outerHTML')).not.toContain(server.userToken)
+      const [cookie] = await browser.cookies(server.url)
+      expect(cookie).toMatchObject({ name: 'culm_session', httpOnly: true, sameSite: 'Strict', path: '/' })
     })
 
-    test('a token that the server does not know leads to the same advice, and is forgotten', async () => {
+    test('a token that the server does not know leads to the same advice', async () => {
+      await browser.clearCookies()
       const page = await newPage()
       await page.goto(`${server.url}/#token=unknown`)
       await shows(page, 'culm open')
-      expect(await page.evaluate('sessionStorage.length')).toBe(0)
       complaints = complaints.filter((words) => !words.includes('401'))
     })
 
-    test('a tab opened from a link in another gets the token from it', async () => {
+    test('a tab opened from a link in another is signed in as well, and both are signed out together', async () => {
       const workflowId = await newWorkflow('seen from two tabs')
       const first = await signedIn()
       await shows(first, 'seen from two tabs')
       const second = await newPage()
       await visit(second, `/${workflowId}`)
       await second.getByRole('heading', { name: 'seen from two tabs' }).waitFor()
+      await second.getByRole('button', { name: 'Sign out' }).click()
+      for (const page of [first, second]) await shows(page, 'culm open')
+      complaints = complaints.filter((words) => !words.includes('401'))
     })
 
     test('a server on which nothing has run teaches the first command', async () => {

@@ -99,6 +99,9 @@ const others: Record<string, { how: 'refused' | 'blind' | 'open'; rightful?: Rig
     metrics: { how: 'blind' },
     me: { how: 'blind' },
     streamExperiment: { how: 'blind' },
+    createSession: { how: 'blind' },
+    getSession: { how: 'blind' },
+    endSession: { how: 'blind' },
     createWorkflow: { how: 'blind', ask: () => ({ body: { name: 'x', kind: 'tasks' } }) },
     listWorkflows: { how: 'blind', ask: ({ user }) => ({ query: { owner: user } }) },
     submitTask: {

@@ -1,6 +1,6 @@
 import type { BodyInputOf, ParamsOf, QueryInputOf, ReplyOf, RouteName, Routes } from '../../../src/contract/routes.ts'
 import { link } from './link.ts'
-import { signOut, token } from './session.ts'
+import { csrfHeader, signOut } from './session.ts'
 
 /** The addresses of the API as the contract has them: `GET /v1/workflows/:id`. What goes in and comes out is typed by the address. */
 type AddressOf<N extends RouteName> = `${Routes[N]['method']} ${Routes[N]['path']}`
@@ -51,7 +51,7 @@ export const ask = async <A extends Address>(address: A, given: Given<A> = {}): 
 
 /** An answer that went well; anything else is thrown as a problem. */
 export const send = async (path: string, init: RequestInit): Promise<Response> => {
-  const headers = { ...init.headers, authorization: `Bearer ${token.read()}` }
+  const headers = { ...init.headers, ...(init.method === 'GET' ? {} : csrfHeader()) }
   const answer = await fetch(path, { ...init, headers }).catch(() => {
     if (!init.signal?.aborted) link.write('away')
     throw new Problem()

@@ -4,7 +4,7 @@ import { Link, useLocation } from 'wouter'
 import { useCell } from '../api/cell.ts'
 import { link } from '../api/link.ts'
 import { meQuery } from '../api/queries.ts'
-import { token } from '../api/session.ts'
+import { endSession, session } from '../api/session.ts'
 import { Dialog } from '../parts/dialog.tsx'
 import { Command, Lesson } from '../parts/lesson.tsx'
 import { Says } from '../parts/says.tsx'
@@ -16,14 +16,15 @@ import { nextTheme, useTheme } from './theme.ts'
 
 /** What is around every page. */
 export const Shell = () => {
-  const isSignedIn = useCell(token) !== null
+  const known = useCell(session)
+  const isSignedIn = Boolean(known)
   const [open, setOpen] = useState<'finder' | 'keys' | null>(null)
   const close = () => setOpen(null)
   useKeys({ find: () => isSignedIn && setOpen('finder'), showKeys: () => setOpen('keys') })
   return (
     <>
       <TopBar isSignedIn={isSignedIn} find={() => setOpen('finder')} />
-      {isSignedIn ? <Main /> : <SignedOut />}
+      {isSignedIn ? <Main /> : known === null ? <SignedOut /> : <main />}
       <Foot isSignedIn={isSignedIn} showKeys={() => setOpen('keys')} />
       {open === 'finder' && <Finder close={close} />}
       {open === 'keys' && (
@@ -141,9 +142,16 @@ const Foot = ({ isSignedIn, showKeys }: { isSignedIn: boolean; showKeys: () => v
         {me && `${me.name}, ${me.experiment}${me.roles.length > 0 ? ` (${me.roles.join(', ')})` : ''}`}
         {me && ` · Culm ${me.serverVersion}`}
       </span>
-      <button type="button" className="quiet small" onClick={showKeys}>
-        Keys <kbd>?</kbd>
-      </button>
+      <span>
+        {isSignedIn && (
+          <button type="button" className="quiet small" onClick={endSession}>
+            Sign out
+          </button>
+        )}
+        <button type="button" className="quiet small" onClick={showKeys}>
+          Keys <kbd>?</kbd>
+        </button>
+      </span>
     </footer>
   )
 }

@@ -3,7 +3,7 @@ import { isFinal, send } from '../api/ask.ts'
 
 type Options = { signal: AbortSignal; opened: () => void; heard: (notice: Notice) => void }
 
-/** Follows a stream of notices, resuming where it broke off. EventSource would do if it could send a token. */
+/** Follows a stream of notices, resuming where it broke off; unlike an EventSource it notices when the other side is silent, and says why it was refused. */
 export const follow = async (address: string, { signal, opened, heard }: Options) => {
   let cursor: string | undefined
   for (let waitMs = 500; !signal.aborted; waitMs = Math.min(10_000, waitMs * 2)) {
@@ -11,7 +11,7 @@ export const follow = async (address: string, { signal, opened, heard }: Options
     const connection = connectionWhile(signal)
     try {
       const headers: HeadersInit = cursor ? { 'last-event-id': cursor } : {}
-      const answer = await send(address, { headers, signal: connection.signal })
+      const answer = await send(address, { method: 'GET', headers, signal: connection.signal })
       opened()
       for await (const { id, event, data } of eventsIn(answer.body!)) {
         connection.alive()
