@@ -2,6 +2,7 @@ import { forgetPosted } from '../services/callbacks.ts'
 import { dueTimers } from '../services/dueTimers.ts'
 import type { Engine } from '../services/engine.ts'
 import { foldCounters } from '../services/foldCounters.ts'
+import { foldTroubles, forgetTroubles } from '../services/foldTroubles.ts'
 import { goOnRetrying } from '../services/rounds.ts'
 import { silentPilots } from '../services/silentPilots.ts'
 import { anyTaskWaits } from '../store/edges.ts'
@@ -18,6 +19,14 @@ const folder = (engine: Engine): Agent => ({
   everyMs: 1000,
   delayMs: async () => ((await anyTaskWaits(engine.db)) ? 20 : 250),
   once: () => foldCounters(engine),
+})
+
+/** Adds up what went wrong. */
+const troubles = (engine: Engine): Agent => ({
+  name: 'troubles',
+  everyMs: 5000,
+  delayMs: () => 250,
+  once: () => foldTroubles(engine),
 })
 
 const timers = (engine: Engine): Agent => ({
@@ -48,12 +57,14 @@ const replies = (engine: Engine): Agent => ({
   once: async () => {
     await forgetReplies(engine.db, new Date(engine.clock().getTime() - 86_400_000))
     await forgetPosted(engine)
+    await forgetTroubles(engine)
     return false
   },
 })
 
 export const allAgents = (engine: Engine): Agent[] => [
   folder(engine),
+  troubles(engine),
   timers(engine),
   leases(engine),
   retries(engine),

@@ -15,6 +15,7 @@ import * as retry from './retry.ts'
 import { insertJobs, insertTasks, type NewTaskRow } from './tasks.ts'
 import { setTimers } from './timers.ts'
 import * as told from './told.ts'
+import * as troubles from './troubles.ts'
 
 /**
  * A plan is made once per connection, by what is known of the tables then: often nothing, or what was true when they were empty. So each hot statement is planned
@@ -63,6 +64,14 @@ const fill = `
   insert into progress (job_id, attempt, done, at) select i, 1, 1, now() from generate_series(501, 5000) i;
   insert into checkpoint (job_id, attempt, blob, bytes, at) select i, 1, 'b', 1, now() from generate_series(1, 5000) i;
   insert into task_delta (task_id, running) select 1 + i % 100, 1 from generate_series(1, 1000) i;
+  insert into trouble (experiment_id, cause, fingerprint, text, first_at, last_at, attempts, job_id)
+    select 1, 'user', 'kind ' || i, '', now(), now(), 1, 1 from generate_series(1, 10000) i;
+  insert into trouble_hour (experiment_id, hour, trouble_id, queue_id, attempts)
+    select 1, date '2030-01-01' + i / 100 * interval '1 hour', i, 1, 1 from generate_series(1, 10000) i;
+  insert into trouble_job (trouble_id, job_id, attempt, at) select 1 + i % 100, i, 1, now() from generate_series(1, 12000) i;
+  insert into task_trouble (task_id, trouble_id, attempts, first_at, last_at, job_id) select 1 + i % 100, i, 1, now(), now(), 1 from generate_series(1, 2000) i;
+  insert into trouble_delta (task_id, pilot_id, cause, fingerprint, text, attempts, job_ids, tries, at)
+    select 1 + i % 100, 1, 'user', 'kind ' || i, '', 1, '{1}', '{1}', now() from generate_series(1, 1000) i;
   select setval('job_id', 12000), setval('task_id_seq', 100);`
 
 const tables = [
@@ -85,9 +94,16 @@ const tables = [
   'checkpoint',
   'timer',
   'retry',
+  'trouble_delta',
+  'trouble',
+  'trouble_hour',
+  'trouble_host',
+  'trouble_user',
+  'trouble_job',
+  'task_trouble',
 ]
 const emptied =
-  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, lane, pilot, person, metric, progress, checkpoint, retry restart identity cascade'
+  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, lane, pilot, person, metric, progress, checkpoint, retry, trouble_delta, trouble, trouble_hour, trouble_host, trouble_user, trouble_job, task_trouble restart identity cascade'
 
 /** How a database comes to its statistics before it is filled, and whether the plans are older than what fills it. */
 const pasts: Record<string, { before: string[]; plannedEmpty?: true }> = {
@@ -142,6 +158,12 @@ const attempt = {
   signal: null,
 }
 const claim = { from: ['activated' as JobState], pilotId: 1, epoch: 1, claimSeq: 1000, part: 0, now }
+
+const window = { from: now, until: new Date(now.getTime() + 36_000_000) }
+const taken = ids.map((id) => ({
+  ...{ taskId: 1 + (id % 100), pilotId: 1, cause: 'user' as const, fingerprint: `kind ${id}`, text: '', attempts: 1 },
+  ...{ jobs: [{ jobId: id, attempt: 1 }], at: now, experimentId: 1, ownerId: 1, queueId: 1, host: 'h' },
+}))
 
 const statements: Record<string, (db: Db) => Promise<unknown>> = {
   'insertTasks, a map': (db) => insertTasks(db, [{ row: task, call: call(0), jobs: rows(batch) }], now),
@@ -268,6 +290,24 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
   historyOfWorkflowSince: (db) => historyOfWorkflowSince(db, 1, ['finished'], place, 5000),
   storyOfJob: (db) => storyOfJob(db, 77, 0, 100),
   storyOfWorkflow: (db) => storyOfWorkflow(db, 1, 0, 100),
+  appendTroubles: (db) => troubles.appendTroubles(db, taken),
+  takeTroubles: (db) => troubles.takeTroubles(db, batch),
+  kindsOfTasks: (db) => troubles.kindsOfTasks(db, ids.slice(0, 100)),
+  addTroubles: (db) => troubles.addTroubles(db, taken),
+  spreadTroubles: (db) =>
+    troubles.spreadTroubles(
+      db,
+      taken.map((row, i) => ({ ...row, troubleId: i + 1 })),
+    ),
+  keepTroubleJobs: (db) =>
+    troubles.keepTroubleJobs(
+      db,
+      ids.map((id) => ({ troubleId: 1 + (id % 10), jobId: id, attempt: 1, at: now })),
+      200,
+    ),
+  troublesIn: (db) => troubles.troublesIn(db, { ...window, experimentId: 1, queue: null, cause: null, limit: 200 }),
+  troubleSteps: (db) => troubles.troubleSteps(db, { ...window, ids, queue: null, stepSeconds: 3600 }),
+  jobsOfTrouble: (db) => troubles.jobsOfTrouble(db, 7, 100),
   setTimers: (db) =>
     setTimers(
       db,
