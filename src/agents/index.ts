@@ -2,6 +2,7 @@ import { forgetPosted } from '../services/callbacks.ts'
 import { dueTimers } from '../services/dueTimers.ts'
 import type { Engine } from '../services/engine.ts'
 import { foldCounters } from '../services/foldCounters.ts'
+import { foldTroubles, forgetTroubles } from '../services/foldTroubles.ts'
 import { foldUsage, forgetMinutes } from '../services/foldUsage.ts'
 import { goOnRetrying } from '../services/rounds.ts'
 import { forgetSessions } from '../services/sessions.ts'
@@ -27,6 +28,14 @@ const usage = (engine: Engine): Agent => ({
   name: 'usage',
   everyMs: 1000,
   once: () => foldUsage(engine),
+})
+
+/** Adds up what went wrong. */
+const troubles = (engine: Engine): Agent => ({
+  name: 'troubles',
+  everyMs: 5000,
+  delayMs: () => 250,
+  once: () => foldTroubles(engine),
 })
 
 const timers = (engine: Engine): Agent => ({
@@ -59,6 +68,7 @@ const replies = (engine: Engine): Agent => ({
     await forgetPosted(engine)
     await forgetMinutes(engine)
     await forgetSessions(engine)
+    await forgetTroubles(engine)
     return false
   },
 })
@@ -66,6 +76,7 @@ const replies = (engine: Engine): Agent => ({
 export const allAgents = (engine: Engine): Agent[] => [
   folder(engine),
   usage(engine),
+  troubles(engine),
   timers(engine),
   leases(engine),
   retries(engine),

@@ -29,6 +29,7 @@ import { readAfter } from '../services/views/pages.ts'
 import * as places from '../services/views/places.ts'
 import * as settings from '../services/views/settings.ts'
 import * as tasks from '../services/views/tasks.ts'
+import * as troubles from '../services/views/troubles.ts'
 import * as workflows from '../services/views/workflows.ts'
 import { cancelWorkflow, closeWorkflow, createWorkflow, endWorkflow, renewDriver } from '../services/workflows.ts'
 
@@ -107,6 +108,7 @@ export const handlers: Handlers = {
   listOutcomes: ({ engine, principal, params, query }) =>
     tasks.listOutcomes(engine, principal, num('t', params), query),
   taskMetrics: ({ engine, principal, params, query }) => taskMetrics(engine, principal, num('t', params), query),
+  taskTroubles: ({ engine, principal, params }) => troubles.taskTroubles(engine, principal, num('t', params)),
   cancelTask: ({ engine, principal, params, body }) =>
     cancelTask(engine, principal, num('t', params), body.why ?? 'cancelled by a person'),
   retryTask: ({ engine, principal, params, body }) =>
@@ -171,6 +173,9 @@ export const handlers: Handlers = {
   createQueue: ({ engine, principal, body }) => people.createQueue(engine, principal, body),
   setQueueEnvironment: ({ engine, principal, params, body }) =>
     people.setEnvironment(engine, principal, params.name, body),
+
+  listTroubles: ({ engine, principal, query }) => troubles.listTroubles(engine, principal, query),
+  getTrouble: ({ engine, principal, params, query }) => troubles.getTrouble(engine, principal, num('e', params), query),
 
   listExperiments: ({ engine, principal }) => people.listExperiments(engine, principal),
   createExperiment: ({ engine, principal, body }) => people.createExperiment(engine, principal, body.name),

@@ -7,7 +7,11 @@ export type Asset = { gzip: Buffer; brotli: Buffer }
 
 /** Each of these is the same page; what it shows is decided by its address. */
 const id = ':id(^[wtj][1-9]\\d{0,14}$)'
-const pagePaths = ['/', '/workflows', '/queues', '/reports', '/users', `/${id}`, `/${id}/:view(^[a-z]+$)`]
+const trouble = ':trouble(^e[1-9]\\d{0,14}$)'
+const pagePaths = [
+  ...['/', '/workflows', '/errors', `/errors/${trouble}`, '/queues', '/reports', '/users'],
+  ...[`/${id}`, `/${id}/:view(^[a-z]+$)`],
+]
 
 export const pageAddresses = pagePaths.map((path) => new RegExp(`^${path.replace(/:\w+\(\^(.+?)\$\)/g, '$1')}$`))
 

@@ -18,6 +18,7 @@ export const taskId = id('t', 'task')
 export const jobId = id('j', 'job')
 export const pilotId = id('p', 'pilot', 9)
 export const tokenId = id('k', 'token', 9)
+export const troubleId = id('e', 'trouble')
 
 /**
  * The format of text that UTF-8 can hold: no lone surrogate. A format and no pattern, since the regular expressions of most languages other than

@@ -108,6 +108,11 @@ export const faults = {
   workflow_unknown: { status: 404, title: 'No such workflow', help: '`culm ls` lists yours.' },
   task_unknown: { status: 404, title: 'No such task', help: '`culm show w12` lists the tasks of a workflow.' },
   job_unknown: { status: 404, title: 'No such job', help: '`culm show t34` lists the jobs of a task.' },
+  trouble_unknown: {
+    status: 404,
+    title: 'No such trouble',
+    help: 'The page Errors of the monitor lists those of your experiment.',
+  },
   experiment_unknown: {
     status: 404,
     title: 'No such experiment',

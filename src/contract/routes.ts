@@ -12,6 +12,7 @@ import * as pilots from './pilots.ts'
 import * as secrets from './secrets.ts'
 import * as tasks from './tasks.ts'
 import * as telling from './told.ts'
+import * as troubles from './troubles.ts'
 import * as usages from './usage.ts'
 import * as workflows from './workflows.ts'
 
@@ -51,6 +52,7 @@ const t = z.object({ id: base.taskId })
 const j = z.object({ id: base.jobId })
 const p = z.object({ id: base.pilotId })
 const h = z.object({ hash: base.hash })
+const e = z.object({ id: base.troubleId })
 
 export const routes = {
   me: {
@@ -315,6 +317,14 @@ export const routes = {
     params: t,
     query: telling.taskMetricQuery,
     reply: base.pageOf(telling.taskMetric),
+  },
+  taskTroubles: {
+    method: 'GET',
+    path: '/v1/tasks/:id/troubles',
+    who: people,
+    summary: 'What went wrong in a task: its failures by kind, the most frequent first',
+    params: t,
+    reply: troubles.taskTroubles,
   },
   cancelTask: {
     method: 'POST',
@@ -619,6 +629,24 @@ export const routes = {
     params: z.object({ name: base.nameInPath }),
     body: environment,
     reply: z.object({ name: z.string(), environment: environment.nullable() }),
+  },
+
+  listTroubles: {
+    method: 'GET',
+    path: '/v1/troubles',
+    who: ['user'],
+    summary: 'What goes wrong: failures of your experiment by kind, the most frequent of a window first',
+    query: troubles.troubleQuery,
+    reply: troubles.troubles,
+  },
+  getTrouble: {
+    method: 'GET',
+    path: '/v1/troubles/:id',
+    who: ['user'],
+    summary: 'One kind of failure: when, where, and its jobs',
+    params: e,
+    query: troubles.troubleWindow,
+    reply: troubles.troubleView,
   },
 
   listExperiments: {

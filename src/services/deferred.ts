@@ -110,7 +110,15 @@ const failDeferred = async (
   errors: Map<number, RemoteError>,
   why: string,
 ): Promise<Moved[]> => {
-  await endRows(tx, jobs, 'failed', engine.clock(), (id) => errors.get(id)!)
+  const pilots = await endRows(tx, jobs, 'failed', engine.clock(), (id) => errors.get(id)!)
+  for (const { id: jobId, taskId, attempt } of jobs)
+    if (pilots.has(jobId))
+      effects.failed.push({
+        ...{ taskId, jobId, attempt },
+        pilotId: pilots.get(jobId)!,
+        cause: 'user',
+        error: errors.get(jobId)!,
+      })
   effects.ring(...jobs.map((job) => `log:${job.id}` as const))
   const ends = new Map(jobs.map(({ id }) => [id, { cause: 'user' as const, error: errors.get(id)! }]))
   return moveEnded(engine, tx, effects, { jobs, ending: 'failed', why, ends })
@@ -131,15 +139,15 @@ export const cancelDeferred = async (
 
 const causes = { finished: null, failed: 'user', cancelled: 'cancelled' } as const
 
-/** The rows of these deferred attempts become those of ended ones, and nothing watches them any more. */
+/** The rows of these deferred attempts become those of ended ones, and nothing watches them any more. Gives by which pilots they were. */
 const endRows = async (
   tx: Db,
   jobs: LockedJob[],
   ending: keyof typeof causes,
   now: Date,
   errorOf?: (jobId: number) => RemoteError,
-): Promise<void> => {
-  if (jobs.length === 0) return
+): Promise<Map<number, number>> => {
+  if (jobs.length === 0) return new Map()
   const ids = jobs.map((job) => job.id)
   const rows = await store.deferredOf(tx, ids)
   await insertAttempts(
@@ -156,4 +164,5 @@ const endRows = async (
   )
   await store.dropDeferred(tx, ids)
   await dropTimers(tx, 'callback', ids)
+  return new Map(rows.map((row) => [row.jobId, row.pilotId]))
 }

@@ -1,5 +1,6 @@
 import type { Move, Outcome } from '../contract/jobs.ts'
 import type { BellKey, Engine } from './engine.ts'
+import type { FailedAttempt } from './noteTroubles.ts'
 
 export type PublishedOutcome = { workflowId: number; parentJobId: number | null; outcome: Outcome }
 export type PublishedMove = { workflowId: number; move: Move }
@@ -10,6 +11,8 @@ export class Effects {
   #acts: ((engine: Engine) => void)[] = []
   outcomes: PublishedOutcome[] = []
   moves: PublishedMove[] = []
+  /** Attempts that failed or were lost: noted before the commit, all of a transaction together. */
+  failed: FailedAttempt[] = []
 
   ring(...keys: BellKey[]): void {
     for (const key of keys) this.#rings.add(key)

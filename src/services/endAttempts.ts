@@ -63,6 +63,7 @@ export const endAttempts = async (
   const ours = jobs.filter((job) => holds.get(job.id)?.attempt === job.attempt)
   if (ours.length === 0) return 0
   const now = engine.clock()
+  const errorOf = ({ id }: LockedJob): RemoteError => ends?.get(id)?.error ?? { type: typeOf[ending], message: why }
   await store.insertAttempts(
     tx,
     ours.map((job) => {
@@ -77,7 +78,7 @@ export const endAttempts = async (
         startedAt: end?.startedAt ?? startedAt,
         endedAt: end?.endedAt ?? now,
         cause: causeOf(ending, end),
-        error: JSON.stringify(end?.error ?? { type: typeOf[ending], message: why }),
+        error: JSON.stringify(errorOf(job)),
         exitCode: end?.exitCode ?? null,
         signal: end?.signal ?? null,
         wallSeconds: end?.wallSeconds ?? null,
@@ -87,6 +88,12 @@ export const endAttempts = async (
     }),
     now,
   )
+  if (ending === 'failed' || ending === 'lost')
+    for (const job of ours) {
+      const { id: jobId, taskId, attempt } = job
+      const cause = causeOf(ending, ends?.get(jobId)) ?? 'lost'
+      effects.failed.push({ taskId, jobId, attempt, pilotId: holds.get(jobId)!.pilotId, cause, error: errorOf(job) })
+    }
   await dropHeld(
     tx,
     ours.map((j) => j.id),

@@ -12,6 +12,7 @@ import { Effects } from './effects.ts'
 import { Hub } from './hub.ts'
 import { Lanes } from './lanes.ts'
 import { noServerMetrics, type ServerMetrics } from './metrics.ts'
+import { noteTroubles } from './noteTroubles.ts'
 import { OpenClaims } from './openClaims.ts'
 import { noSecretKeys } from './secrets.ts'
 import { Viewers } from './viewers.ts'
@@ -166,7 +167,12 @@ export const hearRing = (engine: Engine, keys: readonly BellKey[], fromElsewhere
 export const transact = async <T>(engine: Engine, act: (tx: Db, effects: Effects) => Promise<T>): Promise<T> => {
   const { effects, value } = await engine.db.begin(async (tx) => {
     const effects = new Effects()
-    return { effects, value: await act(tx, effects) }
+    const value = await act(tx, effects)
+    if (effects.failed.length > 0) {
+      await noteTroubles(tx, effects.failed, engine.clock())
+      effects.ring('agent:troubles')
+    }
+    return { effects, value }
   })
   engine.tell(effects)
   return value

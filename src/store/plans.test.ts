@@ -15,6 +15,7 @@ import * as retry from './retry.ts'
 import { insertJobs, insertTasks, type NewTaskRow } from './tasks.ts'
 import { setTimers } from './timers.ts'
 import * as told from './told.ts'
+import * as troubles from './troubles.ts'
 import { foldUsageDeltas } from './usage.ts'
 
 /**
@@ -67,6 +68,14 @@ const fill = `
   insert into usage_delta (at, task_id, pilot_id, ending, attempts) select now(), 1 + i % 100, 1 + i % 2, 'finished', 1 from generate_series(1, 1000) i;
   insert into usage_minute select 1, now() - i * interval '1 minute', 1, 1, 1, 'finished', '', 1, 1, 1, 1 from generate_series(1, 2880) i;
   insert into usage_hour select 1, now() - i * interval '1 hour', 1, 1, 1, 'finished', '', 1, 1, 1, 1 from generate_series(1, 2880) i;
+  insert into trouble (experiment_id, cause, fingerprint, text, first_at, last_at, attempts, job_id)
+    select 1, 'user', 'kind ' || i, '', now(), now(), 1, 1 from generate_series(1, 10000) i;
+  insert into trouble_hour (experiment_id, hour, trouble_id, queue_id, attempts)
+    select 1, date '2030-01-01' + i / 100 * interval '1 hour', i, 1, 1 from generate_series(1, 10000) i;
+  insert into trouble_job (trouble_id, job_id, attempt, at) select 1 + i % 100, i, 1, now() from generate_series(1, 12000) i;
+  insert into task_trouble (task_id, trouble_id, attempts, first_at, last_at, job_id) select 1 + i % 100, i, 1, now(), now(), 1 from generate_series(1, 2000) i;
+  insert into trouble_delta (task_id, pilot_id, cause, fingerprint, text, attempts, job_ids, tries, at)
+    select 1 + i % 100, 1, 'user', 'kind ' || i, '', 1, '{1}', '{1}', now() from generate_series(1, 1000) i;
   select setval('job_id', 12000), setval('task_id_seq', 100);`
 
 const tables = [
@@ -90,9 +99,16 @@ const tables = [
   'timer',
   'retry',
   'label',
+  'trouble_delta',
+  'trouble',
+  'trouble_hour',
+  'trouble_host',
+  'trouble_user',
+  'trouble_job',
+  'task_trouble',
 ]
 const emptied =
-  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, usage_delta, usage_minute, usage_hour, label_set, label, lane, pilot, person, metric, progress, checkpoint, retry restart identity cascade'
+  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, usage_delta, usage_minute, usage_hour, label_set, label, lane, pilot, person, metric, progress, checkpoint, retry, trouble_delta, trouble, trouble_hour, trouble_host, trouble_user, trouble_job, task_trouble restart identity cascade'
 
 /** How a database comes to its statistics before it is filled, and whether the plans are older than what fills it. */
 const pasts: Record<string, { before: string[]; plannedEmpty?: true }> = {
@@ -147,6 +163,12 @@ const attempt = {
   signal: null,
 }
 const claim = { from: ['activated' as JobState], pilotId: 1, epoch: 1, claimSeq: 1000, part: 0, now }
+
+const window = { from: now, until: new Date(now.getTime() + 36_000_000) }
+const taken = ids.map((id) => ({
+  ...{ taskId: 1 + (id % 100), pilotId: 1, cause: 'user' as const, fingerprint: `kind ${id}`, text: '', attempts: 1 },
+  ...{ jobs: [{ jobId: id, attempt: 1 }], at: now, experimentId: 1, ownerId: 1, queueId: 1, host: 'h' },
+}))
 
 const statements: Record<string, (db: Db) => Promise<unknown>> = {
   'insertTasks, a map': (db) => insertTasks(db, [{ row: task, call: call(0), jobs: rows(batch) }], now),
@@ -284,6 +306,24 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
   historyOfWorkflowSince: (db) => historyOfWorkflowSince(db, 1, ['finished'], place, 5000),
   storyOfJob: (db) => storyOfJob(db, 77, 0, 100),
   storyOfWorkflow: (db) => storyOfWorkflow(db, 1, 0, 100),
+  appendTroubles: (db) => troubles.appendTroubles(db, taken),
+  takeTroubles: (db) => troubles.takeTroubles(db, batch),
+  kindsOfTasks: (db) => troubles.kindsOfTasks(db, ids.slice(0, 100)),
+  addTroubles: (db) => troubles.addTroubles(db, taken),
+  spreadTroubles: (db) =>
+    troubles.spreadTroubles(
+      db,
+      taken.map((row, i) => ({ ...row, troubleId: i + 1 })),
+    ),
+  keepTroubleJobs: (db) =>
+    troubles.keepTroubleJobs(
+      db,
+      ids.map((id) => ({ troubleId: 1 + (id % 10), jobId: id, attempt: 1, at: now })),
+      200,
+    ),
+  troublesIn: (db) => troubles.troublesIn(db, { ...window, experimentId: 1, queue: null, cause: null, limit: 200 }),
+  troubleSteps: (db) => troubles.troubleSteps(db, { ...window, ids, queue: null, stepSeconds: 3600 }),
+  jobsOfTrouble: (db) => troubles.jobsOfTrouble(db, 7, 100),
   setTimers: (db) =>
     setTimers(
       db,

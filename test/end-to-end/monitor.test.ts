@@ -383,6 +383,33 @@ describe.skipIf(isMissing)(
       expect(await rows.first().locator('td').first().textContent()).toBe('55')
     })
 
+    test('what fails alike is one error, from the list of all to its hosts and jobs, and at its task', async () => {
+      const { taskId } = await submit(await newWorkflow('fails alike'), 3, { name: 'fit' })
+      await withPilot(async (pilot) => {
+        const jobs = await pilot.take(taskId, 3)
+        await pilot.report(
+          ...jobs.map((job) => failed(job, { type: 'DiskFull', message: `no space on /data/${job.index}` })),
+        )
+      })
+      const page = await signedIn('/errors?cause=user')
+      const line = page.locator('main tr', { hasText: 'DiskFull: no space on' })
+      await line.getByRole('cell', { name: '3', exact: true }).waitFor()
+      await line.getByRole('link').click()
+      await page.waitForURL(/\/errors\/e\d+$/)
+      await shows(page, 'DiskFull: no space on …')
+      await rowsOf(page, 'Hosts').getByText('node7').waitFor()
+      await rowsOf(page, 'Jobs').getByText('DiskFull: no space on /data/0').waitFor()
+      await page.getByLabel('Window').selectOption('the last week')
+      await page.waitForURL(/hours=168$/)
+      await page.reload()
+      await page.getByRole('img', { name: '3 attempts in this window' }).waitFor()
+      await page.getByRole('link', { name: 'fit' }).first().click()
+      await shows(page, 'Failed attempts by kind')
+      await shows(page, '3 user')
+      await visit(page, '/errors?cause=walltime')
+      await shows(page, 'Nothing has failed like that')
+    })
+
     test('cancelling asks first', async () => {
       const workflowId = await newWorkflow('to be cancelled')
       await submit(workflowId, 3)
@@ -471,6 +498,8 @@ describe.skipIf(isMissing)(
         for (const place of [
           '/',
           '/workflows',
+          '/errors',
+          '/errors/e1',
           '/queues',
           '/reports',
           '/users',
@@ -521,6 +550,8 @@ describe.skipIf(isMissing)(
       for (const place of [
         '',
         'workflows',
+        'errors',
+        'errors/e1',
         'queues',
         'reports',
         'users',

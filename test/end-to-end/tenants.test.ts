@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import type { Client } from '../../src/contract/client.ts'
 import { sha256 } from '../../src/lib/digest.ts'
 import { admitToken } from '../../src/services/authenticate.ts'
+import { foldTroubles } from '../../src/services/foldTroubles.ts'
 import { sql } from '../../src/store/db.ts'
 import { ensurePerson, makeOperator } from '../../src/store/people.ts'
 import { eventually, startTestServer, type TestServer } from '../support/server.ts'
@@ -34,6 +35,7 @@ type North = {
   j: `j${number}`
   p: `p${number}`
   k: `k${number}`
+  e: `e${number}`
   hash: string
   bundle: string
   secret: string
@@ -129,6 +131,7 @@ const others: Record<string, { how: 'refused' | 'blind' | 'open'; rightful?: Rig
       rightful: 'operator',
       ask: () => ({ body: { name: `q${randomBytes(4).toString('hex')}` } }),
     },
+    listTroubles: { how: 'blind' },
     listExperiments: { how: 'blind' },
     createExperiment: {
       how: 'refused',
@@ -195,7 +198,7 @@ const tenant = async (experiment: string, user: string) => {
   return { user: await tokenOf({ user, experiment }), pilot: await tokenOf({ queue: `${experiment}-queue` }) }
 }
 
-/** A workflow with a task of two jobs, of which a pilot of its own holds one; a value, a bundle, a log, a token and a secret. */
+/** A workflow with a task of two jobs, of which a pilot of its own holds one, and one whose job has failed; a value, a bundle, a log, a token and a secret. */
 const life = async (user: Client, pilot: Client, experiment: string): Promise<Life> => {
   const word = `${experiment}-${randomBytes(6).toString('hex')}`
   const queue = `${experiment}-queue`
@@ -203,6 +206,7 @@ const life = async (user: Client, pilot: Client, experiment: string): Promise<Li
   const hash = await store(user, word)
   const files = [{ path: 'a.js', hash, bytes: word.length }]
   const { bundle } = await user.call('createBundle', { body: { version: 1, language: 'node', files } })
+  const e = await trouble(user, pilot, { workflowId, queue, word })
   const jobs = [{ args: { text: `["${word}"]` } }, { args: { blob: hash, bytes: word.length } }]
   const payload = { kind: 'command' as const, command: ['true', word] }
   const { taskId } = await user.call('submitTask', {
@@ -226,9 +230,36 @@ const life = async (user: Client, pilot: Client, experiment: string): Promise<Li
   await user.call('setSecret', { body: { name: word, value: Buffer.from(word).toString('base64') } })
   const { name, experiment: of } = await user.call('me')
   return {
-    ...{ word, w: workflowId, t: taskId, j: job!.jobId, p: pilotId, k, hash, bundle, secret: word },
+    ...{ word, w: workflowId, t: taskId, j: job!.jobId, p: pilotId, k, e, hash, bundle, secret: word },
     ...{ queue, user: name, experiment: of, jobToken: job!.token },
   }
+}
+
+/** What went wrong with a job of a task of its own. */
+const trouble = async (
+  user: Client,
+  pilot: Client,
+  { workflowId, queue, word }: { workflowId: `w${number}`; queue: string; word: string },
+) => {
+  const { taskId } = await user.call('submitTask', {
+    body: {
+      workflowId,
+      name: word,
+      queue,
+      payload: { kind: 'command', command: ['false'] },
+      jobs: [{ args }],
+      priority: 8000,
+    },
+  })
+  const body = { name: `${word}-before`, queue, slots: 1, host: word, version: '1' }
+  const { pilotId: id } = await pilot.call('registerPilot', { body })
+  const claim = { epoch: 1, claimSeq: 1, cores: 1, jobs: 1 }
+  const [job] = (await pilot.call('claim', { params: { id }, body: claim })).jobs
+  const error = { type: 'Oops', message: word }
+  const report = { jobId: job!.jobId, attempt: 1, what: 'failed' as const, cause: 'user' as const, error }
+  await pilot.call('report', { params: { id }, body: { epoch: 1, reports: [report] } })
+  await foldTroubles(server.engine)
+  return (await user.call('taskTroubles', { params: { id: taskId } })).items[0]!.id
 }
 
 const store = async (user: Client, text: string): Promise<string> => {
@@ -240,7 +271,7 @@ const store = async (user: Client, text: string): Promise<string> => {
 
 /** Nothing of this was ever there. */
 const ghost: North = {
-  ...{ word: 'ghost', w: 'w999999', t: 't999999', j: 'j999999', p: 'p999999', k: 'k999999' },
+  ...{ word: 'ghost', w: 'w999999', t: 't999999', j: 'j999999', p: 'p999999', k: 'k999999', e: 'e999999' },
   ...{
     hash: sha256('ghost'),
     bundle: sha256('ghosts'),

@@ -12,6 +12,7 @@ import { claimJobs } from '../../src/services/claimJobs.ts'
 import { dueTimers } from '../../src/services/dueTimers.ts'
 import type { Engine } from '../../src/services/engine.ts'
 import { foldCounters } from '../../src/services/foldCounters.ts'
+import { foldTroubles } from '../../src/services/foldTroubles.ts'
 import { noteHearing } from '../../src/services/hearing.ts'
 import { heldDigest, leavePilot, registerPilot, renewPilot } from '../../src/services/pilots.ts'
 import { reportJobs } from '../../src/services/reportJobs.ts'
@@ -57,6 +58,7 @@ export const startWorld = async () => {
   const look = async (): Promise<void> => {
     await watch()
     while (await foldCounters(first));
+    while (await foldTroubles(first));
   }
 
   /** Lets time go on. In it these processes can hear (the first when left out), and these pilots are heard by the first of them. */

@@ -7,6 +7,7 @@ const secondKeyMs = 1200
 const ways: Record<string, { path: string; title: string }> = {
   h: { path: '/', title: 'home' },
   w: { path: '/workflows', title: 'workflows' },
+  e: { path: '/errors', title: 'errors' },
   q: { path: '/queues', title: 'queues and pilots' },
   r: { path: '/reports', title: 'reports' },
   u: { path: '/users', title: 'users' },

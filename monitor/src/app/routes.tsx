@@ -1,4 +1,5 @@
 import { type ComponentType, lazy } from 'react'
+import type { TroubleView } from '../../../src/contract/troubles.ts'
 import type { JobId, TaskId, WorkflowId } from '../api/queries.ts'
 import { HomePage } from '../pages/home/homePage.tsx'
 
@@ -7,6 +8,8 @@ const WorkflowsPage = lazy(() => import('../pages/workflows/workflowsPage.tsx'))
 const WorkflowPage = lazy(() => import('../pages/workflow/workflowPage.tsx'))
 const TaskPage = lazy(() => import('../pages/task/taskPage.tsx'))
 const JobPage = lazy(() => import('../pages/job/jobPage.tsx'))
+const ErrorsPage = lazy(() => import('../pages/errors/errorsPage.tsx'))
+const TroublePage = lazy(() => import('../pages/errors/troublePage.tsx'))
 const QueuesPage = lazy(() => import('../pages/queues/queuesPage.tsx'))
 const ReportsPage = lazy(() => import('../pages/reports/reportsPage.tsx'))
 const UsersPage = lazy(() => import('../pages/users/usersPage.tsx'))
@@ -14,6 +17,7 @@ const UsersPage = lazy(() => import('../pages/users/usersPage.tsx'))
 export const places: { path: string; title: string; Page: ComponentType }[] = [
   { path: '/', title: 'Home', Page: HomePage },
   { path: '/workflows', title: 'Workflows', Page: WorkflowsPage },
+  { path: '/errors', title: 'Errors', Page: ErrorsPage },
   { path: '/queues', title: 'Queues', Page: QueuesPage },
   { path: '/reports', title: 'Reports', Page: ReportsPage },
   { path: '/users', title: 'Users', Page: UsersPage },
@@ -27,5 +31,7 @@ export const pageAt = (path: string) => {
   if (id?.startsWith('w')) return <WorkflowPage key={id} id={id as WorkflowId} view={view} />
   if (id?.startsWith('t')) return <TaskPage key={id} id={id as TaskId} view={view} />
   if (id?.startsWith('j')) return <JobPage key={id} id={id as JobId} />
+  const [, trouble] = /^\/errors\/(e[1-9]\d{0,14})$/.exec(path) ?? []
+  if (trouble) return <TroublePage key={trouble} id={trouble as TroubleView['id']} />
   return undefined
 }
