@@ -399,7 +399,7 @@ describe.skipIf(isMissing)(
       await shows(page, 'DiskFull: no space on …')
       await rowsOf(page, 'Hosts').getByText('node7').waitFor()
       await rowsOf(page, 'Jobs').getByText('DiskFull: no space on /data/0').waitFor()
-      await page.getByLabel('Window').selectOption('the last week')
+      await page.getByLabel('Window', { exact: true }).selectOption('the last week')
       await page.waitForURL(/hours=168$/)
       await page.reload()
       await page.getByRole('img', { name: '3 attempts in this window' }).waitFor()
@@ -519,7 +519,7 @@ describe.skipIf(isMissing)(
             ).toEqual([])
           }
       })
-    })
+    }, 120_000)
 
     test('what is loaded first is small and kept for ever, and what has no page is no page', async () => {
       const page = await newPage()
