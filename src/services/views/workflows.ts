@@ -48,7 +48,7 @@ export const workflowHistory = async (
   return pageOf(rows, q.limit, (row) => row.seq, moveOf)
 }
 
-const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
+export const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
   id: showId('w', row.id),
   name: row.name,
   kind: row.kind,

@@ -1,7 +1,11 @@
 import { useLocation, useSearch } from 'wouter'
-import { workflowStates } from '../../../../src/domain/workflow/states.ts'
+import type { Workflow } from '../../../../src/contract/workflows.ts'
 
-type State = (typeof workflowStates)[number]
+type State = Workflow['state']
+
+export const workflowStates: readonly State[] = [
+  ...(['running', 'registered', 'paused', 'done', 'finished', 'failed', 'cancelled', 'expired'] as const),
+]
 
 /** What the list is filtered by, as it stands in the address; `group` is the label by whose values it is shown. */
 export type Filter = {

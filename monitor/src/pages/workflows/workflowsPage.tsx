@@ -1,7 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { useEffect, useMemo, useState } from 'react'
 import type { Workflow } from '../../../../src/contract/workflows.ts'
-import { workflowStates } from '../../../../src/domain/workflow/states.ts'
 import { ask } from '../../api/ask.ts'
 import { pageSize, recentWorkflowsQuery } from '../../api/queries.ts'
 import { Tally } from '../../parts/jobsBar.tsx'
@@ -13,7 +12,7 @@ import { type Column, Table } from '../../parts/table.tsx'
 import { sumOf } from '../../states/counts.ts'
 import { numberIn } from '../../words/ids.ts'
 import { plural } from '../../words/numbers.ts'
-import { type Filter, hrefOf, isLabel, queryOf, useFilter } from './filter.ts'
+import { type Filter, hrefOf, isLabel, queryOf, useFilter, workflowStates } from './filter.ts'
 import { workflowColumns } from './workflowColumns.tsx'
 
 /** All workflows, newest first; what is filtered by stands in the address. */
