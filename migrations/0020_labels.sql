@@ -20,3 +20,6 @@ union all select t.experiment_id, 'task', e.key, e.value, t.id from task t, json
 -- Lists of one experiment among many.
 create index workflow_experiment on workflow (experiment_id, id);
 create index task_experiment on task (experiment_id, id);
+
+-- Those under way, of which there are few.
+create index workflow_under_way on workflow (experiment_id, id) where ended_at is null;

@@ -43,3 +43,17 @@ comment on table usage_minute is 'Kept for two days: what pages show of late';
 
 create table usage_hour (like usage_minute including all) with (fillfactor = 50);
 comment on table usage_hour is 'Kept for ever: what reports are made of';
+
+-- Jobs of an experiment by state, folded with the counters of their tasks: what its first page shows.
+create table experiment_count (
+  experiment_id int    not null,
+  state         text   not null,
+  jobs          bigint not null,
+  primary key (experiment_id, state)
+) with (fillfactor = 50);
+
+insert into experiment_count (experiment_id, state, jobs)
+select t.experiment_id, e.key, sum(e.value::bigint)
+from task_count c join task t on t.id = c.task_id, lateral jsonb_each_text(to_jsonb(c) - '{task_id,came_back}'::text[]) e
+where e.value::bigint <> 0
+group by 1, 2;

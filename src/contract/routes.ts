@@ -7,6 +7,7 @@ import type { FaultCode } from './faults.ts'
 import { experimentNotices } from './frames.ts'
 import * as jobs from './jobs.ts'
 import { notices } from './notices.ts'
+import { overview } from './overview.ts'
 import * as accounts from './people.ts'
 import * as pilots from './pilots.ts'
 import * as secrets from './secrets.ts'
@@ -452,6 +453,13 @@ export const routes = {
     reply: blobs.checkpointTicket,
   },
 
+  overview: {
+    method: 'GET',
+    path: '/v1/overview',
+    who: ['user'],
+    summary: 'What runs, waits and went wrong in your experiment, and the queues that serve it',
+    reply: overview,
+  },
   usage: {
     method: 'GET',
     path: '/v1/usage',

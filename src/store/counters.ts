@@ -20,7 +20,7 @@ export type FoldedTask = {
 export const takeFoldLock = async (db: Db): Promise<boolean> =>
   (await db.row<{ got: boolean }>(sql`select pg_try_advisory_xact_lock(7287) as got`))!.got
 
-/** Takes up to `limit` appended deltas and adds them to the counters of their tasks, workflows and lanes. Returns the tasks that they touched. */
+/** Takes up to `limit` appended deltas and adds them to the counters of their tasks, workflows, lanes and experiments. Returns the tasks that they touched. */
 export const foldTaskDeltas = async (db: Db, limit: number): Promise<{ deltas: number; folded: FoldedTask[] }> => {
   const folded = await db.rows<FoldedTask & { deltas: number }>(sql`
     with gone as materialized (
@@ -55,6 +55,15 @@ export const foldTaskDeltas = async (db: Db, limit: number): Promise<{ deltas: n
         ('cancelled', s.cancelled), ('closed', s.closed)) v(state, n)
       where v.n <> 0 group by t.lane_id, v.state
       on conflict (lane_id, state) do update set jobs = c.jobs + excluded.jobs),
+    x as (
+      insert into experiment_count as c (experiment_id, state, jobs)
+      select t.experiment_id, v.state, sum(v.n)
+      from s join task t on t.id = s.task_id cross join lateral (values
+        ('pending', s.pending), ('activated', s.activated), ('sent', s.sent), ('starting', s.starting), ('running', s.running), ('awaiting', s.awaiting),
+        ('holding', s.holding), ('transferring', s.transferring), ('merging', s.merging), ('finished', s.finished), ('failed', s.failed),
+        ('cancelled', s.cancelled), ('closed', s.closed)) v(state, n)
+      where v.n <> 0 group by t.experiment_id, v.state
+      on conflict (experiment_id, state) do update set jobs = c.jobs + excluded.jobs),
     u as (
       insert into task_count as c (task_id, pending, activated, sent, starting, running, awaiting, holding, transferring, merging, finished, failed, cancelled, closed, came_back)
       select task_id, pending, activated, sent, starting, running, awaiting, holding, transferring, merging, finished, failed, cancelled, closed, came_back from s

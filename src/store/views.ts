@@ -6,8 +6,8 @@ import { type Db, sql } from './db.ts'
 
 /** What lists and pages read: one statement each, by key, a page at a time; counters are read, never counted. */
 
-/** Null as long as no fold has counted the task. */
-export type Counts = Record<JobState, number | null>
+/** Null, or not there, as long as no fold has counted. */
+export type Counts = Partial<Record<JobState, number | null>>
 
 export type WorkflowViewRow = {
   id: number
@@ -201,6 +201,13 @@ export const pilotViews = (db: Db, below: number, limit: number) =>
     select p.id, p.name, q.name as queue, p.host, p.state, p.epoch, p.slots, p.gpus, (select count(*)::int from held h where h.pilot_id = p.id) as jobs,
            p.seen_at as "seenAt", p.started_at as "startedAt"
     from pilot p join queue q on q.id = p.queue_id where p.id < ${below} order by p.id desc limit ${limit}`)
+
+/** Those that are silent. */
+export const suspectPilots = (db: Db, limit: number) =>
+  db.rows<PilotViewRow>(sql`
+    select p.id, p.name, q.name as queue, p.host, p.state, p.epoch, p.slots, p.gpus, (select count(*)::int from held h where h.pilot_id = p.id) as jobs,
+           p.seen_at as "seenAt", p.started_at as "startedAt"
+    from pilot p join queue q on q.id = p.queue_id where p.state <> 'gone' and p.state = 'suspect' order by p.id desc limit ${limit}`)
 
 /** `waiting` looks at no more than 1,000 rows of each lane: what people need to know is whether there are many. */
 export const queueViews = (db: Db) =>

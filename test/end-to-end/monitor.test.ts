@@ -212,7 +212,10 @@ describe.skipIf(isMissing)(
 
     test('a server on which nothing has run teaches the first command', async () => {
       const page = await newPage()
-      await page.route('**/v1/workflows?*', (route) => route.fulfill({ json: { items: [], next: null } }))
+      await page.route('**/v1/overview', async (route) => {
+        const json = await (await route.fetch()).json()
+        await route.fulfill({ json: { ...json, active: [], ended: [], failing: [] } })
+      })
       await page.goto(`${server.url}/#token=${server.userToken}`)
       await shows(page, 'culm submit -- echo hello')
     })

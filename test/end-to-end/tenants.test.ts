@@ -111,6 +111,7 @@ const others: Record<string, { how: 'refused' | 'blind' | 'open'; rightful?: Rig
       ask: ({ w }) => ({ body: { workflowId: w, name: 'x', payload: command, jobs: [{ args }] } }),
     },
     listTasks: { how: 'blind', ask: ({ w }) => ({ query: { workflowId: w } }) },
+    overview: { how: 'blind' },
     usage: { how: 'blind', ask: () => ({ query: { by: 'user' } }) },
     // The south asks for what the north has stored under this hash: to the south it is not there.
     createBlob: { how: 'blind', ask: ({ hash, w }) => ({ body: { hash, bytes: 5, workflowId: w } }) },

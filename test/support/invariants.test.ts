@@ -145,6 +145,13 @@ test.each([
     /a job of it is activated/,
   ],
   [
+    'an experiment that counts other jobs',
+    'update experiment_count set jobs = jobs + 1',
+    /experiment \d+ counts \d+ jobs/,
+  ],
+  ['usage that was forgotten', "delete from usage_delta where ending = 'finished'", /usage counts 0 attempts/],
+  ['usage that counts twice', 'insert into usage_delta select * from usage_delta', /usage counts \d+ jobs/],
+  [
     'a driver that nobody watches',
     "update workflow set kind = 'function' where id = $flow",
     /w\d+ is running, and nobody/,

@@ -11,6 +11,12 @@ export const brokenInvariants = async (db: Db): Promise<string[]> => [
   ...(await strayHeld(db)).map((h) => `j${h.id} is held by p${h.pilotId}, ${h.why}`),
   ...(await strayDeferred(db)).map((d) => `j${d.id} waits for a callback as attempt ${d.attempt}, ${d.why}`),
   ...(await wrongLaneCounts(db)).map((c) => `lane ${c.laneId} counts ${c.counted} jobs ${c.state}, and has ${c.there}`),
+  ...(await wrongExperimentCounts(db)).map(
+    (c) => `experiment ${c.experimentId} counts ${c.counted} jobs ${c.state}, and has ${c.there}`,
+  ),
+  ...(await wrongUsage(db)).map(
+    (u) => `usage counts ${u.counted} ${u.what} that ended ${u.ending}, and there are ${u.there}`,
+  ),
   ...(await idleTimers(db)).map((job) => `j${job.id} has a timer (${job.kind}), and is ${job.state}`),
   ...(await doubleHeld(db)).map((job) => `j${job.id} is held, and may be claimed as well`),
   ...(await wrongResults(db)).map((job) => `j${job.id} is ${job.state}, and ${job.why}`),
@@ -176,4 +182,32 @@ const wrongLaneCounts = (db: Db) =>
     there as (select t.lane_id, j.state, count(*) as n from job j join task t on t.id = j.task_id group by 1, 2)
     select coalesce(c.lane_id, t.lane_id) as "laneId", coalesce(c.state, t.state) as state, coalesce(c.n, 0)::int as counted, coalesce(t.n, 0)::int as there
     from counted c full join there t on t.lane_id = c.lane_id and t.state = c.state
+    where coalesce(c.n, 0) <> coalesce(t.n, 0)`)
+
+const wrongExperimentCounts = (db: Db) =>
+  db.rows<{ experimentId: number; state: string; counted: number; there: number }>(sql`
+    with parts as (
+      select experiment_id, state, jobs as n from experiment_count
+      union all
+      select t.experiment_id, e.key, e.value::int
+      from task_delta d join task t on t.id = d.task_id, lateral jsonb_each_text(to_jsonb(d)) e where e.key not in ('task_id', 'came_back', 'reopened') and e.value is not null),
+    counted as (select experiment_id, state, sum(n) as n from parts group by 1, 2),
+    there as (select t.experiment_id, j.state, count(*) as n from job j join task t on t.id = j.task_id group by 1, 2)
+    select coalesce(c.experiment_id, t.experiment_id) as "experimentId", coalesce(c.state, t.state) as state, coalesce(c.n, 0)::int as counted, coalesce(t.n, 0)::int as there
+    from counted c full join there t on t.experiment_id = c.experiment_id and t.state = c.state
+    where coalesce(c.n, 0) <> coalesce(t.n, 0)`)
+
+/** What ended is counted once, whoever ended it: attempts, and jobs for good. */
+const wrongUsage = (db: Db) =>
+  db.rows<{ what: string; ending: string; counted: number; there: number }>(sql`
+    with parts as (
+      select ending, attempts, jobs from usage_delta union all select ending, attempts, jobs from usage_hour),
+    counted as (
+      select 'attempts' as what, ending, sum(attempts) as n from parts group by 2
+      union all select 'jobs', ending, sum(jobs) from parts group by 2),
+    there as (
+      select 'attempts' as what, ending, count(*) as n from attempt group by 2
+      union all select 'jobs', state, count(*) from job where state in ('finished', 'failed', 'cancelled', 'closed') group by 2)
+    select coalesce(c.what, t.what) as what, coalesce(c.ending, t.ending) as ending, coalesce(c.n, 0)::int as counted, coalesce(t.n, 0)::int as there
+    from counted c full join there t on t.what = c.what and t.ending = c.ending
     where coalesce(c.n, 0) <> coalesce(t.n, 0)`)

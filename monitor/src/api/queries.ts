@@ -33,6 +33,13 @@ export const meQuery = queryOptions({
   staleTime: Number.POSITIVE_INFINITY,
 })
 
+/** What the first page shows. */
+export const overviewQuery = queryOptions({
+  queryKey: ['overview'],
+  queryFn: ({ signal }) => ask('GET /v1/overview', { signal }),
+  refetchInterval: 2000,
+})
+
 export const queuesQuery = queryOptions({
   queryKey: ['queues'],
   queryFn: ({ signal }) => ask('GET /v1/queues', { signal }),

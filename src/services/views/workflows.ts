@@ -55,7 +55,7 @@ export const workflowHistory = async (
   return pageOf(rows, q.limit, (row) => row.seq, moveOf)
 }
 
-const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
+export const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
   ...showWorkflowLine(row),
   value: sentValue(row.value, row.valueBlob, row.valueBytes),
   error: row.error ? JSON.parse(row.error) : null,

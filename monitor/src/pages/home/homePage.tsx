@@ -1,93 +1,97 @@
 import { useQuery } from '@tanstack/react-query'
 import { useEffect } from 'react'
 import { Link } from 'wouter'
-import type { Pilot, Queue } from '../../../../src/contract/pilots.ts'
+import type { Overview } from '../../../../src/contract/overview.ts'
 import type { Workflow } from '../../../../src/contract/workflows.ts'
-import { pilotsQuery, queuesQuery, recentWorkflowsQuery } from '../../api/queries.ts'
+import { overviewQuery } from '../../api/queries.ts'
 import { Sparkline } from '../../charts/sparkline.tsx'
-import { useRates } from '../../live/rates.ts'
+import { useSeen } from '../../live/seen.ts'
 import { Command, Lesson } from '../../parts/lesson.tsx'
+import { Refused } from '../../parts/problem.tsx'
 import { Section } from '../../parts/section.tsx'
 import { State } from '../../parts/state.tsx'
 import { Table } from '../../parts/table.tsx'
 import { Linked, Thing } from '../../parts/thing.tsx'
 import { Ago } from '../../parts/time.tsx'
-import { hasEnded } from '../../states/counts.ts'
-import { count, percent, plural, rate } from '../../words/numbers.ts'
+import { runningIn, waitingIn } from '../../states/counts.ts'
+import { count, plural, rate } from '../../words/numbers.ts'
 import { errorLine } from '../../words/values.ts'
+import { queueColumns } from '../queues/queueColumns.tsx'
 import { workflowColumns } from '../workflows/workflowColumns.tsx'
 
 /** What runs, what is wrong, what waits. */
 export const HomePage = () => {
-  const recent = useQuery(recentWorkflowsQuery({}))
-  const running = useQuery(recentWorkflowsQuery({ state: 'running' }))
-  const queues = useQuery(queuesQuery)
-  const pilots = useQuery(pilotsQuery)
+  const { data, error } = useQuery(overviewQuery)
   useEffect(() => {
     document.title = 'Culm'
   }, [])
-  if (!recent.data || !queues.data || !pilots.data || !running.data) return null
-  if (recent.data.items.length === 0) return <FirstSteps />
-  const workflows = [...new Map([...running.data.items, ...recent.data.items].map((w) => [w.id, w])).values()]
-  const active = workflows.filter(({ state }) => !hasEnded(state))
-  const ended = recent.data.items.filter(({ state }) => hasEnded(state)).slice(0, 8)
+  if (!data) return <Refused error={error} />
+  const { active, ended, queues } = data
+  if (active.length + ended.length === 0) return <FirstSteps />
   return (
     <>
       <h1 className="hidden-word">Home</h1>
-      <Vitals workflows={workflows} queues={queues.data.items} readAt={recent.dataUpdatedAt} />
-      <Worries worries={worriesOf(queues.data.items, pilots.data.items, workflows)} />
+      <Vitals overview={data} />
+      <Worries worries={worriesOf(data)} />
       <Section title="Under way" aside={<Link href="/workflows">All workflows</Link>}>
         {active.length > 0 ? (
-          <Table label="Workflows under way" rows={active.slice(0, 20)} columns={workflowColumns} keyOf={(w) => w.id} />
+          <Table label="Workflows under way" rows={active} columns={workflowColumns} keyOf={(w) => w.id} />
         ) : (
           <p className="nothing">Nothing runs now.</p>
         )}
       </Section>
       {ended.length > 0 && (
-        <Section title="Ended last">
+        <Section title="Ended last" aside={<Link href="/reports">Reports</Link>}>
           <Table label="Workflows that ended last" rows={ended} columns={workflowColumns} keyOf={(w) => w.id} />
         </Section>
       )}
+      <Section title="Queues" aside={<Link href="/queues">With their pilots</Link>}>
+        <Table label="Queues" rows={queues} columns={queueColumns} keyOf={({ name }) => name} />
+      </Section>
     </>
   )
 }
 
-const Vitals = ({ workflows, queues, readAt }: { workflows: Workflow[]; queues: Queue[]; readAt: number }) => {
-  const sum = (of: (queue: Queue) => number) => queues.reduce((n, queue) => n + of(queue), 0)
-  const [running, waiting, slots] = [sum((q) => q.running), sum((q) => q.waiting), sum((q) => q.slots)]
-  const rates = useRates(workflows, { running, waiting }, readAt)
-  const finished = recentMean(rates.finished)
-  const failed = recentMean(rates.failed)
+const Vitals = ({ overview: { jobs, queues, minutes, at } }: { overview: Overview }) => {
+  const [running, waiting] = [runningIn(jobs), waitingIn(jobs)]
+  const seen = useSeen({ running, waiting, at })
+  const slots = queues.reduce((n, queue) => n + queue.slots, 0)
   return (
     <div className="vitals">
-      <Vital value={count(running)} what="jobs run" samples={rates.running} kind="busy">
-        {slots > 0 ? `${percent(running, slots)} % of ${plural(slots, 'slot')}` : 'no slots'}
+      <Vital value={count(running)} what="jobs run" samples={seen.running} kind="busy">
+        {slots > 0 ? `${plural(slots, 'slot')} for all` : 'no slots'}
+      </Vital>
+      <Vital value={count(waiting)} what="jobs wait" samples={seen.waiting} kind="next">
+        for a slot or for others
       </Vital>
       <Vital
-        value={`${count(waiting)}${queues.some((q) => q.waiting >= 1000) ? '+' : ''}`}
-        what="jobs wait"
-        samples={rates.waiting}
-        kind="next"
+        value={count(sumOf(minutes.finished))}
+        what="finished in the last hour"
+        samples={over(minutes.finished)}
+        kind="good"
       >
-        for a slot
+        {ofLate(minutes.finished)}
       </Vital>
-      <Vital value={rate(finished)} what="finish each second" samples={rates.finished} kind="good">
-        since this page is open
-      </Vital>
-      <Vital value={rate(failed * 60)} what="fail each minute" samples={rates.failed} kind="bad">
-        since this page is open
+      <Vital
+        value={count(sumOf(minutes.failed))}
+        what="failed in the last hour"
+        samples={over(minutes.failed)}
+        kind="bad"
+      >
+        {ofLate(minutes.failed)}
       </Vital>
     </div>
   )
 }
 
-/** Over the last ten looks: one alone jumps about. */
-const recentMean = (samples: number[]) => {
-  const last = samples.slice(-10)
-  return last.length > 0 ? last.reduce((a, b) => a + b, 0) / last.length : 0
-}
+const sumOf = (samples: number[]) => samples.reduce((a, b) => a + b, 0)
 
-type VitalProps = { value: string; what: string; samples: number[]; kind: string; children: React.ReactNode }
+/** The last minute is not over: it would look like a fall. */
+const over = (minutes: number[]) => minutes.slice(0, -1)
+
+const ofLate = (minutes: number[]) => `${rate(sumOf(over(minutes).slice(-5)) / 5)} each minute of late`
+
+type VitalProps = { value: string; what: string; samples: readonly number[]; kind: string; children: React.ReactNode }
 
 const Vital = ({ value, what, samples, kind, children }: VitalProps) => (
   <div className={`vital ${kind}`}>
@@ -101,7 +105,7 @@ const Vital = ({ value, what, samples, kind, children }: VitalProps) => (
 type Worry = { key: string; state: string; at?: string; words: React.ReactNode; remedy?: string }
 
 /** What somebody should look at, the widest first: places, then pilots, then work. */
-const worriesOf = (queues: Queue[], pilots: Pilot[], workflows: Workflow[]): Worry[] => [
+const worriesOf = ({ queues, suspects, failing }: Overview): Worry[] => [
   ...queues
     .filter(({ pilots: n, waiting, state }) => state !== 'online' || (n === 0 && waiting > 0))
     .map(({ name, state, pilots: n, waiting }) => ({
@@ -110,30 +114,22 @@ const worriesOf = (queues: Queue[], pilots: Pilot[], workflows: Workflow[]): Wor
       words: `Queue ${name}: ${n === 0 ? `no pilot serves it, ${plural(waiting, 'job')} wait` : state}`,
       remedy: n === 0 ? 'culm pilot' : undefined,
     })),
-  ...pilots
-    .filter(({ state }) => state === 'suspect')
-    .map(({ id, host, seenAt, jobs }) => ({
-      key: id,
-      state: 'suspect',
-      at: seenAt,
-      words: `Pilot ${id} on ${host} is silent; it holds ${plural(jobs, 'job')}`,
-    })),
-  ...workflows
-    .filter(
-      ({ state, jobs, tasks }) =>
-        state === 'failed' || (!hasEnded(state) && ((jobs.failed ?? 0) > 0 || tasks.failed > 0)),
-    )
-    .slice(0, 8)
-    .map((workflow) => ({
-      key: workflow.id,
-      state: 'failed',
-      at: workflow.endedAt ?? workflow.createdAt,
-      words: (
-        <>
-          <Thing id={workflow.id}>{workflow.name}</Thing> <span className="soft">{reasonOf(workflow)}</span>
-        </>
-      ),
-    })),
+  ...suspects.map(({ id, host, seenAt, jobs }) => ({
+    key: id,
+    state: 'suspect',
+    at: seenAt,
+    words: `Pilot ${id} on ${host} is silent; it holds ${plural(jobs, 'job')}`,
+  })),
+  ...failing.map((workflow) => ({
+    key: workflow.id,
+    state: 'failed',
+    at: workflow.endedAt ?? workflow.createdAt,
+    words: (
+      <>
+        <Thing id={workflow.id}>{workflow.name}</Thing> <span className="soft">{reasonOf(workflow)}</span>
+      </>
+    ),
+  })),
 ]
 
 const reasonOf = ({ error, why, jobs, id }: Workflow) => {

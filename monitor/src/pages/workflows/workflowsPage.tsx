@@ -1,35 +1,37 @@
 import { useQuery } from '@tanstack/react-query'
-import { useEffect, useState } from 'react'
-import { useLocation, useSearch } from 'wouter'
+import { useEffect, useMemo, useState } from 'react'
 import type { Workflow } from '../../../../src/contract/workflows.ts'
 import { ask } from '../../api/ask.ts'
 import { pageSize, recentWorkflowsQuery } from '../../api/queries.ts'
+import { Tally } from '../../parts/jobsBar.tsx'
+import { Labels } from '../../parts/labels.tsx'
 import { Command, Lesson } from '../../parts/lesson.tsx'
 import { say } from '../../parts/says.tsx'
-import { Table } from '../../parts/table.tsx'
+import { Section } from '../../parts/section.tsx'
+import { type Column, Table } from '../../parts/table.tsx'
+import { sumOf } from '../../states/counts.ts'
 import { numberIn } from '../../words/ids.ts'
+import { plural } from '../../words/numbers.ts'
+import { type Filter, hrefOf, isLabel, queryOf, useFilter, workflowStates } from './filter.ts'
 import { workflowColumns } from './workflowColumns.tsx'
-
-const states = ['running', 'registered', 'paused', 'done', 'finished', 'failed', 'cancelled', 'expired'] as const
-type Filter = { state?: (typeof states)[number]; owner?: string; program?: string }
 
 /** All workflows, newest first; what is filtered by stands in the address. */
 const WorkflowsPage = () => {
-  const [filter, setFilter] = useFilter()
+  const [filter, change] = useFilter()
   const { workflows, more, isRead } = useWorkflows(filter)
   useEffect(() => {
     document.title = 'Workflows · Culm'
   }, [])
+  const names = [...new Set(workflows.flatMap(({ labels }) => Object.keys(labels)))].sort()
   return (
     <>
       <div className="section-head">
         <h1>Workflows</h1>
-        <Filters filter={filter} setFilter={setFilter} />
+        <Filters filter={filter} change={change} names={names} />
       </div>
-      {workflows.length > 0 && (
-        <Table label="Workflows" rows={workflows} columns={workflowColumns} keyOf={({ id }) => id} />
-      )}
-      {isRead && workflows.length === 0 && <None isFiltered={Object.values(filter).some(Boolean)} />}
+      <Chips filter={filter} change={change} />
+      {workflows.length > 0 && <Groups workflows={workflows} filter={filter} />}
+      {isRead && workflows.length === 0 && <None isFiltered={hrefOf(filter) !== '/workflows'} />}
       {more && (
         <div className="more">
           <button type="button" onClick={more}>
@@ -42,61 +44,140 @@ const WorkflowsPage = () => {
 }
 export default WorkflowsPage
 
-const useFilter = () => {
-  const [, go] = useLocation()
-  const search = new URLSearchParams(useSearch())
-  const filter: Filter = {
-    state: states.find((state) => state === search.get('state')),
-    owner: search.get('owner') ?? undefined,
-    program: search.get('program') ?? undefined,
+/** One table, or one for each value of the label by which it is grouped. */
+const Groups = ({ workflows, filter }: { workflows: Workflow[]; filter: Filter }) => {
+  const address = hrefOf(filter)
+  const hasLabels = workflows.some(({ labels }) => Object.keys(labels).length > 0)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another filter has another address
+  const columns = useMemo(() => (hasLabels ? withLabels(filter) : workflowColumns), [hasLabels, address])
+  const { group } = filter
+  if (!group) return <Table label="Workflows" rows={workflows} columns={columns} keyOf={({ id }) => id} />
+  const byValue = new Map<string | undefined, Workflow[]>()
+  for (const workflow of workflows) {
+    const value = workflow.labels[group]
+    byValue.set(value, [...(byValue.get(value) ?? []), workflow])
   }
-  const setFilter = (change: Filter) => {
-    const words = Object.entries({ ...filter, ...change }).filter(([, word]) => word) as [string, string][]
-    const text = new URLSearchParams(words).toString()
-    go(text ? `/workflows?${text}` : '/workflows', { replace: true })
-  }
-  return [filter, setFilter] as const
+  return [...byValue].map(([value, rows]) => (
+    <Section
+      key={value ?? ''}
+      title={value === undefined ? `no ${group}` : `${group}=${value}`}
+      aside={<Sum workflows={rows} />}
+    >
+      <Table label={value ?? `no ${group}`} rows={rows} columns={columns} keyOf={({ id }) => id} />
+    </Section>
+  ))
 }
 
-const Filters = ({ filter, setFilter }: { filter: Filter; setFilter: (change: Filter) => void }) => (
+const Sum = ({ workflows }: { workflows: Workflow[] }) => (
+  <span className="soft">
+    {plural(workflows.length, 'workflow')}, <Tally counts={sumOf(workflows.map(({ jobs }) => jobs))} />
+  </span>
+)
+
+const withLabels = (filter: Filter) => [
+  ...workflowColumns.slice(0, 3),
+  labelsColumn(filter),
+  ...workflowColumns.slice(3),
+]
+
+/** Pressed, a label is one more that all must have. */
+const labelsColumn = (filter: Filter): Column<Workflow> => ({
+  id: 'labels',
+  title: 'Labels',
+  cell: ({ labels }) => (
+    <Labels labels={labels} hrefOf={(label) => hrefOf({ ...filter, label: [...new Set([...filter.label, label])] })} />
+  ),
+  isWide: true,
+})
+
+type FilterProps = { filter: Filter; change: (more: Partial<Filter>) => void }
+
+const Filters = ({ filter, change, names }: FilterProps & { names: string[] }) => (
   <div className="tools">
     <select
       aria-label="State"
-      value={filter.state ?? ''}
-      onChange={(event) => setFilter({ state: (event.target.value || undefined) as Filter['state'] })}
+      value={filter.state.length > 1 ? 'several' : (filter.state[0] ?? '')}
+      onChange={({ target }) => change({ state: workflowStates.filter((state) => state === target.value) })}
     >
       <option value="">any state</option>
-      {states.map((state) => (
+      {filter.state.length > 1 && <option value="several">{filter.state.join(', ')}</option>}
+      {workflowStates.map((state) => (
         <option key={state}>{state}</option>
       ))}
     </select>
-    {(['owner', 'program'] as const).map((name) => (
-      <input
-        key={name}
-        type="search"
-        aria-label={name}
-        placeholder={name === 'owner' ? 'user' : name}
-        size={10}
-        defaultValue={filter[name]}
-        onKeyDown={(event) => event.key === 'Enter' && setFilter({ [name]: event.currentTarget.value.trim() })}
-        onBlur={(event) =>
-          event.target.value.trim() !== (filter[name] ?? '') && setFilter({ [name]: event.target.value.trim() })
-        }
-      />
+    {(['text', 'owner', 'program'] as const).map((name) => (
+      <Word key={name} name={inWords[name]} value={filter[name] ?? ''} set={(word) => change({ [name]: word })} />
     ))}
+    <Word
+      key={filter.label.length}
+      name="label=value"
+      value=""
+      set={(word) => isLabel(word) && change({ label: [...filter.label, word] })}
+    />
+    <select
+      aria-label="Group by label"
+      value={filter.group ?? ''}
+      onChange={({ target }) => change({ group: target.value || undefined })}
+    >
+      <option value="">not grouped</option>
+      {[...new Set([...names, ...(filter.group ? [filter.group] : [])])].map((name) => (
+        <option key={name} value={name}>
+          by {name}
+        </option>
+      ))}
+    </select>
   </div>
 )
 
+const inWords = { text: 'name', owner: 'user', program: 'program' }
+
+/** A field whose word holds once it is left. */
+const Word = ({ name, value, set }: { name: string; value: string; set: (word: string) => void }) => (
+  <input
+    key={value}
+    type="search"
+    aria-label={name}
+    placeholder={name}
+    size={9}
+    defaultValue={value}
+    onKeyDown={(event) => event.key === 'Enter' && set(event.currentTarget.value.trim())}
+    onBlur={({ target }) => target.value.trim() !== value && set(target.value.trim())}
+  />
+)
+
+/** What else it is filtered by; pressed, no longer. */
+const Chips = ({ filter, change }: FilterProps) => {
+  const chips = [
+    ...filter.label.map((label) => ({
+      words: label,
+      drop: () => change({ label: filter.label.filter((one) => one !== label) }),
+    })),
+    ...(['since', 'until'] as const)
+      .filter((end) => filter[end])
+      .map((end) => ({ words: `${end} ${filter[end]}`, drop: () => change({ [end]: undefined }) })),
+  ]
+  if (chips.length === 0) return null
+  return (
+    <div className="chips">
+      {chips.map(({ words, drop }) => (
+        <button key={words} type="button" className="label" onClick={drop} aria-label={`No longer ${words}`}>
+          {words} <span aria-hidden="true">×</span>
+        </button>
+      ))}
+    </div>
+  )
+}
+
 /** The newest page again and again; what was asked for beyond that stays as it came. */
 const useWorkflows = (filter: Filter) => {
-  const { data } = useQuery(recentWorkflowsQuery(filter))
+  const { data } = useQuery(recentWorkflowsQuery(queryOf(filter)))
   const [older, setOlder] = useState<{ for: string; items: Workflow[]; next: string | null }>()
-  const key = JSON.stringify(filter)
+  const key = JSON.stringify(queryOf(filter))
   const own = older?.for === key ? older : undefined
   const next = own ? own.next : data?.next
   const more = async () => {
     try {
-      const page = await ask('GET /v1/workflows', { query: { ...filter, limit: pageSize, after: next! } })
+      const page = await ask('GET /v1/workflows', { query: { ...queryOf(filter), limit: pageSize, after: next! } })
       setOlder({ for: key, items: [...(own?.items ?? []), ...page.items], next: page.next })
     } catch (error) {
       say((error as Error).message)
