@@ -5,6 +5,7 @@ import { useCell } from '../api/cell.ts'
 import { link } from '../api/link.ts'
 import { meQuery } from '../api/queries.ts'
 import { token } from '../api/session.ts'
+import { useWatchedExperiment } from '../live/watchExperiment.ts'
 import { Dialog } from '../parts/dialog.tsx'
 import { Command, Lesson } from '../parts/lesson.tsx'
 import { Says } from '../parts/says.tsx'
@@ -17,6 +18,8 @@ import { nextTheme, useTheme } from './theme.ts'
 /** What is around every page. */
 export const Shell = () => {
   const isSignedIn = useCell(token) !== null
+  const [path] = useLocation()
+  useWatchedExperiment(isSignedIn && !hasOwnStream(path))
   const [open, setOpen] = useState<'finder' | 'keys' | null>(null)
   const close = () => setOpen(null)
   useKeys({ find: () => isSignedIn && setOpen('finder'), showKeys: () => setOpen('keys') })
@@ -35,6 +38,9 @@ export const Shell = () => {
     </>
   )
 }
+
+/** The page of a workflow follows that; a tab has one stream, since a browser has six connections for all tabs of a server. */
+const hasOwnStream = (path: string) => /^\/w\d/.test(path)
 
 const TopBar = ({ isSignedIn, find }: { isSignedIn: boolean; find: () => void }) => {
   const [path] = useLocation()

@@ -1,58 +1,54 @@
-import { useEffect, useState } from 'react'
-import type { Workflow } from '../../../src/contract/workflows.ts'
-import type { WorkflowId } from '../api/queries.ts'
+import type { QueryClient } from '@tanstack/react-query'
+import type { Frame } from '../../../src/contract/frames.ts'
+import type { Queue } from '../../../src/contract/pilots.ts'
+import { makeCell, useCell } from '../api/cell.ts'
+import { link } from '../api/link.ts'
 
-/** Jobs per second between two looks. */
+/** A sample each second: how many jobs finished and failed in it, and how many ran and waited. */
 export type Rates = { finished: number[]; failed: number[]; running: number[]; waiting: number[] }
-type Ended = { finished: number; failed: number }
 
 const mostSamples = 150
+const sampleMs = 1000
 
-/** What was seen since this page was opened; it outlasts going to another page and back. */
-const seen = { at: 0, byWorkflow: new Map<WorkflowId, Ended>() }
-const rates: Rates = { finished: [], failed: [], running: [], waiting: [] }
+/** What was seen since this tab was opened; it outlasts going to another page and back. */
+const rates = makeCell<Rates>({ finished: [], failed: [], running: [], waiting: [] })
+const ended = { finished: 0, failed: 0 }
 
-const push = (samples: number[], value: number) => {
-  samples.push(value)
-  if (samples.length > mostSamples) samples.shift()
+export const noteEnded = ({ finished, failed }: Frame['ended']) => {
+  ended.finished += finished
+  ended.failed += failed
 }
 
-/** Takes a sample. What a workflow had before it was first seen does not count. */
-const take = (workflows: readonly Workflow[], queues: { running: number; waiting: number }, at: number) => {
-  const seconds = (at - seen.at) / 1000
-  let [finished, failed] = [0, 0]
-  for (const { id, jobs } of workflows) {
-    const now = { finished: jobs.finished ?? 0, failed: jobs.failed ?? 0 }
-    const before = seen.byWorkflow.get(id)
-    if (before) finished += Math.max(0, now.finished - before.finished)
-    if (before) failed += Math.max(0, now.failed - before.failed)
-    seen.byWorkflow.set(id, now)
-  }
-  for (const id of seen.byWorkflow.keys())
-    if (seen.byWorkflow.size > 2000) seen.byWorkflow.delete(id)
-    else break
-  // After a pause, as of a hidden tab, a difference says nothing of now.
-  if (seen.at > 0 && seconds < 15) {
-    push(rates.finished, finished / seconds)
-    push(rates.failed, failed / seconds)
-  }
-  push(rates.running, queues.running)
-  push(rates.waiting, queues.waiting)
-  seen.at = at
+/** Takes samples as long as the experiment is followed and the server answers. */
+export const sampleRates = (client: QueryClient, signal: AbortSignal) => {
+  let before = performance.now()
+  const timer = setInterval(() => {
+    const now = performance.now()
+    const seconds = (now - before) / 1000
+    before = now
+    const { items = [] } = client.getQueryData<{ items: Queue[] }>(['queues']) ?? {}
+    const sum = (of: (queue: Queue) => number) => items.reduce((n, queue) => n + of(queue), 0)
+    // After a pause, as of a hidden tab, a mean over it says nothing of now.
+    if (link.read() === 'live' && seconds < 15)
+      take({
+        finished: ended.finished / seconds,
+        failed: ended.failed / seconds,
+        running: sum(({ running }) => running),
+        waiting: sum(({ waiting }) => waiting),
+      })
+    Object.assign(ended, { finished: 0, failed: 0 })
+  }, sampleMs)
+  signal.addEventListener('abort', () => clearInterval(timer))
 }
 
-/** Rates by looking: a sample whenever what is looked at was read anew. */
-export const useRates = (
-  workflows: readonly Workflow[] | undefined,
-  queues: { running: number; waiting: number } | undefined,
-  readAt: number,
-): Rates => {
-  const [, drawAgain] = useState(0)
-  // biome-ignore lint/correctness/useExhaustiveDependencies: one sample for each reading of the workflows
-  useEffect(() => {
-    if (!workflows || !queues || readAt <= seen.at) return
-    take(workflows, queues, readAt)
-    drawAgain(readAt)
-  }, [readAt])
-  return rates
+const take = (sample: Record<keyof Rates, number>) => {
+  const { finished, failed, running, waiting } = rates.read()
+  rates.write({
+    finished: [...finished, sample.finished].slice(-mostSamples),
+    failed: [...failed, sample.failed].slice(-mostSamples),
+    running: [...running, sample.running].slice(-mostSamples),
+    waiting: [...waiting, sample.waiting].slice(-mostSamples),
+  })
 }
+
+export const useRates = (): Rates => useCell(rates)

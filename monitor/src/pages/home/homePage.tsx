@@ -34,7 +34,7 @@ export const HomePage = () => {
   return (
     <>
       <h1 className="hidden-word">Home</h1>
-      <Vitals workflows={workflows} queues={queues.data.items} readAt={recent.dataUpdatedAt} />
+      <Vitals queues={queues.data.items} />
       <Worries worries={worriesOf(queues.data.items, pilots.data.items, workflows)} />
       <Section title="Under way" aside={<Link href="/workflows">All workflows</Link>}>
         {active.length > 0 ? (
@@ -52,10 +52,10 @@ export const HomePage = () => {
   )
 }
 
-const Vitals = ({ workflows, queues, readAt }: { workflows: Workflow[]; queues: Queue[]; readAt: number }) => {
+const Vitals = ({ queues }: { queues: Queue[] }) => {
   const sum = (of: (queue: Queue) => number) => queues.reduce((n, queue) => n + of(queue), 0)
   const [running, waiting, slots] = [sum((q) => q.running), sum((q) => q.waiting), sum((q) => q.slots)]
-  const rates = useRates(workflows, { running, waiting }, readAt)
+  const rates = useRates()
   const finished = recentMean(rates.finished)
   const failed = recentMean(rates.failed)
   return (
