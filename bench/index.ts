@@ -16,6 +16,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   servers: () => import('./servers.ts'),
   soak: () => import('./soak.ts'),
   pages: () => import('./pages.ts'),
+  viewers: () => import('./viewers.ts'),
   'call-latency': () => import('./callLatency.ts'),
   'python-calls': () => import('./pythonCalls.ts'),
   'function-peers': () => import('./functionPeers.ts'),

@@ -34,7 +34,7 @@ const monitorMayImport: Record<string, string[]> = {
   live: ['type contract', 'api', 'graph', 'states', 'words'],
   parts: ['type contract', 'api', 'states', 'words'],
   pages: ['type contract', 'api', 'charts', 'graph', 'live', 'parts', 'states', 'words'],
-  app: ['type contract', 'api', 'pages', 'parts', 'states', 'words'],
+  app: ['type contract', 'api', 'live', 'pages', 'parts', 'states', 'words'],
 }
 
 const monitorMayUse: Record<string, string[]> = {

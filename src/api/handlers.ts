@@ -25,7 +25,7 @@ import * as tokens from '../services/tokens.ts'
 import { keepTold, readMetrics, taskMetrics } from '../services/told.ts'
 import { traceWaits } from '../services/traceWaits.ts'
 import * as jobs from '../services/views/jobs.ts'
-import { overview } from '../services/views/overview.ts'
+import { sharedOverview } from '../services/views/overview.ts'
 import { readAfter } from '../services/views/pages.ts'
 import * as places from '../services/views/places.ts'
 import * as settings from '../services/views/settings.ts'
@@ -142,7 +142,7 @@ export const handlers: Handlers = {
     readMetrics(engine, principal, num('j', params), query, signal),
   keepCheckpoint: ({ engine, principal, params, body }) => keepCheckpoint(engine, principal, num('j', params), body),
 
-  overview: ({ engine, principal }) => overview(engine, principal),
+  overview: ({ engine, principal }) => sharedOverview(engine, principal),
 
   createCallback: ({ engine, principal, params, body }) =>
     createCallback(engine, principal, num('j', params), body.seconds),

@@ -257,6 +257,36 @@ describe.skipIf(isMissing)(
       })
     })
 
+    test('lists are told what changes: a new workflow comes, its numbers move and it leaves the filter it no longer fits, without a question', async () => {
+      const page = await signedIn('/workflows?state=running')
+      const line = page.locator('main tr', { hasText: 'told to the list' })
+      await shows(page, 'Workflows')
+      const workflowId = await newWorkflow('told to the list')
+      await line.waitFor()
+      // From here on only the stream brings news.
+      await page.route(/\/v1\/workflows\?/, () => {})
+      const { taskId } = await submit(workflowId, 3)
+      await line.getByText('0/3').waitFor()
+      await withPilot(async (pilot) => {
+        const jobs = await pilot.take(taskId, 3)
+        await pilot.report(...jobs.map((job) => finished(job, 1)))
+      })
+      await line.getByText('3/3').waitFor()
+      await server.user.call('closeWorkflow', { params: { id: workflowId } })
+      await line.waitFor({ state: 'detached' })
+    })
+
+    test('a tab has one stream, whatever pages come and go in it', async () => {
+      await newWorkflow('one stream')
+      const page = await signedIn()
+      const open = () => server.engine.viewers.size + server.engine.hub.size
+      await eventually(async () => open() === 1 && server.engine.viewers.size === 1, 'the stream of the experiment')
+      await page.getByRole('link', { name: 'one stream' }).first().click()
+      await eventually(async () => open() === 1 && server.engine.hub.size === 1, 'that of the workflow instead')
+      await page.getByRole('link', { name: 'Queues', exact: true }).click()
+      await eventually(async () => open() === 1 && server.engine.viewers.size === 1, 'that of the experiment again')
+    })
+
     test('a stream that ends is opened again where it broke off', async () => {
       const workflowId = await newWorkflow('broken off')
       const { taskId } = await submit(workflowId, 1)

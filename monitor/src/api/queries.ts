@@ -22,6 +22,9 @@ export const makeQueryClient = () =>
     },
   })
 
+/** The stream of the experiment keeps lists up to date; so often they are asked for all the same, ms. */
+const listsMs = 30_000
+
 /** No list is asked for more rows at once. */
 export const pageSize = 200
 
@@ -33,39 +36,39 @@ export const meQuery = queryOptions({
   staleTime: Number.POSITIVE_INFINITY,
 })
 
-/** What the first page shows. */
+/** What the first page shows; the stream of the experiment says when to look again, and its minutes go by. */
 export const overviewQuery = queryOptions({
   queryKey: ['overview'],
   queryFn: ({ signal }) => ask('GET /v1/overview', { signal }),
-  refetchInterval: 2000,
+  refetchInterval: listsMs,
 })
 
 export const queuesQuery = queryOptions({
   queryKey: ['queues'],
   queryFn: ({ signal }) => ask('GET /v1/queues', { signal }),
-  refetchInterval: 2000,
+  refetchInterval: listsMs,
 })
 
 export const pilotsQuery = queryOptions({
   queryKey: ['pilots'],
   queryFn: ({ signal }) => ask('GET /v1/pilots', { query: { limit: pageSize }, signal }),
-  refetchInterval: 2000,
+  refetchInterval: listsMs,
 })
 
 export const usersQuery = queryOptions({
   queryKey: ['users'],
   queryFn: ({ signal }) => ask('GET /v1/users', { signal }),
-  refetchInterval: 30_000,
+  refetchInterval: listsMs,
 })
 
-type WorkflowFilter = Omit<QueryInputOf<'listWorkflows'>, 'after' | 'limit'>
+export type WorkflowFilter = Omit<QueryInputOf<'listWorkflows'>, 'after' | 'limit'>
 
 /** The newest workflows, as many as fit on one page. */
 export const recentWorkflowsQuery = (filter: WorkflowFilter) =>
   queryOptions({
     queryKey: ['workflows', filter],
     queryFn: ({ signal }) => ask('GET /v1/workflows', { query: { ...filter, limit: pageSize }, signal }),
-    refetchInterval: 2000,
+    refetchInterval: listsMs,
   })
 
 export const workflowQuery = (id: WorkflowId) =>

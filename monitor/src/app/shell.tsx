@@ -5,6 +5,7 @@ import { useCell } from '../api/cell.ts'
 import { link } from '../api/link.ts'
 import { meQuery } from '../api/queries.ts'
 import { endSession, session } from '../api/session.ts'
+import { useWatchedExperiment } from '../live/watchExperiment.ts'
 import { Dialog } from '../parts/dialog.tsx'
 import { Command, Lesson } from '../parts/lesson.tsx'
 import { Says } from '../parts/says.tsx'
@@ -18,6 +19,8 @@ import { nextTheme, useTheme } from './theme.ts'
 export const Shell = () => {
   const known = useCell(session)
   const isSignedIn = Boolean(known)
+  const [path] = useLocation()
+  useWatchedExperiment(isSignedIn && !hasOwnStream(path))
   const [open, setOpen] = useState<'finder' | 'keys' | null>(null)
   const close = () => setOpen(null)
   useKeys({ find: () => isSignedIn && setOpen('finder'), showKeys: () => setOpen('keys') })
@@ -36,6 +39,9 @@ export const Shell = () => {
     </>
   )
 }
+
+/** The page of a workflow follows that; a tab has one stream, since a browser has six connections for all tabs of a server. */
+const hasOwnStream = (path: string) => /^\/w\d/.test(path)
 
 const TopBar = ({ isSignedIn, find }: { isSignedIn: boolean; find: () => void }) => {
   const [path] = useLocation()

@@ -1,10 +1,9 @@
-import type { Notice } from '../../../src/contract/notices.ts'
 import { isFinal, send } from '../api/ask.ts'
 
-type Options = { signal: AbortSignal; opened: () => void; heard: (notice: Notice) => void }
+type Options<Notice> = { signal: AbortSignal; opened: () => void; heard: (notice: Notice) => void }
 
 /** Follows a stream of notices, resuming where it broke off; unlike an EventSource it notices when the other side is silent, and says why it was refused. */
-export const follow = async (address: string, { signal, opened, heard }: Options) => {
+export const follow = async <Notice>(address: string, { signal, opened, heard }: Options<Notice>) => {
   let cursor: string | undefined
   for (let waitMs = 500; !signal.aborted; waitMs = Math.min(10_000, waitMs * 2)) {
     await untilSeen(signal)

@@ -32,7 +32,7 @@ const watchWorkflow = (client: QueryClient, id: WorkflowId, signal: AbortSignal)
   }
   const readBefore = outcomesReader(client, id, signal)
   const kinds = knownOutcomes(client, id).byJob.size < mostOutcomes ? 'progress,move,outcome' : 'progress,move'
-  follow(`/v1/workflows/${id}/stream?kinds=${kinds}`, {
+  follow<Notice>(`/v1/workflows/${id}/stream?kinds=${kinds}`, {
     signal,
     opened: () => {
       lookAgain()

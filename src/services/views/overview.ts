@@ -18,6 +18,25 @@ const minuteMs = 60_000
 /** So many silent pilots at most. */
 const mostSuspects = 20
 
+/** Many look at the same page: an answer is given again for so long, ms. */
+const keptMs = 1000
+
+const kept = new WeakMap<Engine, Map<number, { at: number; answer: Promise<Overview> }>>()
+
+/** The overview, made at most once a second for all who look at an experiment. */
+export const sharedOverview = (engine: Engine, principal: Principal): Promise<Overview> => {
+  const now = engine.clock().getTime()
+  const byExperiment = kept.get(engine) ?? new Map()
+  kept.set(engine, byExperiment)
+  const experimentId = experimentOf(principal)
+  const known = byExperiment.get(experimentId)
+  if (known && now - known.at < keptMs) return known.answer
+  const answer = overview(engine, principal)
+  byExperiment.set(experimentId, { at: now, answer })
+  answer.catch(() => byExperiment.delete(experimentId))
+  return answer
+}
+
 /** What runs, waits and went wrong, in one answer: counters and what the folds have left. */
 export const overview = async (engine: Engine, principal: Principal): Promise<Overview> => {
   const experimentId = experimentOf(principal)
