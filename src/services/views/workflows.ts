@@ -71,6 +71,7 @@ const showWorkflow = (row: store.WorkflowViewRow): Workflow => ({
   createdAt: row.createdAt.toISOString(),
   endedAt: row.endedAt?.toISOString() ?? null,
   driverSeenAt: row.driverSeenAt?.toISOString() ?? null,
+  held: row.held,
   value: sentValue(row.value, row.valueBlob, row.valueBytes),
   error: row.error ? JSON.parse(row.error) : null,
   why: row.why,
