@@ -7,6 +7,7 @@ import { foldUsage, forgetMinutes } from '../services/foldUsage.ts'
 import { goOnRetrying } from '../services/rounds.ts'
 import { forgetSessions } from '../services/sessions.ts'
 import { silentPilots } from '../services/silentPilots.ts'
+import { sweepPage } from '../services/sweeps.ts'
 import { anyTaskWaits } from '../store/edges.ts'
 import { forgetReplies } from '../store/people.ts'
 import { nextTimerAt } from '../store/timers.ts'
@@ -59,6 +60,13 @@ const retries = (engine: Engine): Agent => ({
   once: () => goOnRetrying(engine),
 })
 
+/** Goes through what waits of tasks that were paused, let go or given another priority. */
+const sweeps = (engine: Engine): Agent => ({
+  name: 'sweeps',
+  everyMs: 1000,
+  once: () => sweepPage(engine),
+})
+
 /** Replies to keyed requests and to posts are kept for a day: whoever repeats a request does so within minutes. Minutes of usage are kept for two. */
 const replies = (engine: Engine): Agent => ({
   name: 'replies',
@@ -80,5 +88,6 @@ export const allAgents = (engine: Engine): Agent[] => [
   timers(engine),
   leases(engine),
   retries(engine),
+  sweeps(engine),
   replies(engine),
 ]

@@ -20,6 +20,7 @@ import { checkReady } from '../services/ready.ts'
 import { reportJobs } from '../services/reportJobs.ts'
 import { retryJob, retryTask, retryWorkflow } from '../services/retry.ts'
 import * as secrets from '../services/secrets.ts'
+import * as steer from '../services/steer.ts'
 import { addJobs, submitTask } from '../services/submitTask.ts'
 import * as tokens from '../services/tokens.ts'
 import { keepTold, readMetrics, taskMetrics } from '../services/told.ts'
@@ -84,10 +85,18 @@ export const handlers: Handlers = {
   renewDriver: ({ engine, principal, params, body }) => renewDriver(engine, principal, num('w', params), body.epoch),
   closeWorkflow: ({ engine, principal, params }) => closeWorkflow(engine, principal, num('w', params)),
   endWorkflow: ({ engine, principal, params, body }) => endWorkflow(engine, principal, num('w', params), body),
-  cancelWorkflow: ({ engine, principal, params, body }) =>
-    cancelWorkflow(engine, principal, num('w', params), body.why ?? 'cancelled by a person'),
-  retryWorkflow: ({ engine, principal, params, body }) =>
-    retryWorkflow(engine, principal, num('w', params), body.why ?? retriedByPerson),
+  cancelWorkflow: ({ engine, principal, params, query, body }) =>
+    cancelWorkflow(engine, principal, num('w', params), body.why ?? 'cancelled by a person', query.preview),
+  retryWorkflow: ({ engine, principal, params, query, body }) =>
+    retryWorkflow(engine, principal, num('w', params), body.why ?? retriedByPerson, query.preview),
+  pauseWorkflow: ({ engine, principal, params, query, body }) =>
+    steer.pauseWorkflow(engine, principal, num('w', params), { ...body, ...query }),
+  resumeWorkflow: ({ engine, principal, params, query, body }) =>
+    steer.resumeWorkflow(engine, principal, num('w', params), { ...body, ...query }),
+  prioritiseWorkflow: ({ engine, principal, params, query, body }) =>
+    steer.prioritiseWorkflow(engine, principal, num('w', params), body.priority, { ...body, ...query }),
+  finishWorkflow: ({ engine, principal, params, query, body }) =>
+    steer.finishWorkflow(engine, principal, num('w', params), { ...body, ...query }),
   labelWorkflow: ({ engine, principal, params, body }) => labelWorkflow(engine, principal, num('w', params), body),
   explainWorkflow: ({ engine, principal, params }) => explain.explainWorkflow(engine, principal, num('w', params)),
   readJournal: ({ engine, principal, params, query }) => readJournal(engine, principal, num('w', params), query),
@@ -110,18 +119,26 @@ export const handlers: Handlers = {
     tasks.listOutcomes(engine, principal, num('t', params), query),
   taskMetrics: ({ engine, principal, params, query }) => taskMetrics(engine, principal, num('t', params), query),
   taskTroubles: ({ engine, principal, params }) => troubles.taskTroubles(engine, principal, num('t', params)),
-  cancelTask: ({ engine, principal, params, body }) =>
-    cancelTask(engine, principal, num('t', params), body.why ?? 'cancelled by a person'),
-  retryTask: ({ engine, principal, params, body }) =>
-    retryTask(engine, principal, num('t', params), body.why ?? retriedByPerson),
+  cancelTask: ({ engine, principal, params, query, body }) =>
+    cancelTask(engine, principal, num('t', params), body.why ?? 'cancelled by a person', query.preview),
+  retryTask: ({ engine, principal, params, query, body }) =>
+    retryTask(engine, principal, num('t', params), body.why ?? retriedByPerson, query.preview),
+  pauseTask: ({ engine, principal, params, query, body }) =>
+    steer.pauseTask(engine, principal, num('t', params), { ...body, ...query }),
+  resumeTask: ({ engine, principal, params, query, body }) =>
+    steer.resumeTask(engine, principal, num('t', params), { ...body, ...query }),
+  prioritiseTask: ({ engine, principal, params, query, body }) =>
+    steer.prioritiseTask(engine, principal, num('t', params), body.priority, { ...body, ...query }),
+  finishTask: ({ engine, principal, params, query, body }) =>
+    steer.finishTask(engine, principal, num('t', params), { ...body, ...query }),
   labelTask: ({ engine, principal, params, body }) => labelTask(engine, principal, num('t', params), body),
   explainTask: ({ engine, principal, params }) => explain.explainTask(engine, principal, num('t', params)),
 
   getJob: ({ engine, principal, params }) => jobs.getJob(engine, principal, num('j', params)),
-  cancelJob: ({ engine, principal, params, body }) =>
-    cancelJob(engine, principal, num('j', params), body.why ?? 'cancelled by a person'),
-  retryJob: ({ engine, principal, params, body }) =>
-    retryJob(engine, principal, num('j', params), body.why ?? retriedByPerson),
+  cancelJob: ({ engine, principal, params, query, body }) =>
+    cancelJob(engine, principal, num('j', params), body.why ?? 'cancelled by a person', query.preview),
+  retryJob: ({ engine, principal, params, query, body }) =>
+    retryJob(engine, principal, num('j', params), body.why ?? retriedByPerson, query.preview),
   jobHistory: ({ engine, principal, params, query }) => jobs.jobHistory(engine, principal, num('j', params), query),
   jobSettings: ({ engine, principal, params }) => settings.jobSettings(engine, principal, num('j', params)),
   explainJob: ({ engine, principal, params }) => explain.explainJob(engine, principal, num('j', params)),

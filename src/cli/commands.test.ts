@@ -393,6 +393,24 @@ test('cancel says what it did, and one that has ended does not keep it from the 
   ])
 })
 
+test('pause, resume, priority and finish say what becomes of what waits', async () => {
+  const { taskId, workflowId } = await submit('-n', '3')
+  await eventually(
+    async () => (await server.user.call('getTask', { params: { id: taskId } })).counts.activated === 3,
+    'its jobs are counted',
+  )
+  expect((await cli.run('pause', taskId, '--why', 'lunch')).out).toBe(
+    `${taskId}: paused; 3 jobs wait until it is resumed\n`,
+  )
+  expect((await cli.run('explain', taskId)).out).toContain(`culm resume ${taskId}`)
+  expect((await cli.run('resume', taskId)).out).toBe(`${taskId}: goes on; 3 jobs wait to begin\n`)
+  expect((await cli.run('priority', '20', workflowId)).out).toBe(`${workflowId}: priority 20; 3 jobs wait\n`)
+  expect((await cli.run('finish', taskId)).out).toBe(`${taskId}: begins nothing more; 3 jobs cancelled\n`)
+  const { code, err } = await cli.run('resume', taskId)
+  expect(code).toBe(1)
+  expect(err).toMatch(new RegExp(`^error: ${taskId} is .*\nhelp: .*\n$`))
+})
+
 test('retry says how many jobs run again, and what can be done where none does', async () => {
   const old = await partlyFailed()
   const { taskId, job } = await running()

@@ -14,6 +14,7 @@ import { retryCommand } from './retry.ts'
 import { runCommand } from './run/run.ts'
 import { secretCommand } from './secret.ts'
 import { showCommand } from './show.ts'
+import { finishCommand, pauseCommand, priorityCommand, resumeCommand } from './steer.ts'
 import { submitCommand } from './submit/submit.ts'
 import { watchCommand } from './watch.ts'
 import { whoamiCommand } from './whoami.ts'
@@ -68,6 +69,10 @@ const assemble = (world: World, extra: Command[]): { program: Command; cli: Cli 
     explainCommand,
     cancelCommand,
     retryCommand,
+    pauseCommand,
+    resumeCommand,
+    finishCommand,
+    priorityCommand,
     openCommand,
     bundleCommand,
     secretCommand,

@@ -175,6 +175,11 @@ export const faults = {
     help: 'Only a task submitted with `open: true` takes more, until it is closed.',
   },
   not_cancellable: { status: 409, title: 'It has ended already', help: '`culm show` says how.' },
+  state_forbids: {
+    status: 409,
+    title: 'Its state does not allow this',
+    help: '`culm show` says how it is; the detail says what to ask for instead.',
+  },
   not_retriable: {
     status: 409,
     title: 'There is nothing that could run again',

@@ -63,6 +63,9 @@ const attempts = z.int().min(1).max(100)
 const apart = (what: string) =>
   attempts.optional().meta({ description: `${what}; counted as the user’s when left out` })
 
+/** Among all that wait: more is sooner. */
+export const priority = z.int().min(0).max(8000)
+
 /** More than any machine has. */
 export const maxGpus = 1024
 
@@ -81,7 +84,7 @@ export const needs = {
     .meta({ description: 'Limit over the whole process group, MB (10^6 bytes)' }),
   gpus: z.int().min(0).max(maxGpus).default(0).meta({ description: 'GPUs of each job: no two have the same at once' }),
   wallSeconds: z.int().min(1).max(31_536_000).optional().meta({ description: 'Limit of one attempt, s' }),
-  priority: z.int().min(0).max(8000).default(1000),
+  priority: priority.default(1000),
   attempts: z
     .strictObject({
       user: attempts.default(1),

@@ -18,7 +18,7 @@ import {
 } from './base.ts'
 import { environment } from './environments.ts'
 import { outcome, remoteError } from './jobs.ts'
-import { functionTask, jobCounts, journalKey, seen } from './tasks.ts'
+import { functionTask, jobCounts, journalKey, priority, seen } from './tasks.ts'
 
 /**
  * `function`: a driver runs it and says when it ends. `job`: its function runs as the one job of its first task, and it ends as that does, with that value or error.
@@ -61,6 +61,7 @@ export const workflow = z.object({
   createdAt: at,
   endedAt: at.nullable(),
   driverSeenAt: at.nullable(),
+  held: z.boolean().meta({ description: 'A person has paused it' }),
   value: value.nullable(),
   error: remoteError.nullable(),
   why: z.string().nullable(),
@@ -104,14 +105,32 @@ export const endWorkflow = z.strictObject({
 })
 
 export const reasonBody = z.strictObject({ why: prose.max(500).optional() })
+export const priorityBody = z.strictObject({ priority, why: prose.max(500).optional() })
+
+export const actionQuery = z.object({
+  preview: z.boolean().default(false).meta({ description: 'Only say what it would touch, and whether it can be done' }),
+})
+
+/** What an action touches, as the counters have it: they are a second old at most. */
+export const touches = z.object({
+  tasks: z.int().meta({ description: 'At most: those that have not ended, or, of a retry, did not end well' }),
+  jobs: jobCounts,
+  stops: z.int().meta({ description: 'Attempts under way that end by it' }),
+})
+export type Touches = z.infer<typeof touches>
+
 export const cancelReply = z.object({
   cancelled: z.int(),
   asked: z.int().meta({ description: 'Jobs that pilots hold: they end when their pilot confirms' }),
+  touches: touches.optional().meta({ description: 'Of a preview' }),
 })
 
 export const retryReply = z.object({
   retried: z.int().meta({ description: 'Jobs that run again, or wait for those that do' }),
+  touches: touches.optional().meta({ description: 'Of a preview' }),
 })
+
+export const steerReply = z.object({ touches })
 
 /** What may be recorded under one key, bytes of JSON text; more belongs into a work, or into a file. */
 export const maxRecordBytes = 1_000_000

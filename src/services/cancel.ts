@@ -1,4 +1,5 @@
 import { fault } from '../contract/faults.ts'
+import type { Touches } from '../contract/workflows.ts'
 import { type JobState, jobTable } from '../domain/job/states.ts'
 import { type TaskState, taskHasEnded } from '../domain/task/states.ts'
 import { workflowHasEnded } from '../domain/workflow/states.ts'
@@ -10,6 +11,7 @@ import * as jobs from '../store/jobs.ts'
 import { heldOf } from '../store/pilots.ts'
 import { dropRetries, takeRetryTurn } from '../store/retry.ts'
 import * as tasks from '../store/tasks.ts'
+import { taskProgress } from '../store/views.ts'
 import { workflowById } from '../store/workflows.ts'
 import type { Principal } from './authenticate.ts'
 import { cancelDeferred } from './deferred.ts'
@@ -18,8 +20,9 @@ import { type Engine, transact } from './engine.ts'
 import { cancelledResult, moveJobs } from './moveJobs.ts'
 import { moveTasks } from './moveTasks.ts'
 import { demand } from './rights.ts'
+import { touchesOfJob, touchesOfTask } from './views/touches.ts'
 
-export type Cancelled = { cancelled: number; asked: number }
+export type Cancelled = { cancelled: number; asked: number; touches?: Touches }
 
 /** So many jobs in one transaction: it stays well below a second. */
 const page = 2000
@@ -29,18 +32,43 @@ const cancellable = [
   ...new Set([...statesLeftBy(jobTable, 'cancelAsked'), ...statesLeftBy(jobTable, 'cancelConfirmed')]),
 ]
 
-export const cancelTask = async (engine: Engine, principal: Principal, id: number, why: string): Promise<Cancelled> => {
+/** Only what it would touch, when it can be done. */
+const previewed = (touches: Touches): Cancelled => ({ cancelled: 0, asked: 0, touches })
+
+export const cancelTask = async (
+  engine: Engine,
+  principal: Principal,
+  id: number,
+  why: string,
+  preview = false,
+): Promise<Cancelled> => {
   const facts = (await engine.tasks.get([id])).get(id)
   demand(principal, 'write', facts, 'task_unknown')
+  if (preview) {
+    const [task] = await taskProgress(engine.db, [id])
+    if (taskHasEnded(task!.state)) throw fault('not_cancellable', `${showId('t', id)} has ended`)
+    return previewed(await touchesOfTask(engine, id, 'cancel'))
+  }
   const aborting = await abortTask(engine, id, why)
   if (!aborting) throw fault('not_cancellable', `${showId('t', id)} has ended`)
   return cancelJobsOf(engine, id, why, { of: 'aborting' })
 }
 
-export const cancelJob = async (engine: Engine, principal: Principal, id: number, why: string): Promise<Cancelled> => {
+export const cancelJob = async (
+  engine: Engine,
+  principal: Principal,
+  id: number,
+  why: string,
+  preview = false,
+): Promise<Cancelled> => {
   const taskId = await jobs.taskOfJob(engine.db, id)
   const facts = taskId === undefined ? undefined : (await engine.tasks.get([taskId])).get(taskId)
   demand(principal, 'write', facts, 'job_unknown')
+  if (preview) {
+    const touches = await touchesOfJob(engine, id, 'cancel')
+    if (touches.jobs.total === 0) throw fault('not_cancellable', `${showId('j', id)} has ended`)
+    return previewed(touches)
+  }
   const result = await transact(engine, (tx, effects) => cancelLocked(engine, tx, effects, [id], why))
   if (result.cancelled + result.asked === 0) throw fault('not_cancellable', `${showId('j', id)} has ended`)
   return result
@@ -137,7 +165,10 @@ const cancelLocked = async (
   if (task && (await tasks.tasksIn(tx, [task.taskId], task.of)).length === 0) return { cancelled: 0, asked: 0 }
   const holds = await heldOf(tx, ids)
   const isHeld = new Set(holds.map((h) => h.jobId))
-  const toAsk = locked.filter((job) => isHeld.has(job.id) && cancellable.includes(job.state) && !job.cancelAsked)
+  // What a pilot has of a task that begins nothing more may end by itself.
+  const toAsk = locked.filter(
+    (job) => isHeld.has(job.id) && cancellable.includes(job.state) && !job.cancelAsked && task?.of !== 'finishing',
+  )
   if (toAsk.length > 0)
     await jobs.askCancel(
       tx,

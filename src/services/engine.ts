@@ -204,6 +204,11 @@ export class TaskCache {
     return found
   }
 
+  /** Its priority was changed. Elsewhere the old one is known for longer, where it is a hint. */
+  forget(ids: number[]): void {
+    for (const id of ids) this.#known.delete(id)
+  }
+
   /** For whoever has just made the task: its first claim need not ask. */
   keep(facts: TaskFacts): void {
     if (this.#known.size >= this.#max) this.#known.delete(this.#known.keys().next().value!)

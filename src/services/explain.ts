@@ -35,6 +35,8 @@ export const explainTask = async (engine: Engine, principal: Principal, id: numb
   }
   const jobId = task.state === 'done' ? undefined : await store.tellingJob(engine.db, id)
   if (jobId === undefined) return { ...own, cause: task.state, sentence: taskSentences[task.state], remedy: null }
+  if (task.state === 'paused')
+    return { ...own, cause: 'pause', sentence: taskSentences.paused, remedy: `culm resume ${task.id}` }
   const job = decide(await factsOf(engine, jobId), engine.clock())
   return {
     ...own,
@@ -55,6 +57,13 @@ export const explainWorkflow = async (engine: Engine, principal: Principal, id: 
       ...(workflow.why ? [workflow.why] : []),
     ],
   }
+  if (workflow.held)
+    return {
+      ...own,
+      cause: 'pause',
+      sentence: 'a person holds it: what runs may end, and nothing more of it begins',
+      remedy: `culm resume ${workflow.id}`,
+    }
   if (workflow.state === 'paused')
     return {
       ...own,
@@ -107,6 +116,7 @@ const factsOf = async (engine: Engine, id: number): Promise<JobFacts> => {
     state: line.state,
     attempt: line.attempt,
     unmet: line.unmet,
+    taskId: showId('t', line.taskId),
     heldBy: line.heldBy,
     cancelAsked: line.cancelAsked,
     cause: result?.cause ?? null,

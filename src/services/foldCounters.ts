@@ -1,6 +1,7 @@
-import { type TaskTrigger, taskHasEnded } from '../domain/task/states.ts'
+import { type TaskTrigger, taskHasEnded, taskTable } from '../domain/task/states.ts'
 import { workflowHasEnded } from '../domain/workflow/states.ts'
 import { showId } from '../lib/ids.ts'
+import { step } from '../lib/machine.ts'
 import { hasBegun, taskTriggerOf } from '../policy/advance/ends.ts'
 import { type FoldedTask, foldTaskDeltas, takeFoldLock } from '../store/counters.ts'
 import type { Db } from '../store/db.ts'
@@ -14,31 +15,38 @@ import { type Engine, transact } from './engine.ts'
 import { moveJobs } from './moveJobs.ts'
 import { moveTasks } from './moveTasks.ts'
 import { cancelForParent } from './submitTask.ts'
+import { pauseInHeld } from './sweeps.ts'
 import { endIfOver } from './workflows.ts'
 
 const page = 2000
+
+const nothingFolded = { wasFull: false, orphaned: [], inHeld: new Map<number, number[]>(), stopped: [] }
 
 /**
  * Folds a page of appended deltas into the counters, and lets what they say follow: tasks start and end, tasks that waited for them are released, workflows
  * without a driver end. True when the page was full, so that there is probably more.
  */
 export const foldCounters = async (engine: Engine): Promise<boolean> => {
-  const { wasFull, orphaned, stopped } = await transact(engine, async (tx, effects) => {
-    if (!(await takeFoldLock(tx))) return { wasFull: false, orphaned: [], stopped: [] }
+  const { wasFull, orphaned, inHeld, stopped } = await transact(engine, async (tx, effects) => {
+    if (!(await takeFoldLock(tx))) return nothingFolded
     const { deltas, folded } = await foldTaskDeltas(tx, page)
-    if (folded.length === 0) return { wasFull: false, orphaned: [], stopped: [] }
+    if (folded.length === 0) return nothingFolded
     const ended = await moveFolded(engine, tx, effects, folded)
     await countTasks(tx, folded, ended)
     await tellTaskChildren(engine, tx, effects, ended)
     const left = await endWorkflows(engine, tx, effects, ended)
     for (const { workflowId, taskId } of folded) effects.progress(workflowId, taskId)
+    const { inEnded, inHeld } = await strays(tx, folded)
     return {
       wasFull: deltas === page,
-      orphaned: [...left, ...(await inEndedWorkflows(tx, folded))],
+      orphaned: [...left, ...inEnded],
+      inHeld,
       stopped: leftOfStopped(folded),
     }
   })
   for (const workflowId of new Set(orphaned)) await cancelTasksOf(engine, workflowId, 'its workflow has ended')
+  for (const [workflowId, taskIds] of inHeld)
+    await transact(engine, (tx, effects) => pauseInHeld(engine, tx, effects, workflowId, taskIds))
   for (const taskId of stopped)
     await cancelWaitingOf(engine, taskId, `${showId('t', taskId)} was stopped: culm explain ${showId('t', taskId)}`)
   return wasFull
@@ -153,11 +161,16 @@ const endWorkflows = async (engine: Engine, tx: Db, effects: Effects, ended: End
   return left
 }
 
-/** A task may have slipped into a workflow while that ended: it is cancelled, as the others were. */
-const inEndedWorkflows = async (tx: Db, folded: FoldedTask[]): Promise<number[]> => {
-  const active = folded
-    .filter((task) => !taskHasEnded(task.state) && task.state !== 'aborting')
-    .map((task) => task.workflowId)
-  if (active.length === 0) return []
-  return (await workflowStates(tx, [...new Set(active)])).filter((w) => workflowHasEnded(w.state)).map((w) => w.id)
+/** A task may have slipped into a workflow while that ended or was paused: it is cancelled or paused, as the others were. */
+const strays = async (tx: Db, folded: FoldedTask[]) => {
+  const active = folded.filter((task) => !taskHasEnded(task.state) && task.state !== 'aborting')
+  const workflows =
+    active.length > 0 ? await workflowStates(tx, [...new Set(active.map((task) => task.workflowId))]) : []
+  const pausable = active.filter((task) => step(taskTable, task.state, 'pauseAsked').kind === 'moved')
+  const inHeld = new Map<number, number[]>()
+  for (const { id } of workflows.filter((w) => w.held)) {
+    const ids = pausable.filter((task) => task.workflowId === id).map((task) => task.taskId)
+    if (ids.length > 0) inHeld.set(id, ids)
+  }
+  return { inEnded: workflows.filter((w) => workflowHasEnded(w.state)).map((w) => w.id), inHeld }
 }

@@ -110,11 +110,11 @@ export const outcomeOf = (
   ...(result.error !== null ? { error: JSON.parse(result.error) } : {}),
 })
 
-/** Lets activated jobs be claimed, and wakes who waits for them. */
+/** Lets activated jobs be claimed, and wakes who waits for them; those of a paused task are held. */
 export const makeReady = async (engine: Engine, tx: Db, effects: Effects, jobIds: number[]): Promise<void> => {
   if (jobIds.length === 0) return
   // `enqueued` also lowers the hint of the lane; ringing alone would leave these below it.
-  for (const { laneId } of await store.insertReady(tx, jobIds))
+  for (const { laneId } of await store.insertReady(tx, jobIds, ['paused']))
     effects.afterwards(() => engine.lanes.enqueued(laneId, 0), `lane:${laneId}`)
 }
 

@@ -18,7 +18,8 @@ export const moveTasks = async (
   const moves = happenings.flatMap(({ task: { id, workflowId, state }, trigger, why = null }): store.TaskMove[] => {
     const stepped = step(taskTable, state, trigger)
     if (stepped.kind === 'stale') return []
-    return [{ id, workflowId, from: state, to: stepped.to, trigger, why, ended: taskHasEnded(stepped.to) }]
+    const cameFrom = stepped.to === 'paused' && state !== 'paused' ? state : null
+    return [{ id, workflowId, from: state, to: stepped.to, trigger, why, ended: taskHasEnded(stepped.to), cameFrom }]
   })
   if (moves.length === 0) return moves
   const now = engine.clock()

@@ -238,7 +238,8 @@ export const recoverLost = async (
 }
 
 /** Whether a job that nobody holds is where a loss leaves it. */
-export const mayGoOn = (job: LockedJob): boolean => job.state === 'activated' && job.heldBy === null
+export const mayGoOn = (job: LockedJob): boolean =>
+  job.state === 'activated' && (job.heldBy === null || job.heldBy === 'pause')
 
 /** The pilot ends: what it still holds goes back, its attempt not counted. Its epoch ends with it; asked again, nothing is left to do. */
 export const leavePilot = async (

@@ -1,4 +1,5 @@
 import { fault } from '../contract/faults.ts'
+import type { Touches } from '../contract/workflows.ts'
 import type { JobState } from '../domain/job/states.ts'
 import { type TaskState, taskHasEnded } from '../domain/task/states.ts'
 import { workflowHasEnded, workflowTable } from '../domain/workflow/states.ts'
@@ -15,15 +16,22 @@ import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { demand } from './rights.ts'
 import { retriableJobs, retriableTasks, retryPage } from './rounds.ts'
+import { touchesOfJob, touchesOfTask, touchesOfWorkflow } from './views/touches.ts'
 import { moveWorkflow } from './workflows.ts'
 
-export type Retried = { retried: number }
+export type Retried = { retried: number; touches?: Touches }
 
 /**
  * A retry runs again what failed or was cancelled, and what was cancelled for it. First it is noted, in one transaction; then it is done, page by page, by who asked, or, should he
  * die, by an agent (`rounds.ts`). Asked twice, the second goes on with what the first has left.
  */
-export const retryTask = async (engine: Engine, principal: Principal, id: number, why: string): Promise<Retried> => {
+export const retryTask = async (
+  engine: Engine,
+  principal: Principal,
+  id: number,
+  why: string,
+  preview = false,
+): Promise<Retried> => {
   const facts = demand(principal, 'write', (await engine.tasks.get([id])).get(id), 'task_unknown')
   await mustBeNoCall(engine, facts, showId('t', id))
   await transact(engine, async (tx) => {
@@ -32,12 +40,20 @@ export const retryTask = async (engine: Engine, principal: Principal, id: number
     if (await store.isRetrying(tx, facts.workflowId, id)) return
     mustRest(showId('t', id), task!.state, retriableTasks, taskHasEnded(task!.state))
     await mustNotHaveExpired(tx, facts.workflowId)
+    if (preview) return
     await store.pushRetries(tx, facts.workflowId, [{ taskId: id, jobId: null, orphans: false, why }], engine.clock())
   })
+  if (preview) return { retried: 0, touches: await touchesOfTask(engine, id, 'retry') }
   return goThrough(engine, facts.workflowId, showId('t', id), () => whatIsMissing(engine, id))
 }
 
-export const retryJob = async (engine: Engine, principal: Principal, id: number, why: string): Promise<Retried> => {
+export const retryJob = async (
+  engine: Engine,
+  principal: Principal,
+  id: number,
+  why: string,
+  preview = false,
+): Promise<Retried> => {
   const taskId = await jobs.taskOfJob(engine.db, id)
   const known = taskId === undefined ? undefined : (await engine.tasks.get([taskId])).get(taskId)
   const facts = demand(principal, 'write', known, 'job_unknown')
@@ -50,9 +66,11 @@ export const retryJob = async (engine: Engine, principal: Principal, id: number,
     const ending = [task!, ...(await store.callsOf(tx, facts.workflowId, [id]))].find((t) => isEnding(t.state))
     if (ending) throw notYet(showId('j', id), showId('t', ending.id), ending.state)
     await mustNotHaveExpired(tx, facts.workflowId)
+    if (preview) return
     const row = { taskId: facts.id, jobId: id, orphans: false, why }
     await store.pushRetries(tx, facts.workflowId, [row], engine.clock())
   })
+  if (preview) return { retried: 0, touches: await touchesOfJob(engine, id, 'retry') }
   return goThrough(engine, facts.workflowId, showId('j', id), () => unfinishedParents(engine.db, id, 3))
 }
 
@@ -65,6 +83,7 @@ export const retryWorkflow = async (
   principal: Principal,
   id: number,
   why: string,
+  preview = false,
 ): Promise<Retried> => {
   const { kind } = demand(principal, 'write', await engine.workflows.get(id), 'workflow_unknown')
   const isDriven = kind === 'function' || kind === 'session'
@@ -78,10 +97,12 @@ export const retryWorkflow = async (
       throw notRetriable(`${showId('w', id)} has no program that could continue it: start it anew`)
     const left = await store.taskUnderWay(tx, id)
     if (left !== undefined) throw notYet(showId('w', id), showId('t', left), 'under way')
+    if (preview) return
     const rows = tasks.map((taskId) => ({ taskId, jobId: null, orphans: false, why }))
     await store.pushRetries(tx, id, rows, engine.clock())
     if (isDriven) await reopenDriven(engine, tx, effects, row, why)
   })
+  if (preview) return { retried: 0, touches: await touchesOfWorkflow(engine, id, 'retry') }
   if (isDriven) return { retried: await sumOfPages(engine, id) }
   return goThrough(engine, id, showId('w', id), async () => [])
 }

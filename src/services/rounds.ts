@@ -13,6 +13,7 @@ import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { moveJobs } from './moveJobs.ts'
 import { moveTasks } from './moveTasks.ts'
+import { pauseInHeld } from './sweeps.ts'
 import { endIfOver, moveWorkflow } from './workflows.ts'
 
 /** So many jobs in one transaction: it stays well below a second. */
@@ -102,7 +103,8 @@ const bringBack = async (
   await store.beginRound(tx, taskId, again)
   await moveJobs(engine, tx, effects, happeningsOf(lost, again, why))
   if (taskHasEnded(task.state)) await reopenTask(engine, tx, effects, { task, close: !isCall, why })
-  await reopenWorkflow(engine, tx, effects, workflowId, why)
+  const isHeld = await reopenWorkflow(engine, tx, effects, workflowId, why)
+  if (isHeld) await pauseInHeld(engine, tx, effects, workflowId, [taskId])
   return again.map((job) => job.id)
 }
 
@@ -151,11 +153,13 @@ const isOfProgram = async (engine: Engine, tx: Db, taskId: number): Promise<bool
   return parentJobId !== null || (await engine.workflows.get(workflowId))!.kind !== 'tasks'
 }
 
-const reopenWorkflow = async (engine: Engine, tx: Db, effects: Effects, id: number, why: string): Promise<void> => {
+/** True when a person holds it. */
+const reopenWorkflow = async (engine: Engine, tx: Db, effects: Effects, id: number, why: string): Promise<boolean> => {
   const row = (await lockWorkflow(tx, id))!
-  if (!workflowHasEnded(row.state)) return
+  if (!workflowHasEnded(row.state)) return row.held
   await moveWorkflow(engine, tx, effects, row, 'retried', why)
   await store.reopenWorkflow(tx, id)
+  return false
 }
 
 /** What was cancelled for these jobs comes back after them, wherever it is. */

@@ -11,7 +11,7 @@ import { hasBundle } from '../store/blobs.ts'
 import type { ClaimedRow } from '../store/claims.ts'
 import type { Db } from '../store/db.ts'
 import { insertEdges, insertTaskEdges, lockParents, pendingJobsOf, waitsForTasks } from '../store/edges.ts'
-import { jobIdsFrom, lockFamilies } from '../store/jobs.ts'
+import { jobIdsFrom, lockFamilies, lockJobs } from '../store/jobs.ts'
 import {
   type InsertedTask,
   insertJobs,
@@ -23,9 +23,10 @@ import {
   type NewJobRows,
   type NewTaskRow,
   type TaskFacts,
+  type TaskRow,
   type TaskToInsert,
 } from '../store/tasks.ts'
-import type { WorkflowOwner } from '../store/workflows.ts'
+import { type WorkflowOwner, workflowById } from '../store/workflows.ts'
 import { otherAttempts } from './attemptLimits.ts'
 import type { Principal } from './authenticate.ts'
 import { sentValue } from './claimJobs.ts'
@@ -39,6 +40,7 @@ import type { OpenClaim } from './openClaims.ts'
 import { reuseResults } from './reuse.ts'
 import { demand, experimentOf } from './rights.ts'
 import { checkSecrets } from './secrets.ts'
+import { pauseInHeld, settleJobs } from './sweeps.ts'
 
 /**
  * Takes a task with its jobs. Without edges it is one statement: one trip, one commit, and whoever waits for work is woken. A call that the journal knows
@@ -63,7 +65,8 @@ export const submitTask = async (
   const made =
     hasEdges || task.cache
       ? await insertByTheDoor(engine, principal, task, row, call)
-      : await insertPlain(engine, { row, call, jobs: jobRows(task.jobs) })
+      : ((await insertPlain(engine, { row, call, jobs: jobRows(task.jobs) })) ??
+        (await insertIfHeld(engine, principal, task, row, call)))
   if (made)
     return {
       taskId: showId('t', made.taskId),
@@ -193,7 +196,17 @@ const effectsOf = (engine: Engine, tasks: TaskToInsert[], made: (InsertedTask | 
 /** As `store/tasks.ts` computes it. */
 const rankOf = (priority: number, jobId: number): number => (8000 - priority) * 2 ** 40 + jobId
 
-/** With edges or stored results. The parents are locked first, so that none can finish unseen between the look at it and the edge. */
+/** A workflow that a person holds takes tasks, and none of them begins. */
+const insertIfHeld = async (
+  engine: Engine,
+  principal: Principal,
+  task: NewTask,
+  row: NewTaskRow,
+  call: NewCallRow | null,
+): Promise<InsertedTask | null> =>
+  (await workflowById(engine.db, row.workflowId))?.held ? insertByTheDoor(engine, principal, task, row, call) : null
+
+/** With edges or stored results, or into a workflow that is held. The parents are locked first, so that none can finish unseen between the look at it and the edge. */
 const insertByTheDoor = (
   engine: Engine,
   principal: Principal,
@@ -213,6 +226,8 @@ const insertByTheDoor = (
       tx,
       [{ row: { ...row, state, unmet: waitingTasks.length }, call, jobs: rows }],
       engine.clock(),
+      [],
+      true,
     )
     if (!made) return null
     effects.afterwards(() => engine.tasks.keep({ ...row, id: made.taskId }))
@@ -241,10 +256,24 @@ const insertByTheDoor = (
         0,
         task.jobs,
       )
+    await holdNew(engine, tx, effects, row.workflowId, made.taskId)
     effects.afterwards(() => engine.lanes.enqueued(row.laneId, 0), `lane:${row.laneId}`)
     effects.ring('agent:fold')
     return made
   })
+
+/** The jobs of a new task, if a person holds its workflow. */
+const holdNew = async (engine: Engine, tx: Db, effects: Effects, workflowId: number, taskId: number): Promise<void> => {
+  if (!(await workflowById(tx, workflowId))!.held) return
+  const [paused] = await pauseInHeld(engine, tx, effects, workflowId, [taskId])
+  if (paused) await settleFrom(engine, tx, effects, paused, 0)
+}
+
+/** Nobody else sees these jobs yet. */
+const settleFrom = async (engine: Engine, tx: Db, effects: Effects, task: TaskRow, first: number): Promise<void> => {
+  const ids = (await jobIdsFrom(tx, task.id, first)).map((job) => job.id)
+  await settleJobs(engine, tx, effects, task, await lockJobs(tx, ids))
+}
 
 type Parent = { id: number; state: JobState; released: boolean }
 
@@ -337,7 +366,8 @@ export const addJobs = async (
     const parents = await lockJobParents(tx, principal, body.jobs)
     // Locked, so that none can end unseen between the look at it and the jobs that wait for it.
     const parentTasks = await lockTasks(tx, await waitsForTasks(tx, taskId))
-    const { jobs: have, closed, unmet, state, laneId, priority, driverEpoch } = (await lockOpenTask(tx, taskId))!
+    const open = (await lockOpenTask(tx, taskId))!
+    const { jobs: have, closed, unmet, state, laneId, priority, driverEpoch } = open
     if (body.epoch !== undefined && principal.kind === 'user' && body.epoch !== driverEpoch)
       throw driverReplaced(owned.workflowId, driverEpoch, body.epoch)
     const repeated = body.firstIndex + body.jobs.length <= have
@@ -371,6 +401,7 @@ export const addJobs = async (
     const lost = parentTasks.filter((t) => taskHasEnded(t.state) && t.state !== 'done').map((t) => t.id)
     if (lost.length > 0) await cancelOrphans(engine, tx, effects, taskId, lost)
     if (owned.cache) await reuseResults(engine, tx, effects, reusable(owned), have, body.jobs)
+    if (state === 'paused') await settleFrom(engine, tx, effects, open, have)
     effects.afterwards(() => engine.lanes.enqueued(owned.laneId, 0), `lane:${owned.laneId}`)
     effects.ring('agent:fold')
     return { ...reply, firstJobId: showJob(made!.firstJobId), lastJobId: showJob(made!.lastJobId) }

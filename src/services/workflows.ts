@@ -12,7 +12,7 @@ import type { TaskFacts } from '../store/tasks.ts'
 import { dropTimers, setTimers } from '../store/timers.ts'
 import * as store from '../store/workflows.ts'
 import type { Principal } from './authenticate.ts'
-import { cancelTasksOf } from './cancel.ts'
+import { type Cancelled, cancelTasksOf } from './cancel.ts'
 import { sentValue } from './claimJobs.ts'
 import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
@@ -20,6 +20,7 @@ import { storedEnvironment } from './environments.ts'
 import { driverReplaced } from './journal.ts'
 import { demand } from './rights.ts'
 import { checkFunctionTask } from './submitTask.ts'
+import { touchesOfWorkflow } from './views/touches.ts'
 import { workflowView } from './views/workflows.ts'
 
 /**
@@ -123,7 +124,7 @@ const continueWorkflow = async (
     })
   const { driverEpoch } = (await store.replaceDriver(tx, { id: row.id, code: code ?? null, now: engine.clock() }))!
   await watchDriver(engine, tx, effects, row.id)
-  if (row.state === 'paused')
+  if (row.state === 'paused' && !row.held)
     await moveWorkflow(engine, tx, effects, row, 'driverBack', 'its program was started again')
   return driverOf(engine, { id: row.id, driverEpoch }, { known: true })
 }
@@ -181,7 +182,8 @@ export const renewDriver = async (
     if (workflowHasEnded(row.state)) return { state: row.state }
     await store.seeDriver(tx, id, engine.clock())
     await watchDriver(engine, tx, effects, id)
-    if (row.state === 'paused') await moveWorkflow(engine, tx, effects, row, 'driverBack', 'its driver was heard again')
+    if (row.state === 'paused' && !row.held)
+      await moveWorkflow(engine, tx, effects, row, 'driverBack', 'its driver was heard again')
     return { state: 'running' }
   })
 }
@@ -291,8 +293,19 @@ export const pauseSilentDriver = async (engine: Engine, tx: Db, effects: Effects
     )
 }
 
-export const cancelWorkflow = async (engine: Engine, principal: Principal, id: number, why: string) => {
+export const cancelWorkflow = async (
+  engine: Engine,
+  principal: Principal,
+  id: number,
+  why: string,
+  preview = false,
+): Promise<Cancelled> => {
   await ownWorkflow(engine, principal, id)
+  if (preview) {
+    const { state } = (await store.workflowById(engine.db, id))!
+    if (workflowHasEnded(state)) throw fault('not_cancellable', `${showId('w', id)} is ${state}`)
+    return { cancelled: 0, asked: 0, touches: await touchesOfWorkflow(engine, id, 'cancel') }
+  }
   await transact(engine, async (tx, effects) => {
     await takeRetryTurn(tx, id)
     const row = (await store.lockWorkflow(tx, id))!

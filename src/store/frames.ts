@@ -33,7 +33,7 @@ export type WorkflowLineRow = Omit<WorkflowViewRow, 'value' | 'valueBlob' | 'val
 export const workflowLines = (db: Db, ids: number[]) =>
   db.rows<WorkflowLineRow>(sql`
     select w.id, w.experiment_id as "experimentId", w.name, w.kind, p.name as owner, t.name as team, w.state, w.created_at as "createdAt", w.ended_at as "endedAt",
-           w.driver_seen_at as "driverSeenAt", w.why, w.labels, w.run, w.program,
+           w.driver_seen_at as "driverSeenAt", w.held, w.why, w.labels, w.run, w.program,
            c.tasks_total as "tasksTotal", c.tasks_ended as "tasksEnded", c.tasks_failed as "tasksFailed",
            c.pending, c.activated, c.sent, c.starting, c.running, c.awaiting, c.holding, c.transferring, c.merging, c.finished, c.failed, c.cancelled, c.closed
     from workflow w join person p on p.id = w.owner_id join team t on t.id = w.team_id join workflow_count c on c.workflow_id = w.id

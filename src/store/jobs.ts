@@ -1,5 +1,6 @@
 import type { AttemptCause, AttemptEnd, HeldBy } from '../domain/job/causes.ts'
 import type { JobEnd, JobState } from '../domain/job/states.ts'
+import type { TaskState } from '../domain/task/states.ts'
 import { type Db, sql } from './db.ts'
 import { maxPriority } from './tasks.ts'
 
@@ -83,26 +84,39 @@ export const moveJobs = (db: Db, moves: JobMove[], now: Date) =>
     insert into history (at, noun, id, workflow_id, from_state, to_state, trigger, why)
     select ${now}, 'job', m.id, m.workflow_id, m.from_state, m.to_state, m.trigger, m.why from m`)
 
-/** Puts activated jobs where they can be claimed; one that lies there already (a late drop of the claim) stays as it is. */
-export const insertReady = (db: Db, jobIds: number[]) =>
+/**
+ * Puts activated jobs (locks held) where they can be claimed; one that lies there already (a late drop of the claim) stays as it is. Those of a task in one of the states `holding` are
+ * held instead, and none is left under an earlier priority.
+ */
+export const insertReady = (db: Db, jobIds: number[], holding: readonly TaskState[]) =>
   db.rows<{ laneId: number }>(sql`
-    with r as (
+    with i as materialized (
+      select j.id, j.lane_id, t.priority, t.former_priorities as former, t.state = any(${holding}::text[]) as holds
+      from unnest(${jobIds}::bigint[]) i(id), lateral (select id, lane_id, task_id from job where id = i.id) j,
+           lateral (select priority, former_priorities, state from task where id = j.task_id offset 0) t),
+    old as (
+      delete from ready where ctid = any(array(
+        select r.tid
+        from i, unnest(case when holds then former || priority else former end) p,
+             lateral (select ctid as tid from ready where lane_id = i.lane_id and rank = ((${maxPriority} - p)::bigint << 40) | i.id offset 0) r))),
+    h as (update job set held_by = 'pause' where id = any(array(select id from i where holds))),
+    r as (
       insert into ready (lane_id, rank, job_id)
-      select j.lane_id, ((${maxPriority} - t.priority)::bigint << 40) | j.id, j.id
-      from unnest(${jobIds}::bigint[]) i(id), lateral (select id, lane_id, task_id from job where id = i.id) j, lateral (select priority from task where id = j.task_id) t
+      select lane_id, ((${maxPriority} - priority)::bigint << 40) | id, id from i where not holds
       on conflict do nothing returning lane_id)
     select distinct lane_id as "laneId" from r`)
 
 /**
- * Takes back what `insertReady` put there, for jobs whose lock is held. It may wait for a claim that has picked such a row, which waits for no job, and leaves those whose job it
- * could not lock.
+ * Takes back what `insertReady` put there, under whatever priority, for jobs whose lock is held. It may wait for a claim that has picked such a row, which waits for no job, and leaves
+ * those whose job it could not lock.
  */
 export const removeReady = (db: Db, jobIds: number[]) =>
   db.run(sql`
     delete from ready where ctid = any(array(
       select r.tid
-      from unnest(${jobIds}::bigint[]) i(id), lateral (select id, lane_id, task_id from job where id = i.id) j, lateral (select priority from task where id = j.task_id) t,
-           lateral (select ctid as tid from ready where lane_id = j.lane_id and rank = ((${maxPriority} - t.priority)::bigint << 40) | j.id offset 0) r))`)
+      from unnest(${jobIds}::bigint[]) i(id), lateral (select id, lane_id, task_id from job where id = i.id) j,
+           lateral (select priority, former_priorities from task where id = j.task_id offset 0) t, unnest(t.former_priorities || t.priority) p,
+           lateral (select ctid as tid from ready where lane_id = j.lane_id and rank = ((${maxPriority} - p)::bigint << 40) | j.id offset 0) r))`)
 
 /** Puts a job into its pilot's resume lane. */
 export const insertResume = (db: Db, rows: { laneId: number; jobId: number }[]) =>
@@ -113,6 +127,9 @@ export const insertResume = (db: Db, rows: { laneId: number; jobId: number }[]) 
 
 export const clearHeldBy = (db: Db, ids: number[]) =>
   db.run(sql`update job set held_by = null where id = any(${ids}::bigint[])`)
+
+export const holdForPause = (db: Db, ids: number[]) =>
+  db.run(sql`update job set held_by = 'pause' where id = any(${ids}::bigint[])`)
 
 /** Noted beside what their pilots hold as well, where a claim finds it by its pilot. */
 export const askCancel = (db: Db, ids: number[]) =>

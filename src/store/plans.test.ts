@@ -203,7 +203,8 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
       ids.map((id) => ({ id, taskId: 1, workflowId: 1, from: 'running', to: 'failed', trigger: 'gaveUp', why: null })),
       now,
     ),
-  insertReady: (db) => jobs.insertReady(db, pending),
+  insertReady: (db) => jobs.insertReady(db, pending, ['paused']),
+  'insertReady, of a paused task': (db) => jobs.insertReady(db, pending, ['running']),
   removeReady: (db) => jobs.removeReady(db, ready),
   askCancel: (db) => jobs.askCancel(db, ids),
   insertResults: (db) =>

@@ -64,8 +64,8 @@ export type HandedClaim = { pilotId: number; epoch: number; claimSeq: number }
 
 /**
  * Tasks with their jobs, calls and counters: one statement, so that a call costs one trip and one commit, and a crowd of calls as well. Nothing is written of a
- * task whose workflow is not under way, whose driver was replaced, or whose call the journal has already: then there is null in its place, and the caller looks
- * why. Its labels are those of its workflow, and over these its own. What the jobs need of their task comes by its place in the batch, since a join of the two would be
+ * task whose workflow is not under way or is held (but for who sees to it: `whileHeld`), whose driver was replaced, or whose call the journal has already: then there is null in its place,
+ * and the caller looks why. Its labels are those of its workflow, and over these its own. What the jobs need of their task comes by its place in the batch, since a join of the two would be
  * by nested loops; for the same reason `in (select …)` stands where it cannot become a join. The journal is asked by writing to it, which takes the index of its key and no
  * other. Jobs that are handed to an open claim are written as sent: what `claimReady` looks at is looked at here, and they never lie in `ready`.
  */
@@ -74,6 +74,7 @@ export const insertTasks = async (
   tasks: readonly TaskToInsert[],
   now: Date,
   claims: readonly HandedClaim[] = [],
+  whileHeld = false,
 ): Promise<(InsertedTask | null)[]> => {
   const each = <T>(of: (t: NewTaskRow) => T) => tasks.map(({ row }) => of(row))
   const calls = <T>(of: (c: NewCallRow) => T) => tasks.map(({ call }) => (call ? of(call) : null))
@@ -105,7 +106,7 @@ export const insertTasks = async (
       cross join lateral (
         select (
           select labels from workflow w
-          where w.id = u.workflow_id and w.state in ('registered', 'running', 'paused') and not w.closed
+          where w.id = u.workflow_id and w.state in ('registered', 'running', 'paused') and not w.closed and (not w.held or ${whileHeld}::bool)
             and (u.scope is distinct from 0 or w.driver_epoch = u.epoch)) as labels offset 0) w),
     c as (
       insert into call (workflow_id, scope, key, epoch, task_id, seen)
@@ -270,11 +271,15 @@ export type TaskRow = {
   priority: number
   /** How many of its jobs have come back by a retry, and it itself. */
   cameBack: number
+  /** From which state it was paused. */
+  cameFrom: TaskState | null
+  formerPriorities: number[] | null
 }
 
 export const lockTasks = (db: Db, ids: number[]) =>
   db.rows<TaskRow>(sql`
-    select id, workflow_id as "workflowId", owner_id as "ownerId", state, closed, unmet, jobs, lane_id as "laneId", priority, came_back as "cameBack"
+    select id, workflow_id as "workflowId", owner_id as "ownerId", state, closed, unmet, jobs, lane_id as "laneId", priority, came_back as "cameBack",
+           came_from as "cameFrom", former_priorities as "formerPriorities"
     from task where id = any(${ids}::bigint[]) order by id for no key update`)
 
 /** Those of these tasks that are in this state. */
@@ -288,8 +293,18 @@ export const closeTask = (db: Db, id: number) => db.run(sql`update task set clos
 export const lockOpenTask = (db: Db, id: number) =>
   db.row<TaskRow & { driverEpoch: number }>(sql`
     select t.id, workflow_id as "workflowId", owner_id as "ownerId", state, closed, unmet, jobs, lane_id as "laneId", priority, came_back as "cameBack",
-           (select driver_epoch from workflow w where w.id = t.workflow_id) as "driverEpoch"
+           came_from as "cameFrom", former_priorities as "formerPriorities", (select driver_epoch from workflow w where w.id = t.workflow_id) as "driverEpoch"
     from task t where t.id = ${id} for no key update`)
+
+/** Their jobs may lie under the old one until they were gone through (locks held). */
+export const setPriority = (db: Db, ids: number[], priority: number) =>
+  db.run(sql`
+    update task set priority = ${priority},
+      former_priorities = array(select distinct p from unnest(array_append(former_priorities, priority)) p where p <> ${priority} order by p)
+    where id = any(${ids}::bigint[])`)
+
+export const forgetFormerPriorities = (db: Db, id: number) =>
+  db.run(sql`update task set former_priorities = null where id = ${id}`)
 
 export const tasksOfWorkflow = (db: Db, workflowId: number, after: number, limit: number) =>
   db.rows<{ id: number; state: TaskState }>(sql`
@@ -303,6 +318,8 @@ export type TaskMove = {
   trigger: string
   why: string | null
   ended: boolean
+  /** The state to return to; null leaves what was kept. */
+  cameFrom: TaskState | null
 }
 
 /** Compare-and-set of several tasks (their locks held), with their lines of history. */
@@ -311,9 +328,10 @@ export const moveTasks = (db: Db, moves: TaskMove[], now: Date) =>
     with m as materialized (
       select * from unnest(${moves.map((m) => m.id)}::bigint[], ${moves.map((m) => m.workflowId)}::bigint[], ${moves.map((m) => m.from)}::text[],
                            ${moves.map((m) => m.to)}::text[], ${moves.map((m) => m.trigger)}::text[], ${moves.map((m) => m.why)}::text[],
-                           ${moves.map((m) => m.ended)}::bool[]) u(id, workflow_id, from_state, to_state, trigger, why, ended)),
+                           ${moves.map((m) => m.ended)}::bool[], ${moves.map((m) => m.cameFrom)}::text[])
+                    u(id, workflow_id, from_state, to_state, trigger, why, ended, came_from)),
     u as (
-      update task t set state = m.to_state, ended_at = case when m.ended then ${now}::timestamptz end
+      update task t set state = m.to_state, came_from = coalesce(m.came_from, t.came_from), ended_at = case when m.ended then ${now}::timestamptz end
       from m where t.id = m.id and t.state = m.from_state)
     insert into history (at, noun, id, workflow_id, from_state, to_state, trigger, why)
     select ${now}, 'task', m.id, m.workflow_id, m.from_state, m.to_state, m.trigger, m.why from m`)

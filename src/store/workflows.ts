@@ -11,6 +11,8 @@ export type WorkflowRow = {
   state: WorkflowState
   closed: boolean
   driverEpoch: number
+  /** A person holds it. */
+  held: boolean
 }
 
 /** The program that a workflow belongs to, and which of the program's workflows it is. */
@@ -67,12 +69,12 @@ export const workflowOwner = (db: Db, id: number) =>
 
 export const workflowById = (db: Db, id: number) =>
   db.row<WorkflowRow>(sql`
-    select id, experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind, state, closed, driver_epoch as "driverEpoch"
+    select id, experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind, state, closed, driver_epoch as "driverEpoch", held
     from workflow where id = ${id}`)
 
 export const lockWorkflow = (db: Db, id: number) =>
   db.row<WorkflowRow>(sql`
-    select id, experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind, state, closed, driver_epoch as "driverEpoch"
+    select id, experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind, state, closed, driver_epoch as "driverEpoch", held
     from workflow where id = ${id} for no key update`)
 
 export type RunWorkflowRow = WorkflowRow & {
@@ -87,7 +89,7 @@ export type RunWorkflowRow = WorkflowRow & {
 
 export const lockWorkflowOfRun = (db: Db, ownerId: number, run: string, key: string) =>
   db.row<RunWorkflowRow>(sql`
-    select id, experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind, state, closed, driver_epoch as "driverEpoch",
+    select id, experiment_id as "experimentId", owner_id as "ownerId", team_id as "teamId", kind, state, closed, driver_epoch as "driverEpoch", held,
            code, arguments, value, value_blob as "valueBlob", value_bytes as "valueBytes", retried_after as "retriedAfter"
     from workflow where run = ${run}::uuid and owner_id = ${ownerId} and run_key = ${key} for no key update`)
 
@@ -112,7 +114,7 @@ export const moveWorkflow = (
 ) =>
   db.run(sql`
     with u as (
-      update workflow set state = ${m.to}, why = ${m.why}, ended_at = case when ${m.ended}::bool then ${m.now}::timestamptz end
+      update workflow set state = ${m.to}, why = ${m.why}, held = held and not ${m.ended}::bool, ended_at = case when ${m.ended}::bool then ${m.now}::timestamptz end
       where id = ${m.id} and state = ${m.from} returning id)
     insert into history (at, noun, id, workflow_id, from_state, to_state, trigger, why)
     select ${m.now}, 'workflow', id, id, ${m.from}, ${m.to}, ${m.trigger}, ${m.why} from u`)
@@ -141,6 +143,9 @@ export const jobOfFunction = (db: Db, workflowId: number) =>
     where j.task_id = (select min(id) from task where workflow_id = ${workflowId}) and j.index = 0`)
 
 export const closeWorkflow = (db: Db, id: number) => db.run(sql`update workflow set closed = true where id = ${id}`)
+
+export const holdWorkflow = (db: Db, id: number, held: boolean) =>
+  db.run(sql`update workflow set held = ${held} where id = ${id}`)
 
 export const seeDriver = (db: Db, id: number, now: Date) =>
   db.run(sql`update workflow set driver_seen_at = ${now} where id = ${id}`)
@@ -175,4 +180,6 @@ export const leftOfWorkflow = (db: Db, id: number) =>
     from workflow w join workflow_count c on c.workflow_id = w.id where w.id = ${id}`)
 
 export const workflowStates = (db: Db, ids: number[]) =>
-  db.rows<{ id: number; state: WorkflowState }>(sql`select id, state from workflow where id = any(${ids}::bigint[])`)
+  db.rows<{ id: number; state: WorkflowState; held: boolean }>(
+    sql`select id, state, held from workflow where id = any(${ids}::bigint[])`,
+  )

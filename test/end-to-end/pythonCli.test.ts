@@ -204,6 +204,8 @@ test('what goes wrong is told in the same words, and with the same exit code', a
     ],
     ...[
       ['cancel', 'w0'],
+      ['pause', 'j1'],
+      ['priority', '9000', 't1'],
       ['retry', 'w0'],
       ['ls', '--label', 'x'],
       ['ls', '--state', 'sleeping'],
@@ -338,6 +340,23 @@ test('what is submitted, cancelled and kept is the same', async () => {
   await bothMake(async () => ['retry', (await cancelled()).workflowId, (await cancelled()).taskId])
   await both(['retry', 't999999'])
   await bothMake(async () => ['retry', '--json', (await cancelled()).firstJobId, '--why', 'another try'])
+  const counted = async () => {
+    const made = await submit()
+    await eventually(
+      async () => (await server.user.call('getTask', { params: { id: made.taskId } })).counts.activated === 1,
+      'its job is counted',
+    )
+    return made
+  }
+  await bothMake(async () => ['pause', (await counted()).taskId, (await counted()).workflowId, '--why', 'lunch'])
+  await bothMake(async () => ['priority', '2000', (await counted()).taskId, (await counted()).workflowId])
+  await bothMake(async () => ['finish', '--json', (await counted()).taskId])
+  const paused = async () => {
+    const made = await counted()
+    await node.run('pause', made.taskId)
+    return made.taskId
+  }
+  await bothMake(async () => ['resume', await paused(), 't999999'])
   await both(['secret', 'set', 'password'], { typed: 'hush\n' })
   await both(['secret', 'ls'])
   await both(['secret', 'set', 'pin'], { typed: 'abc' })

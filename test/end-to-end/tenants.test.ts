@@ -56,11 +56,19 @@ const bodies: Record<string, (north: North) => Ask> = {
   renewDriver: () => ({ body: { epoch: 1 } }),
   endWorkflow: () => ({ body: { epoch: 1, state: 'done' } }),
   cancelWorkflow: () => ({ body: {} }),
+  pauseWorkflow: () => ({ body: {} }),
+  resumeWorkflow: () => ({ body: {} }),
+  prioritiseWorkflow: () => ({ body: { priority: 7 } }),
+  finishWorkflow: () => ({ body: {} }),
   addJobs: () => ({ body: { firstIndex: 2, jobs: [{ args }] } }),
   keepRecord: () => ({ body: { key: 'k', epoch: 1, value: '1' } }),
   labelWorkflow: ({ word }) => ({ body: { name: word } }),
   labelTask: ({ word }) => ({ body: { name: word } }),
   cancelTask: () => ({ body: {} }),
+  pauseTask: () => ({ body: {} }),
+  resumeTask: () => ({ body: {} }),
+  prioritiseTask: () => ({ body: { priority: 7 } }),
+  finishTask: () => ({ body: {} }),
   cancelJob: () => ({ body: {} }),
   retryWorkflow: () => ({ body: {} }),
   retryTask: () => ({ body: {} }),
@@ -82,11 +90,13 @@ const bodies: Record<string, (north: North) => Ask> = {
   setQueueEnvironment: () => ({ body: {} }),
 }
 
-/** Operations for which the north's work would have to have ended: who has the right is told so, and strangers are not. */
+/** Operations for which the north's work would have to have ended, or to be paused: who has the right is told so, and strangers are not. */
 const underWay: Record<string, string> = {
   retryWorkflow: 'not_retriable',
   retryTask: 'not_retriable',
   retryJob: 'not_retriable',
+  resumeWorkflow: 'state_forbids',
+  resumeTask: 'state_forbids',
 }
 
 /**

@@ -7,6 +7,9 @@ import { type Db, sql } from '../../src/store/db.ts'
  */
 export const brokenInvariants = async (db: Db): Promise<string[]> => [
   ...(await unwatchedJobs(db)).map((job) => `j${job.id} is ${job.state} and nobody watches it`),
+  ...(await unheldJobs(db)).map((job) => `j${job.id} may be claimed, though its task is paused`),
+  ...(await misplacedJobs(db)).map((job) => `j${job.id} lies where another priority puts it`),
+  ...(await unpausedTasks(db)).map((task) => `t${task.id} is ${task.state}, though its workflow is held`),
   ...(await wrongUnmet(db)).map((job) => `j${job.id} says that it waits for ${job.unmet}, and waits for ${job.waits}`),
   ...(await strayHeld(db)).map((h) => `j${h.id} is held by p${h.pilotId}, ${h.why}`),
   ...(await strayDeferred(db)).map((d) => `j${d.id} waits for a callback as attempt ${d.attempt}, ${d.why}`),
@@ -43,7 +46,7 @@ const unwatchedJobs = (db: Db) =>
        or (j.state = 'activated' and h.job_id is null and j.held_by is null and not exists (
              select from ready r where r.job_id = j.id and r.lane_id = j.lane_id))
        or (j.state = 'activated' and j.held_by = 'timer' and not exists (select from timer m where m.kind = 'backOff' and m.id = j.id))
-       or (j.state = 'activated' and j.held_by = 'pause' and t.state <> 'paused')
+       or (j.state = 'activated' and j.held_by = 'pause' and t.state <> 'paused' and not exists (select from sweep s where s.task_id = t.id))
        or (j.state = 'activated' and j.held_by = 'limit' and t.state <> 'throttled')
        or (j.state = 'holding' and not exists (
              select from timer m join deferred d on d.job_id = m.id and d.attempt = j.attempt and d.until = m.at where m.kind = 'callback' and m.id = j.id))
@@ -54,6 +57,25 @@ const unwatchedJobs = (db: Db) =>
            and not exists (
              select from task_edge e join task a on a.id = e.parent_id
              where e.child_id = t.id and not e.released and a.state not in ('done', 'finished', 'failed', 'exhausted', 'broken', 'aborted')))`)
+
+/** What waits of a paused task is held, once it was gone through. */
+const unheldJobs = (db: Db) =>
+  db.rows<{ id: number }>(sql`
+    select j.id from task t join job j on j.task_id = t.id join ready r on r.job_id = j.id join lane l on l.id = r.lane_id
+    where t.state = 'paused' and j.state = 'activated' and l.purpose <> 'resume' and not exists (select from sweep s where s.task_id = t.id)`)
+
+/** A job that may be claimed lies at one place, once it was gone through. */
+const misplacedJobs = (db: Db) =>
+  db.rows<{ id: number }>(sql`
+    select j.id from ready r join job j on j.id = r.job_id join task t on t.id = j.task_id join lane l on l.id = r.lane_id
+    where l.purpose <> 'resume' and j.state = 'activated' and r.rank <> ((8000 - t.priority)::bigint << 40) | j.id
+      and not exists (select from sweep s where s.task_id = t.id)`)
+
+const unpausedTasks = (db: Db) =>
+  db.rows<{ id: number; state: string }>(sql`
+    select t.id, t.state from workflow w join task t on t.workflow_id = w.id
+    where w.held and t.state in ('ready', 'pending', 'running') and not exists (select from sweep s where s.workflow_id = w.id)
+      and not exists (select from task_delta d where d.task_id = t.id)`)
 
 /** A pending job counts its parents that are not released, and one more while its task waits for others. */
 const wrongUnmet = (db: Db) =>

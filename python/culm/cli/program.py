@@ -7,7 +7,7 @@ import sys
 from typing import List, Optional, Sequence, TextIO, Tuple
 
 from .. import __version__
-from . import bundle, cancel, explain, login, logs, ls, node, retry, run, secret, show, submit, watch, whoami
+from . import bundle, cancel, explain, login, logs, ls, node, retry, run, secret, show, steer, submit, watch, whoami
 from . import open as open_page
 from .cli import Cli
 from .completion import completion_verb
@@ -20,6 +20,7 @@ from .verb import Verb, before_dashes, read_words, split_at_verb
 _VERBS = (
     *node.SERVER_VERBS,
     *(run.VERB, submit.VERB, ls.VERB, show.VERB, logs.VERB, watch.VERB, explain.VERB, cancel.VERB, retry.VERB),
+    *(steer.PAUSE, steer.RESUME, steer.FINISH, steer.PRIORITY),
     *(open_page.VERB, bundle.VERB, secret.VERB),
     *node.ACCOUNT_VERBS,
     *(login.VERB, whoami.VERB),

@@ -36,12 +36,16 @@ export type TaskTrigger =
   | 'finishAsked'
   | 'allEnded'
   | 'retried'
+  | 'pauseAsked'
+  | 'resumed'
+  | 'reprioritised'
 
 /** How a task ends by itself, wherever it was. */
 const ends = { allFinished: 'done', someFinished: 'finished', noneFinished: 'failed' } as const
 const asked = { cancelAsked: 'aborting', finishAsked: 'finishing' } as const
+const held = { pauseAsked: 'paused' } as const
 
-/** `paused` and `throttled` return to `cameFrom`, which a table cannot say: `services/moveTask` reads the column. */
+/** `paused` and `throttled` return to `cameFrom`, which a table cannot say: by way of `ready`, and from there to where it came from (`services/pause.ts`). */
 export const taskTable: Table<TaskState, TaskTrigger> = {
   registered: {
     refined: 'defined',
@@ -51,12 +55,20 @@ export const taskTable: Table<TaskState, TaskTrigger> = {
     cancelAsked: 'aborting',
   },
   defined: { filled: 'ready', mustWait: 'pending', cannotRefine: 'broken', ...asked },
-  ready: { started: 'running', scoutsSent: 'scouting', mustWait: 'pending', ...ends, ...asked },
-  pending: { parentsReleased: 'ready', ...ends, ...asked },
+  ready: {
+    started: 'running',
+    scoutsSent: 'scouting',
+    mustWait: 'pending',
+    reprioritised: 'ready',
+    ...held,
+    ...ends,
+    ...asked,
+  },
+  pending: { parentsReleased: 'ready', reprioritised: 'pending', ...held, ...ends, ...asked },
   scouting: { scoutsDone: 'scouted', tooMany: 'exhausted', ...ends, ...asked },
   scouted: { started: 'running', ...ends, ...asked },
-  running: { tooMany: 'exhausted', ...ends, ...asked },
-  paused: { ...ends, ...asked },
+  running: { tooMany: 'exhausted', reprioritised: 'running', ...held, ...ends, ...asked },
+  paused: { resumed: 'ready', reprioritised: 'paused', ...ends, ...asked },
   throttled: { ...ends, ...asked },
   finishing: { ...ends, cancelAsked: 'aborting' },
   aborting: { allEnded: 'aborted' },

@@ -20,6 +20,10 @@ export type WorkflowTrigger =
   | 'cancelAsked'
   | 'outOfTime'
   | 'retried'
+  | 'pauseAsked'
+  | 'resumed'
+  | 'reprioritised'
+  | 'finishAsked'
 
 /** A workflow ends by its driver's word, or, when it has none, when its last task ends. */
 export const workflowTable: Table<WorkflowState, WorkflowTrigger> = {
@@ -39,8 +43,16 @@ export const workflowTable: Table<WorkflowState, WorkflowTrigger> = {
     failed: 'failed',
     cancelAsked: 'cancelled',
     outOfTime: 'expired',
+    pauseAsked: 'paused',
+    reprioritised: 'running',
+    finishAsked: 'running',
   },
+  // By a person or by the silence of its driver, and by both: `held` says whether a person has part in it.
   paused: {
+    pauseAsked: 'paused',
+    resumed: 'running',
+    reprioritised: 'paused',
+    finishAsked: 'paused',
     driverBack: 'running',
     succeeded: 'done',
     partly: 'finished',

@@ -21,6 +21,7 @@ const job = (rest: Partial<JobFacts>): JobFacts => ({
   state: 'activated',
   attempt: 1,
   unmet: 0,
+  taskId: 't1',
   heldBy: null,
   cancelAsked: false,
   cause: null,

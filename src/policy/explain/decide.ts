@@ -71,9 +71,9 @@ const isHeldByHand: Rule = (job) =>
   job.state === 'activated' && job.heldBy !== null && job.heldBy !== 'timer'
     ? {
         cause: job.heldBy,
-        sentence: job.heldBy === 'pause' ? 'it is paused' : 'a limit is reached',
+        sentence: job.heldBy === 'pause' ? 'its task is paused' : 'a limit is reached',
         evidence: [],
-        remedy: null,
+        remedy: job.heldBy === 'pause' ? `culm resume ${job.taskId}` : null,
       }
     : null
 

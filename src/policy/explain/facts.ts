@@ -7,6 +7,7 @@ export type JobFacts = {
   state: JobState
   attempt: number
   unmet: number
+  taskId: string
   heldBy: HeldBy | null
   cancelAsked: boolean
   /** How it ended, if it did. */

@@ -73,6 +73,7 @@ export const showWorkflowLine = (row: WorkflowLineRow): WorkflowLine => ({
   createdAt: row.createdAt.toISOString(),
   endedAt: row.endedAt?.toISOString() ?? null,
   driverSeenAt: row.driverSeenAt?.toISOString() ?? null,
+  held: row.held,
   why: row.why,
   labels: row.labels,
   run: row.run,
