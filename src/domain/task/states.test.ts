@@ -5,9 +5,9 @@ import { type TaskState, taskEnds, taskHasEnded, taskStates, taskTable } from '.
 
 const commands = ['retried', 'cancelAsked']
 
-test('every state can be reached but those that a person or a limit puts a task into, which the table does not say', () => {
+test('every state can be reached but the one that a limit puts a task into, which the table does not say', () => {
   const unreached = taskStates.filter((s) => !reachable(taskTable, ['registered']).has(s))
-  expect(unreached).toEqual(['paused', 'throttled'])
+  expect(unreached).toEqual(['throttled'])
 })
 
 test('every active state leads to an end, and can be cancelled', () => {
