@@ -18,6 +18,8 @@ export type ListFilter = {
   limit: number
 }
 
+export type Label = { name: string; value: string }
+
 const idsOf = async (rows: Promise<{ id: number }[]>): Promise<number[]> => (await rows).map((row) => row.id)
 
 /** `onlyId`: the one that the asker may see. */
@@ -35,10 +37,7 @@ export const workflowIds = (db: Db, f: ListFilter & { program: string | null; on
   )
 
 /** Those with a label: off its key. `labels` has it too. */
-export const labelledWorkflowIds = (
-  db: Db,
-  f: ListFilter & { program: string | null; label: { name: string; value: string } },
-) =>
+export const labelledWorkflowIds = (db: Db, f: ListFilter & { program: string | null; label: Label }) =>
   idsOf(
     db.rows(sql`
       select w.id from label l cross join lateral (select * from workflow where id = l.id offset 0) w
@@ -58,6 +57,18 @@ export const workflowIdsOfRun = (db: Db, f: { ownerId: number; run: string; belo
       select id from workflow where run = ${f.run}::uuid and owner_id = ${f.ownerId} and id < ${f.below} order by id desc limit ${f.limit}`),
   )
 
+/** Of several labels the one that fewest have, as far as a thousand tell: the others are then looked for on those. */
+export const rarestLabel = async (
+  db: Db,
+  f: { experimentId: number; noun: 'workflow' | 'task'; labels: Label[] },
+): Promise<Label> =>
+  (await db.row<Label>(sql`
+    select u.name, u.value from unnest(${f.labels.map((l) => l.name)}::text[], ${f.labels.map((l) => l.value)}::text[]) u(name, value)
+    cross join lateral (
+      select count(*) as n from (
+        select from label where experiment_id = ${f.experimentId} and noun = ${f.noun} and name = u.name and value = u.value limit 1000) x) c
+    order by c.n limit 1`))!
+
 export const taskIds = (db: Db, f: ListFilter) =>
   idsOf(
     db.rows(sql`
@@ -70,7 +81,7 @@ export const taskIds = (db: Db, f: ListFilter) =>
       order by t.id desc limit ${f.limit}`),
   )
 
-export const labelledTaskIds = (db: Db, f: ListFilter & { label: { name: string; value: string } }) =>
+export const labelledTaskIds = (db: Db, f: ListFilter & { label: Label }) =>
   idsOf(
     db.rows(sql`
       select t.id from label l cross join lateral (select * from task where id = l.id offset 0) t

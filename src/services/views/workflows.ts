@@ -17,13 +17,15 @@ import { filterOf, pageOf, pageOfIds, readAfter } from './pages.ts'
 export const listWorkflows = async (engine: Engine, principal: Principal, q: z.output<typeof workflowQuery>) =>
   pageOfIds(await idsOf(engine, principal, q), q.limit, (ids) => store.workflowViews(engine.db, ids), showWorkflow)
 
-const idsOf = ({ db }: Engine, principal: Principal, q: z.output<typeof workflowQuery>): Promise<number[]> => {
-  const { filter, label } = filterOf(q)
+const idsOf = async ({ db }: Engine, principal: Principal, q: z.output<typeof workflowQuery>): Promise<number[]> => {
+  const { filter, labels } = filterOf(q)
   if (q.run && principal.kind === 'user')
     return lists.workflowIdsOfRun(db, { ...filter, ownerId: principal.personId, run: q.run })
   const asked = { ...filter, experimentId: experimentOf(principal), program: q.program ?? null }
   if (principal.kind === 'job') return lists.workflowIds(db, { ...asked, onlyId: principal.workflowId })
-  return label ? lists.labelledWorkflowIds(db, { ...asked, label }) : lists.workflowIds(db, { ...asked, onlyId: null })
+  if (labels.length === 0) return lists.workflowIds(db, { ...asked, onlyId: null })
+  const label = await lists.rarestLabel(db, { experimentId: asked.experimentId, noun: 'workflow', labels })
+  return lists.labelledWorkflowIds(db, { ...asked, label })
 }
 
 export const getWorkflow = async (engine: Engine, principal: Principal, id: number): Promise<Workflow> => {
