@@ -23,3 +23,7 @@ create index task_experiment on task (experiment_id, id);
 
 -- Those under way, of which there are few.
 create index workflow_under_way on workflow (experiment_id, id) where ended_at is null;
+
+-- Search by the begin of a name.
+create index workflow_name on workflow (experiment_id, (lower(name) collate "C"), id desc);
+create index task_name on task (experiment_id, (lower(name) collate "C"), id desc);

@@ -29,6 +29,7 @@ import * as jobs from '../services/views/jobs.ts'
 import { sharedOverview } from '../services/views/overview.ts'
 import { readAfter } from '../services/views/pages.ts'
 import * as places from '../services/views/places.ts'
+import { search } from '../services/views/search.ts'
 import * as settings from '../services/views/settings.ts'
 import * as tasks from '../services/views/tasks.ts'
 import * as troubles from '../services/views/troubles.ts'
@@ -159,6 +160,7 @@ export const handlers: Handlers = {
     readMetrics(engine, principal, num('j', params), query, signal),
   keepCheckpoint: ({ engine, principal, params, body }) => keepCheckpoint(engine, principal, num('j', params), body),
 
+  search: ({ engine, principal, query }) => search(engine, principal, query.q),
   overview: ({ engine, principal }) => sharedOverview(engine, principal),
 
   createCallback: ({ engine, principal, params, body }) =>

@@ -10,6 +10,7 @@ import { notices } from './notices.ts'
 import { overview } from './overview.ts'
 import * as accounts from './people.ts'
 import * as pilots from './pilots.ts'
+import * as searches from './search.ts'
 import * as secrets from './secrets.ts'
 import * as tasks from './tasks.ts'
 import * as telling from './told.ts'
@@ -545,6 +546,14 @@ export const routes = {
     who: ['user'],
     summary: 'What runs, waits and went wrong in your experiment, and the queues that serve it',
     reply: overview,
+  },
+  search: {
+    method: 'GET',
+    path: '/v1/search',
+    who: ['user'],
+    summary: 'Workflows, tasks, jobs, queues, pilots and users by id, name or label',
+    query: searches.searchQuery,
+    reply: searches.found,
   },
   usage: {
     method: 'GET',

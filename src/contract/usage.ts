@@ -14,8 +14,8 @@ export const usageSteps = ['none', 'hour', 'day'] as const
 export const maxUsageGroups = 200
 export const maxUsageLines = 20_000
 
-/** Each step is a point of each series: a year by day, or six weeks by hour. */
-export const maxUsageSteps = 1000
+/** Each step is a point of each series: a year by day, or two weeks by hour. */
+export const maxUsageSteps = 366
 export const maxUsageSeries = 20
 
 export const usageQuery = z.object({

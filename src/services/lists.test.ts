@@ -9,6 +9,7 @@ import { admitToken, authenticate } from './authenticate.ts'
 import { cancelTask } from './cancel.ts'
 import { labelTask, labelWorkflow } from './labels.ts'
 import { submitTask } from './submitTask.ts'
+import { search } from './views/search.ts'
 import { listTasks } from './views/tasks.ts'
 import { listWorkflows } from './views/workflows.ts'
 import { closeWorkflow, createWorkflow } from './workflows.ts'
@@ -119,6 +120,42 @@ test('labels are set and removed by whom it belongs to; lists follow, and tasks 
   expect(await tasks({ label: 'colour=red' })).toBe('')
   await expect(labelTask(world.first, bob, t, { colour: 'green' })).rejects.toMatchObject({ code: 'forbidden' })
   await expect(labelWorkflow(world.first, bob, w, { a: 'b' })).rejects.toMatchObject({ code: 'forbidden' })
+})
+
+const found = async (q: string, who = ann) =>
+  (await search(world.first, who, q)).items.map(({ kind, name, label }) =>
+    [kind, name, label].filter(Boolean).join(' '),
+  )
+
+test('things are found by id, by the begin of a name, and by labels; places and people by a part of theirs', async () => {
+  const first = await listWorkflows(world.first, ann, workflowQuery.parse({ text: 'Scan-1' }))
+  const { id } = first.items[0]!
+  expect(await found(id)).toEqual(['workflow Scan-1'])
+  expect(await found('SCAN')).toEqual(['workflow Scan-1', 'workflow scan-2'])
+  expect(await found('fit')).toEqual(['task fit', 'task Fit.again'])
+  expect(await found('campaign=nor')).toEqual([
+    ...['workflow scan-2 campaign=north', 'workflow Scan-1 campaign=north'],
+    ...['task merge campaign=north', 'task Fit.again campaign=north', 'task fit campaign=north'],
+  ])
+  expect(await found('north')).toContain('task merge campaign=north')
+  expect(await found('bo')).toEqual(['user bob'])
+  expect(await found(queue)).toEqual([`queue ${queue}`])
+  for (const q of ['campaign=', '=x', '%', '  ', 'w999999', 'p999999999999', 'j1\u{10ffff}'])
+    expect(Array.isArray(await found(q)), q).toBe(true)
+  expect(await found('an_')).toEqual([])
+})
+
+test('another experiment finds nothing of it, not even by its id', async () => {
+  const { db, clock } = world.first
+  const made = await db.row<{ id: number }>(sql`
+    with e as (insert into experiment (name) values ('south') returning id)
+    insert into team (experiment_id, name) select id, 'users' from e returning experiment_id as id`)
+  const personId = await ensurePerson(db, { experimentId: made!.id, name: 'cat', admin: true, now: clock() })
+  await admitToken(world.first, 'token of cat', { personId, note: 'test' })
+  const cat = await authenticate(world.first, 'Bearer token of cat')
+  for (const q of ['w1', 't1', 'j1', 'scan', 'fit', 'campaign=north', 'north', 'bob'])
+    expect(await found(q, cat), q).toEqual([])
+  expect((await listTasks(world.first, cat, taskQuery.parse({ label: 'campaign=north' }))).items).toEqual([])
 })
 
 test('no more labels than fifty, and of two changes at once none is lost', async () => {

@@ -18,6 +18,8 @@ export type ListFilter = {
   limit: number
 }
 
+export type Label = { name: string; value: string }
+
 const idsOf = async (rows: Promise<{ id: number }[]>): Promise<number[]> => (await rows).map((row) => row.id)
 
 /** `onlyId`: the one that the asker may see. */
@@ -27,6 +29,7 @@ export const workflowIds = (db: Db, f: ListFilter & { program: string | null; on
       select w.id from workflow w
       where w.experiment_id = ${f.experimentId} and w.id < ${f.below} and (${f.onlyId}::bigint is null or w.id = ${f.onlyId}::bigint)
         and (${f.states}::text[] is null or w.state = any(${f.states}::text[]))
+        and (${f.owner}::text is null or w.owner_id = (select id from person where experiment_id = ${f.experimentId} and name = ${f.owner}::text))
         and (${f.text}::text is null or strpos(lower(w.name), ${f.text}::text) > 0)
         and (${f.labels}::text[] is null or w.labels @> all(${f.labels}::text[]::jsonb[])) and (${f.program}::text is null or w.program = ${f.program}::text)
         and (${f.since}::timestamptz is null or w.created_at >= ${f.since}::timestamptz) and (${f.until}::timestamptz is null or w.created_at < ${f.until}::timestamptz)
@@ -34,14 +37,11 @@ export const workflowIds = (db: Db, f: ListFilter & { program: string | null; on
   )
 
 /** Those of one person: of many people each has few. */
-export const workflowIdsOfOwner = (
-  db: Db,
-  f: ListFilter & { program: string | null; onlyId: number | null; ownerId: number },
-) =>
+export const workflowIdsOfOwner = (db: Db, f: ListFilter & { program: string | null; ownerId: number }) =>
   idsOf(
     db.rows(sql`
       select w.id from workflow w
-      where w.owner_id = ${f.ownerId} and w.id < ${f.below} and w.experiment_id = ${f.experimentId} and (${f.onlyId}::bigint is null or w.id = ${f.onlyId}::bigint)
+      where w.owner_id = ${f.ownerId} and w.id < ${f.below} and w.experiment_id = ${f.experimentId}
         and (${f.states}::text[] is null or w.state = any(${f.states}::text[]))
         and (${f.text}::text is null or strpos(lower(w.name), ${f.text}::text) > 0)
         and (${f.labels}::text[] is null or w.labels @> all(${f.labels}::text[]::jsonb[])) and (${f.program}::text is null or w.program = ${f.program}::text)
@@ -50,10 +50,7 @@ export const workflowIdsOfOwner = (
   )
 
 /** Those with a label: off its key. `labels` has it too. */
-export const labelledWorkflowIds = (
-  db: Db,
-  f: ListFilter & { program: string | null; label: { name: string; value: string } },
-) =>
+export const labelledWorkflowIds = (db: Db, f: ListFilter & { program: string | null; label: Label }) =>
   idsOf(
     db.rows(sql`
       select w.id from label l cross join lateral (select * from workflow where id = l.id offset 0) w
@@ -73,6 +70,18 @@ export const workflowIdsOfRun = (db: Db, f: { ownerId: number; run: string; belo
       select id from workflow where run = ${f.run}::uuid and owner_id = ${f.ownerId} and id < ${f.below} order by id desc limit ${f.limit}`),
   )
 
+/** Of several labels the one that fewest have, as far as a thousand tell: the others are then looked for on those. */
+export const rarestLabel = async (
+  db: Db,
+  f: { experimentId: number; noun: 'workflow' | 'task'; labels: Label[] },
+): Promise<Label> =>
+  (await db.row<Label>(sql`
+    select u.name, u.value from unnest(${f.labels.map((l) => l.name)}::text[], ${f.labels.map((l) => l.value)}::text[]) u(name, value)
+    cross join lateral (
+      select count(*) as n from (
+        select from label where experiment_id = ${f.experimentId} and noun = ${f.noun} and name = u.name and value = u.value limit 1000) x) c
+    order by c.n limit 1`))!
+
 export const taskIds = (db: Db, f: ListFilter) =>
   idsOf(
     db.rows(sql`
@@ -85,7 +94,7 @@ export const taskIds = (db: Db, f: ListFilter) =>
       order by t.id desc limit ${f.limit}`),
   )
 
-export const labelledTaskIds = (db: Db, f: ListFilter & { label: { name: string; value: string } }) =>
+export const labelledTaskIds = (db: Db, f: ListFilter & { label: Label }) =>
   idsOf(
     db.rows(sql`
       select t.id from label l cross join lateral (select * from task where id = l.id offset 0) t

@@ -520,7 +520,55 @@ describe.skipIf(isMissing)(
       await page.locator('h1', { hasText: 'needle' }).waitFor()
     })
 
-    test('axe finds nothing on any page, in either scheme', async () => {
+    test('a label that is pressed is one more filter in the address, by which the page can be shared, and may group', async () => {
+      const labels = { campaign: 'summer', stage: 'first' }
+      for (const [name, its] of [
+        ['labelled', labels],
+        ['labelled too', { campaign: 'winter' }],
+      ] as const)
+        made.push((await server.user.call('createWorkflow', { body: { name, kind: 'tasks', labels: its } })).workflowId)
+      const page = await signedIn('/workflows')
+      await page.getByRole('link', { name: 'campaign=summer' }).click()
+      await page.waitForURL(`${server.url}/workflows?label=campaign%3Dsummer`)
+      await eventually(async () => (await rowsOf(page, 'Workflows').count()) === 1, 'one has it')
+      await page.getByLabel('Group by label').selectOption('stage')
+      await page.getByRole('heading', { name: 'stage=first' }).waitFor()
+      await page.getByRole('button', { name: 'No longer campaign=summer' }).click()
+      await page.waitForURL(`${server.url}/workflows?group=stage`)
+      await page.getByRole('heading', { name: 'no stage' }).waitFor()
+      await page.reload()
+      await page.getByRole('heading', { name: 'stage=first' }).waitFor()
+    })
+
+    test('a report shows what was used by group, and gives it as a file; the first page has the last hour after a reload', async () => {
+      const { workflowId } = await server.user.call('createWorkflow', {
+        body: { name: 'used', kind: 'tasks', labels: { project: 'alpha' } },
+      })
+      made.push(workflowId)
+      const { taskId } = await submit(workflowId, 4)
+      await withPilot(async (pilot) => {
+        const usage = { wallSeconds: 7200, cpuSeconds: 3600 }
+        await pilot.report(...(await pilot.take(taskId, 4)).map((job) => ({ ...finished(job, 1), usage })))
+      })
+      const asked = async () => (await server.user.call('usage', { query: { by: 'label:project' } })).items
+      await eventually(async () => (await asked()).some(({ name }) => name === 'alpha'), 'it is added up')
+      const page = await signedIn('/reports?range=day&by=label:project')
+      const line = rowsOf(page, 'Usage').filter({ hasText: 'alpha' })
+      await line.waitFor()
+      expect(await line.locator('td').allTextContents()).toEqual(['alpha', '4', '4', '0', '0', '8 h', '4 h', '50 %'])
+      await page.getByRole('img', { name: /^Wall time, h by hour/ }).waitFor()
+      await page.getByLabel('Step').selectOption('none')
+      await page.waitForURL(/step=none/)
+      const download = page.waitForEvent('download')
+      await page.getByRole('button', { name: 'CSV' }).click()
+      expect(await readFile(await (await download).path(), 'utf8')).toContain(',alpha,4,4,0,0,28800,14400')
+      await line.getByRole('link', { name: 'alpha' }).click()
+      await page.waitForURL(`${server.url}/workflows?label=project%3Dalpha`)
+      await visit(page, '/')
+      await page.getByRole('img', { name: /^finished in the last hour: \d+/ }).waitFor()
+    })
+
+    test('axe finds nothing on any page, in either scheme', { timeout: 120_000 }, async () => {
       const workflowId = await newWorkflow('for all readers')
       const { taskId } = await submit(workflowId, 3)
       await withPilot(async (pilot) => {
@@ -552,7 +600,7 @@ describe.skipIf(isMissing)(
             ).toEqual([])
           }
       })
-    }, 120_000)
+    })
 
     test('what is loaded first is small and kept for ever, and what has no page is no page', async () => {
       const page = await newPage()

@@ -122,6 +122,8 @@ const others: Record<string, { how: 'refused' | 'blind' | 'open'; rightful?: Rig
     },
     listTasks: { how: 'blind', ask: ({ w }) => ({ query: { workflowId: w } }) },
     overview: { how: 'blind' },
+    // The north's word is asked for: names of its workflows and tasks begin with it.
+    search: { how: 'blind', ask: ({ word }) => ({ query: { q: word } }) },
     usage: { how: 'blind', ask: () => ({ query: { by: 'user' } }) },
     // The south asks for what the north has stored under this hash: to the south it is not there.
     createBlob: { how: 'blind', ask: ({ hash, w }) => ({ body: { hash, bytes: 5, workflowId: w } }) },

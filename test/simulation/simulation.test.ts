@@ -100,7 +100,7 @@ test('the oracle has nothing to say of a seed that went well, and sees each thin
 }, async () => {
   const said = new Map<string, string[]>()
   const { broken } = await simulate(template, {
-    seed: 5,
+    seed: 10,
     jobs: 60,
     atEnd: async (db, judged) => {
       for (const [what, how] of sabotages)

@@ -1,4 +1,4 @@
-import { QueryClient, queryOptions } from '@tanstack/react-query'
+import { keepPreviousData, QueryClient, queryOptions } from '@tanstack/react-query'
 import type { Job } from '../../../src/contract/jobs.ts'
 import type { QueryInputOf } from '../../../src/contract/routes.ts'
 import type { Task } from '../../../src/contract/tasks.ts'
@@ -60,6 +60,15 @@ export const usersQuery = queryOptions({
   queryFn: ({ signal }) => ask('GET /v1/users', { signal }),
   refetchInterval: listsMs,
 })
+
+export const searchQuery = (text: string) =>
+  queryOptions({
+    queryKey: ['search', text],
+    queryFn: ({ signal }) => ask('GET /v1/search', { query: { q: text }, signal }),
+    enabled: text !== '',
+    placeholderData: keepPreviousData,
+    staleTime: 5000,
+  })
 
 export type WorkflowFilter = Omit<QueryInputOf<'listWorkflows'>, 'after' | 'limit'>
 

@@ -1,20 +1,21 @@
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
+import { useEffect, useState } from 'react'
 import { useLocation } from 'wouter'
-import { recentWorkflowsQuery } from '../api/queries.ts'
+import type { Hit } from '../../../src/contract/search.ts'
+import { searchQuery } from '../api/queries.ts'
 import { Dialog } from '../parts/dialog.tsx'
 import { State } from '../parts/state.tsx'
 import { idPattern, nounOf } from '../words/ids.ts'
 import { places } from './routes.tsx'
 
-type Found = { path: string; title: string; aside?: React.ReactNode }
+type Found = { path: string; key?: string; title: string; aside?: React.ReactNode }
 
-/** Goes to anything by its id, to places by their names, and to recent workflows by name, owner or program. */
+/** Goes to anything by its id, to places by their names, and to what the server finds by name or label. */
 export const Finder = ({ close }: { close: () => void }) => {
   const [text, setText] = useState('')
   const [chosen, setChosen] = useState(0)
   const [, go] = useLocation()
-  const found = useFound(text.trim().toLowerCase())
+  const found = useFound(text.trim())
   const open = (path: string) => {
     close()
     go(path)
@@ -36,7 +37,7 @@ export const Finder = ({ close }: { close: () => void }) => {
         aria-expanded="true"
         aria-controls="found"
         aria-activedescendant={found[chosen] && `found-${chosen}`}
-        placeholder="w12, t34, j56, or a name"
+        placeholder="w12, t34, j56, a name, or label=value"
         value={text}
         onChange={(event) => {
           setText(event.target.value)
@@ -45,10 +46,10 @@ export const Finder = ({ close }: { close: () => void }) => {
         onKeyDown={pressed}
       />
       <div id="found" role="listbox" aria-label="Found">
-        {found.map(({ path, title, aside }, i) => (
+        {found.map(({ path, key = path, title, aside }, i) => (
           // biome-ignore lint/a11y/useKeyWithClickEvents: the keys are those of the field
           <div
-            key={path}
+            key={key}
             id={`found-${i}`}
             role="option"
             aria-selected={i === chosen}
@@ -64,23 +65,43 @@ export const Finder = ({ close }: { close: () => void }) => {
   )
 }
 
-const useFound = (text: string): Found[] => {
-  const { data } = useQuery(recentWorkflowsQuery({}))
-  if (idPattern.test(text)) return [{ path: `/${text}`, title: text, aside: nounOf(text) }]
-  const has = (...words: (string | null)[]) => words.some((word) => word?.toLowerCase().includes(text))
-  return [
-    ...places.filter(({ title }) => has(title)).map(({ path, title }) => ({ path, title, aside: 'page' })),
-    ...(data?.items ?? [])
-      .filter((workflow) => has(workflow.name, workflow.owner, workflow.program, workflow.id))
-      .slice(0, 12)
-      .map(({ id, name, owner, state }) => ({
-        path: `/${id}`,
-        title: `${name} ${id}`,
-        aside: (
-          <>
-            {owner} <State state={state} />
-          </>
-        ),
-      })),
-  ]
+const useFound = (words: string): Found[] => {
+  const asked = useSettled(words)
+  const text = words.toLowerCase()
+  const { data } = useQuery(searchQuery(asked))
+  const goesTo = idPattern.test(text) ? [{ path: `/${text}`, title: text, aside: nounOf(text) }] : []
+  const pages = places
+    .filter(({ title }) => title.toLowerCase().includes(text))
+    .map(({ path, title }) => ({ path, title, aside: 'page' }))
+  const hits = asked === '' ? [] : (data?.items ?? []).filter(({ id }) => id !== text).map(foundOf)
+  return [...goesTo, ...pages, ...hits]
+}
+
+/** Where a hit leads to: things have pages, and the others are found on pages. */
+const pathOf = ({ kind, id, name }: Hit) => {
+  if (kind === 'user') return `/workflows?${new URLSearchParams({ owner: name })}`
+  return kind === 'queue' || kind === 'pilot' ? '/queues' : `/${id}`
+}
+
+const foundOf = (hit: Hit): Found => ({
+  path: pathOf(hit),
+  key: `${hit.kind} ${hit.id ?? hit.name}`,
+  title: [hit.name, hit.id].filter(Boolean).join(' '),
+  aside: (
+    <>
+      {hit.label ?? hit.kind} {hit.owner} {hit.state && <State state={hit.state} noun={hit.kind} />}
+    </>
+  ),
+})
+
+/** So long nothing more is typed before the server is asked, ms. */
+const settledMs = 120
+
+const useSettled = (text: string) => {
+  const [settled, setSettled] = useState(text)
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(text), settledMs)
+    return () => clearTimeout(timer)
+  }, [text])
+  return settled
 }

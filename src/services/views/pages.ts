@@ -1,5 +1,5 @@
 import { fault } from '../../contract/faults.ts'
-import type { ListFilter } from '../../store/lists.ts'
+import type { Label, ListFilter } from '../../store/lists.ts'
 
 /** The largest key of a list whose keys are `integer` in the database. */
 export const largestInteger = 2 ** 31 - 1
@@ -51,10 +51,8 @@ type Asked = {
   limit: number
 }
 
-type Label = { name: string; value: string }
-
-/** As the store takes it; the first of its labels leads to the others. */
-export const filterOf = (q: Asked): { filter: Omit<ListFilter, 'experimentId'>; label: Label | undefined } => {
+/** As the store takes it. */
+export const filterOf = (q: Asked): { filter: Omit<ListFilter, 'experimentId'>; labels: Label[] } => {
   const labels = q.label === undefined ? [] : [q.label].flat().map(labelIn)
   const filter = {
     states: q.state === undefined ? null : [q.state].flat(),
@@ -66,7 +64,7 @@ export const filterOf = (q: Asked): { filter: Omit<ListFilter, 'experimentId'>; 
     below: readAfter(q.after, Number.MAX_SAFE_INTEGER),
     limit: q.limit + 1,
   }
-  return { filter, label: labels[0] }
+  return { filter, labels }
 }
 
 const labelIn = (text: string): Label => {

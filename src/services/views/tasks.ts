@@ -16,14 +16,16 @@ import { showCounts } from './workflows.ts'
 export const listTasks = async (engine: Engine, principal: Principal, q: z.output<typeof taskQuery>) =>
   pageOfIds(await idsOf(engine, principal, q), q.limit, (ids) => store.taskViews(engine.db, ids), showTask)
 
-const idsOf = ({ db }: Engine, principal: Principal, q: z.output<typeof taskQuery>): Promise<number[]> => {
+const idsOf = async ({ db }: Engine, principal: Principal, q: z.output<typeof taskQuery>): Promise<number[]> => {
   const asked = q.workflowId ? readId('w', q.workflowId)! : null
   if (principal.kind === 'job' && asked !== null && asked !== principal.workflowId) throw fault('workflow_unknown')
-  const { filter, label } = filterOf(q)
+  const { filter, labels } = filterOf(q)
   const wanted = { ...filter, experimentId: experimentOf(principal) }
   const workflowId = principal.kind === 'job' ? principal.workflowId : asked
   if (workflowId !== null) return lists.taskIdsOfWorkflow(db, { ...wanted, workflowId })
-  return label ? lists.labelledTaskIds(db, { ...wanted, label }) : lists.taskIds(db, wanted)
+  if (labels.length === 0) return lists.taskIds(db, wanted)
+  const label = await lists.rarestLabel(db, { experimentId: wanted.experimentId, noun: 'task', labels })
+  return lists.labelledTaskIds(db, { ...wanted, label })
 }
 
 export const seeTask = async (engine: Engine, principal: Principal, id: number) =>

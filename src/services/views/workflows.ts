@@ -21,16 +21,19 @@ export const listWorkflows = async (engine: Engine, principal: Principal, q: z.o
   pageOfIds(await idsOf(engine, principal, q), q.limit, (ids) => store.workflowViews(engine.db, ids), showWorkflow)
 
 const idsOf = async ({ db }: Engine, principal: Principal, q: z.output<typeof workflowQuery>): Promise<number[]> => {
-  const { filter, label } = filterOf(q)
+  const { filter, labels } = filterOf(q)
   if (q.run && principal.kind === 'user')
     return lists.workflowIdsOfRun(db, { ...filter, ownerId: principal.personId, run: q.run })
   const experimentId = experimentOf(principal)
   const asked = { ...filter, experimentId, program: q.program ?? null }
-  if (label && principal.kind === 'user') return lists.labelledWorkflowIds(db, { ...asked, label })
-  const only = { ...asked, onlyId: principal.kind === 'job' ? principal.workflowId : null }
-  if (q.owner === undefined) return lists.workflowIds(db, only)
+  if (principal.kind === 'job') return lists.workflowIds(db, { ...asked, onlyId: principal.workflowId })
+  if (labels.length > 0) {
+    const label = await lists.rarestLabel(db, { experimentId, noun: 'workflow', labels })
+    return lists.labelledWorkflowIds(db, { ...asked, label })
+  }
+  if (q.owner === undefined) return lists.workflowIds(db, { ...asked, onlyId: null })
   const owner = await personNamed(db, experimentId, q.owner)
-  return owner ? lists.workflowIdsOfOwner(db, { ...only, ownerId: owner.id }) : []
+  return owner ? lists.workflowIdsOfOwner(db, { ...asked, ownerId: owner.id }) : []
 }
 
 export const getWorkflow = async (engine: Engine, principal: Principal, id: number): Promise<Workflow> => {
