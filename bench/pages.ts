@@ -33,7 +33,7 @@ const calls: Call[] = [
   { page: 'workflow', path: ({ wLarge }, n) => `/v1/tasks?workflowId=${wLarge[0]}&limit=200&after=${cursor(100 * n)}` },
   {
     page: 'workflow: graph',
-    path: ({ w, wLarge }, n) => `/v1/workflows/${of(n % 2 ? w : wLarge, n)}/journal?limit=200`,
+    path: ({ w, wLarge }, n) => `/v1/workflows/${of(n % 2 ? w : wLarge, n)}/graph`,
   },
   {
     page: 'workflow: story',

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { silentLog } from '../src/lib/log.ts'
-import { files } from '../src/main/files.ts'
+import { files, version } from '../src/main/files.ts'
 import { prepareHome } from '../src/main/home.ts'
 import { startPostgres } from '../src/main/postgres/startPostgres.ts'
 import { type Database, openDatabase, sql } from '../src/store/db.ts'
@@ -22,7 +22,7 @@ export const homeWithPages = async (): Promise<string> => {
     if (other !== hash) await rm(path.join(kept, other), { recursive: true, force: true })
   const home = path.resolve(kept, hash)
   await mkdir(home, { recursive: true })
-  await prepareHome(home, { version: '0.0.0' })
+  await prepareHome(home, { version })
   const postgres = await startPostgres({ home, log: silentLog, durable: false })
   const admin = openDatabase({ ...postgres.connection, database: 'postgres' }, { connections: 1 })
   try {

@@ -25,6 +25,7 @@ import { addJobs, submitTask } from '../services/submitTask.ts'
 import * as tokens from '../services/tokens.ts'
 import { keepTold, readMetrics, taskMetrics } from '../services/told.ts'
 import { traceWaits } from '../services/traceWaits.ts'
+import { workflowGraph } from '../services/views/graph.ts'
 import * as jobs from '../services/views/jobs.ts'
 import { sharedOverview } from '../services/views/overview.ts'
 import { readAfter } from '../services/views/pages.ts'
@@ -104,6 +105,7 @@ export const handlers: Handlers = {
   keepRecord: ({ engine, principal, params, body }) => keepRecord(engine, principal, num('w', params), body),
   workflowHistory: ({ engine, principal, params, query }) =>
     workflows.workflowHistory(engine, principal, num('w', params), query),
+  workflowGraph: ({ engine, principal, params }) => workflowGraph(engine, principal, num('w', params)),
   workflowSettings: ({ engine, principal, params }) => settings.workflowSettings(engine, principal, num('w', params)),
 
   submitTask: (ask) => submitTraced(ask),

@@ -5,6 +5,7 @@ import * as callbacks from './callbacks.ts'
 import { environment } from './environments.ts'
 import type { FaultCode } from './faults.ts'
 import { experimentNotices } from './frames.ts'
+import { graph } from './graph.ts'
 import * as jobs from './jobs.ts'
 import { notices } from './notices.ts'
 import { overview } from './overview.ts'
@@ -288,6 +289,14 @@ export const routes = {
     params: w,
     query: z.object(base.pageQuery),
     reply: base.pageOf(jobs.move),
+  },
+  workflowGraph: {
+    method: 'GET',
+    path: '/v1/workflows/:id/graph',
+    who: people,
+    summary: 'How the tasks of a workflow hang together, with their numbers, in one reply',
+    params: w,
+    reply: graph,
   },
   workflowSettings: {
     method: 'GET',

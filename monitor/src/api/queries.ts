@@ -87,6 +87,13 @@ export const workflowQuery = (id: WorkflowId) =>
     refetchInterval: ({ state }) => (hasEnded(state.data) ? 20_000 : 4000),
   })
 
+export const graphQuery = (id: WorkflowId, isOver: boolean) =>
+  queryOptions({
+    queryKey: ['graph', id],
+    queryFn: ({ signal }) => ask('GET /v1/workflows/:id/graph', { params: { id }, signal }),
+    refetchInterval: isOver ? false : listsMs,
+  })
+
 export const taskQuery = (id: TaskId) =>
   queryOptions({
     queryKey: ['task', id],

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest'
-import type { Task } from '../../../src/contract/tasks.ts'
+import type { GraphNode } from '../../../src/contract/graph.ts'
 import { nodesOf, shapeOf } from './taskGraph.ts'
 
-const task = (id: `t${number}`, name: string, more: Partial<Task> = {}) =>
-  ({ id, name, state: 'done', parentJobId: null, counts: { total: 1, finished: 1 }, ...more }) as Task
+const task = (id: `t${number}`, name: string, more: Partial<GraphNode> = {}) =>
+  ({ id, tasks: 1, name, state: 'done', parentJobId: null, counts: { total: 1, finished: 1 }, ...more }) as GraphNode
 
 const chain = (names: string[]) => {
   const tasks = names.map((name, i) => task(`t${i + 1}`, name))
   const after = new Map(tasks.map(({ id }, i) => [id, i > 0 ? [tasks[i - 1]!.id] : []]))
-  return { tasks, links: { after, parentTask: new Map() } }
+  return { tasks, links: after }
 }
 
 const edgesOf = ({ from, to }: { from: Int32Array; to: Int32Array }) => [...from].map((f, e) => [f, to[e]])
@@ -42,16 +42,15 @@ test('what is unfolded, or too few to fold, stands by itself', () => {
   expect(shapeOf(tasks.slice(1), links, true, new Set()).n).toBe(3)
 })
 
-test('a call of a job hangs on the task of that job', () => {
-  const tasks = [task('t1', 'outer'), task('t2', 'inner', { parentJobId: 'j7' })]
-  const shape = shapeOf(tasks, { after: new Map(), parentTask: new Map([['j7', 't1']]) }, true, new Set())
-  expect(edgesOf(shape)).toEqual([[0, 1]])
+test('a node that came folded says for how many tasks it stands', () => {
+  const shape = shapeOf([task('t1', 'fit', { tasks: 300 })], new Map(), true, new Set())
+  expect(nodesOf(shape, new Map())[0]!.title).toBe('fit × 300')
 })
 
 test('a folded node goes on as long as one of its tasks does, and is as bad as the worst', () => {
   const { tasks, links } = chain(['try', 'try', 'try', 'try'])
   const shape = shapeOf(tasks, links, true, new Set())
-  const stateWith = (...states: Task['state'][]) =>
+  const stateWith = (...states: GraphNode['state'][]) =>
     nodesOf(shape, new Map(states.map((state, i) => [tasks[i]!.id, { ...tasks[i]!, state }])))[0]!.state
   expect(stateWith('done', 'failed', 'running')).toBe('running')
   expect(stateWith('done', 'failed')).toBe('failed')

@@ -1,4 +1,4 @@
-import type { Task } from '../../../src/contract/tasks.ts'
+import type { GraphNode } from '../../../src/contract/graph.ts'
 import { type Counts, hasEnded, sumOf } from '../states/counts.ts'
 import { type Kind, kindOf } from '../states/kinds.ts'
 import { numberIn } from '../words/ids.ts'
@@ -21,13 +21,19 @@ export type TaskGraph = Graph & {
   back: [number, number][]
 }
 
-export type Links = { after: ReadonlyMap<string, readonly string[]>; parentTask: ReadonlyMap<string, string> }
+/** Of a task, those that it hangs on. */
+export type Links = ReadonlyMap<string, readonly string[]>
 
 /** So many tasks of one name are folded into one node. */
 const fewestFolded = 4
 
 /** How tasks hang together. `unfolded` has the keys of groups that are to be seen in full. */
-export const shapeOf = (tasks: readonly Task[], links: Links, isFolded: boolean, unfolded: ReadonlySet<string>) => {
+export const shapeOf = (
+  tasks: readonly GraphNode[],
+  links: Links,
+  isFolded: boolean,
+  unfolded: ReadonlySet<string>,
+) => {
   const members = groupsOf(tasks, isFolded, unfolded)
   const keys = [...members.keys()]
   const numberOf = new Map<string, number>()
@@ -36,7 +42,7 @@ export const shapeOf = (tasks: readonly Task[], links: Links, isFolded: boolean,
   const back = new Map<string, [number, number]>()
   const loops = new Set<number>()
   for (const task of tasks)
-    for (const cause of causesOf(task, links)) {
+    for (const cause of links.get(task.id) ?? []) {
       const [from, to] = [numberOf.get(cause), numberOf.get(task.id)!]
       if (from === undefined) continue
       if (from === to) loops.add(to)
@@ -55,17 +61,16 @@ export const shapeOf = (tasks: readonly Task[], links: Links, isFolded: boolean,
 }
 export type Shape = ReturnType<typeof shapeOf>
 
-const causesOf = ({ id, parentJobId }: Task, { after, parentTask }: Links): readonly string[] => {
-  const parent = parentJobId === null ? undefined : parentTask.get(parentJobId)
-  return [...(after.get(id) ?? []), ...(parent ? [parent] : [])]
-}
-
 /** In the order in which the first of each group was made: then edges lead on, and those of a loop back. */
-const groupsOf = (tasks: readonly Task[], isFolded: boolean, unfolded: ReadonlySet<string>): Map<string, Task[]> => {
-  const byName = new Map<string, Task[]>()
+const groupsOf = (
+  tasks: readonly GraphNode[],
+  isFolded: boolean,
+  unfolded: ReadonlySet<string>,
+): Map<string, GraphNode[]> => {
+  const byName = new Map<string, GraphNode[]>()
   for (const task of tasks) byName.set(nameOf(task), [])
   for (const task of tasks) byName.get(nameOf(task))!.push(task)
-  const groups = new Map<string, Task[]>()
+  const groups = new Map<string, GraphNode[]>()
   for (const task of tasks) {
     const key = nameOf(task)
     const alike = byName.get(key)!
@@ -76,16 +81,17 @@ const groupsOf = (tasks: readonly Task[], isFolded: boolean, unfolded: ReadonlyS
   return groups
 }
 
-const nameOf = ({ name, parentJobId }: Task) => `${parentJobId ?? ''} ${name}`
+const nameOf = ({ name, parentJobId }: GraphNode) => `${parentJobId ?? ''} ${name}`
 
 /** What the nodes show, as their tasks are now. */
-export const nodesOf = ({ keys, members, loops }: Shape, current: ReadonlyMap<string, Task>): Node[] =>
+export const nodesOf = ({ keys, members, loops }: Shape, current: ReadonlyMap<string, GraphNode>): Node[] =>
   keys.map((key, i) => {
     const tasks = members.get(key)!.map((task) => current.get(task.id) ?? task)
     const state = stateOf(tasks)
+    const n = tasks.reduce((sum, one) => sum + one.tasks, 0)
     return {
       key,
-      title: tasks.length > 1 ? `${tasks[0]!.name} × ${tasks.length}` : tasks[0]!.name,
+      title: n > 1 ? `${tasks[0]!.name} × ${n}` : tasks[0]!.name,
       ids: tasks.map(({ id }) => id).sort((a, b) => numberIn(a) - numberIn(b)),
       state,
       kind: kindOf(state, 'task'),
@@ -95,7 +101,7 @@ export const nodesOf = ({ keys, members, loops }: Shape, current: ReadonlyMap<st
   })
 
 /** Of several: what still goes on, or else the worst end. */
-const stateOf = (tasks: Task[]): string => {
+const stateOf = (tasks: GraphNode[]): string => {
   if (tasks.length === 1) return tasks[0]!.state
   const states = new Set<string>(tasks.map(({ state }) => state))
   const active = ['running', 'pending', 'paused'].find((state) => states.has(state))

@@ -6,6 +6,7 @@ import { pageSize, type TaskId, type WorkflowId } from '../api/queries.ts'
 import { endedIn, hasEnded } from '../states/counts.ts'
 import { atMostEvery } from './atMostEvery.ts'
 import { follow } from './follow.ts'
+import { changeGraph } from './graph.ts'
 import { addOutcomes, knownOutcomes, mostOutcomes } from './outcomes.ts'
 import { addMoves } from './story.ts'
 import { askForTasks, changeTasks, knownTasks } from './tasks.ts'
@@ -21,14 +22,19 @@ export const useWatchedWorkflow = (id: WorkflowId) => {
   }, [client, id])
 }
 
+/** So often a graph that is seen is asked for at most, ms: it may have thousands of nodes. */
+const graphMs = 2000
+
 const watchWorkflow = (client: QueryClient, id: WorkflowId, signal: AbortSignal) => {
   const lookAgain = atMostEvery(400, () => {
     client.invalidateQueries({ queryKey: ['workflow', id] })
     client.invalidateQueries({ queryKey: ['explanation', id] })
     askForTasks(client, id)
   })
+  const askForGraph = atMostEvery(graphMs, () => client.invalidateQueries({ queryKey: ['graph', id] }))
   const apply = (notices: Notice[]) => {
     if (applyNotices(client, id, notices)) lookAgain()
+    if (changeGraph(client, id, notices)) askForGraph()
   }
   const readBefore = outcomesReader(client, id, signal)
   const kinds = knownOutcomes(client, id).byJob.size < mostOutcomes ? 'progress,move,outcome' : 'progress,move'

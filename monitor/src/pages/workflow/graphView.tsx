@@ -1,37 +1,44 @@
+import { useQuery } from '@tanstack/react-query'
 import { useMemo, useRef, useState } from 'react'
 import { useLocation } from 'wouter'
-import type { Task } from '../../../../src/contract/tasks.ts'
-import type { WorkflowId } from '../../api/queries.ts'
+import type { Graph, GraphNode } from '../../../../src/contract/graph.ts'
+import { graphQuery, type WorkflowId } from '../../api/queries.ts'
 import { pngOf, svgOf } from '../../graph/exportGraph.ts'
 import { GraphCanvas, type GraphHandle } from '../../graph/graphCanvas.tsx'
 import type { Layout } from '../../graph/layout.ts'
 import { type Node, nodesOf, type Shape, shapeOf } from '../../graph/taskGraph.ts'
 import { useLayout } from '../../graph/useLayout.ts'
-import { useLinks } from '../../live/links.ts'
 import { save } from '../../parts/save.ts'
 import { KindShape } from '../../parts/state.tsx'
 import type { Kind } from '../../states/kinds.ts'
-import { plural } from '../../words/numbers.ts'
+import { count, plural } from '../../words/numbers.ts'
 
 /** From so many tasks on, those of one name are folded at first. */
 const manyTasks = 40
 
-const GraphView = ({ id, tasks, isWhole }: { id: WorkflowId; tasks: Task[]; isWhole: boolean }) => {
+const GraphView = ({ id, isOver }: { id: WorkflowId; isOver: boolean }) => {
+  const { data: graph } = useQuery(graphQuery(id, isOver))
+  if (!graph) return <div className="graph" style={{ marginTop: '3.4rem' }} />
+  if (graph.nodes.length === 0) return <p className="nothing">No task yet: a node appears with each call.</p>
+  return <LaidOut id={id} graph={graph} />
+}
+export default GraphView
+
+const LaidOut = ({ id, graph }: { id: WorkflowId; graph: Graph }) => {
   const [wanted, setFolded] = useState<boolean>()
   const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set())
-  const isFolded = wanted ?? tasks.length > manyTasks
-  const shape = useShape(id, tasks, isFolded, unfolded)
+  const isFolded = wanted ?? graph.nodes.length > manyTasks
+  const shape = useShape(graph, isFolded, unfolded)
   const done = useLayout(shape)
   const fold = (folded: boolean) => {
     setFolded(folded)
     setUnfolded(new Set())
   }
-  if (tasks.length === 0) return <p className="nothing">No task yet: a node appears with each call.</p>
   if (!done || done.graph.n === 0) return <div className="graph" style={{ marginTop: '3.4rem' }} />
   return (
     <Drawn
       id={id}
-      tasks={tasks}
+      tasks={graph.nodes}
       shape={done.graph}
       layout={done.layout}
       unfold={(key) => setUnfolded(new Set([...unfolded, key]))}
@@ -41,25 +48,29 @@ const GraphView = ({ id, tasks, isWhole }: { id: WorkflowId; tasks: Task[]; isWh
         Fold tasks of one name
       </label>
       <span className="soft">
-        {plural(tasks.length, 'task')}
-        {!isWhole && ', the newest'} in {plural(done.graph.n, 'node')}
+        {plural(tasksIn(graph), 'task')} in {plural(done.graph.n, 'node')}
+        {graph.left > 0 && `, without the oldest ${count(graph.left)}`}
       </span>
     </Drawn>
   )
 }
-export default GraphView
+
+const tasksIn = ({ nodes }: Graph) => nodes.reduce((n, { tasks }) => n + tasks, 0)
 
 /** A new shape only when tasks have come or been folded: their states change colours and no places. */
-const useShape = (id: WorkflowId, tasks: Task[], isFolded: boolean, unfolded: ReadonlySet<string>) => {
-  const links = useLinks(id, tasks)
-  const key = `${tasks.length} ${tasks[0]?.id} ${tasks.at(-1)?.id}`
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the tasks are known by their number, their first and their last
-  return useMemo(() => shapeOf(tasks, links, isFolded, unfolded), [key, links, isFolded, unfolded])
+const useShape = ({ nodes, edges }: Graph, isFolded: boolean, unfolded: ReadonlySet<string>) => {
+  const key = `${nodes.length} ${nodes[0]?.id} ${nodes.at(-1)?.id} ${edges.length}`
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the graph is known by the number of its tasks and edges, its first and its last task
+  return useMemo(() => {
+    const links = new Map<string, string[]>(nodes.map(({ id }) => [id, []]))
+    for (const [from, to] of edges) links.get(nodes[to]!.id)!.push(nodes[from]!.id)
+    return shapeOf(nodes, links, isFolded, unfolded)
+  }, [key, isFolded, unfolded])
 }
 
 type DrawnProps = {
   id: WorkflowId
-  tasks: Task[]
+  tasks: GraphNode[]
   shape: Shape
   layout: Layout
   unfold: (key: string) => void

@@ -30,8 +30,8 @@ const tabs = [
   { view: 'story', title: 'Story' },
 ] as const
 
-/** So many tasks a view needs: a table shows the newest and asks for more, a picture wants all that it can carry. */
-const wantedBy: Record<string, number> = { graph: 5000, timeline: 1000, results: 1000 }
+/** So many tasks a view needs: a table shows the newest and asks for more, a picture wants all that it can carry. (The graph comes by itself.) */
+const wantedBy: Record<string, number> = { timeline: 1000, results: 1000 }
 
 const WorkflowPage = ({ id, view }: { id: WorkflowId; view: string }) => {
   useWatchedWorkflow(id)
@@ -70,7 +70,7 @@ const WorkflowPage = ({ id, view }: { id: WorkflowId; view: string }) => {
       <Tabs id={id} tabs={tabs} view={view} />
       <Suspense fallback={null}>
         {view === '' && <TasksView workflow={workflow} tasks={tasks} why={why} hasEarlier={hasEarlier} />}
-        {view === 'graph' && <GraphView id={id} tasks={tasks} isWhole={isWhole} />}
+        {view === 'graph' && <GraphView id={id} isOver={isOver} />}
         {view === 'timeline' && <TimelineView tasks={tasks} hasEarlier={hasEarlier} />}
         {view === 'results' && <ResultsView id={id} />}
         {view === 'story' && <StoryView id={id} />}
