@@ -19,12 +19,10 @@ export const maxUsageSteps = 366
 export const maxUsageSeries = 20
 
 export const usageQuery = z.object({
-  from: at
-    .optional()
-    .meta({
-      description:
-        'From the hour of this time on, or the day (of UTC) when `step` is `day` or it is for more than two; a day before `to` when left out',
-    }),
+  from: at.optional().meta({
+    description:
+      'From the hour of this time on, or the day (of UTC) when `step` is `day` or it is for more than two; a day before `to` when left out',
+  }),
   to: at.optional().meta({ description: 'To the end of that hour or day; until now when left out' }),
   by: usageBy.default('user'),
   step: z
