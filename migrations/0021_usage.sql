@@ -44,6 +44,9 @@ comment on table usage_minute is 'Kept for two days: what pages show of late';
 create table usage_hour (like usage_minute including all) with (fillfactor = 50);
 comment on table usage_hour is 'Kept for ever: what reports are made of';
 
+create table usage_day (like usage_minute including all) with (fillfactor = 50);
+comment on table usage_day is 'Kept for ever, by days of UTC: what reports of more than two days are made of';
+
 -- Jobs of an experiment by state, folded with the counters of their tasks: what its first page shows.
 create table experiment_count (
   experiment_id int    not null,

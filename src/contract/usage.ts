@@ -19,10 +19,11 @@ export const maxUsageSteps = 366
 export const maxUsageSeries = 20
 
 export const usageQuery = z.object({
-  from: at
-    .optional()
-    .meta({ description: 'Whole hours: from the one of this time on; a day before `to` when left out' }),
-  to: at.optional().meta({ description: 'To the end of the hour of this time; until now when left out' }),
+  from: at.optional().meta({
+    description:
+      'From the hour of this time on, or the day (of UTC) when `step` is `day` or it is for more than two; a day before `to` when left out',
+  }),
+  to: at.optional().meta({ description: 'To the end of that hour or day; until now when left out' }),
   by: usageBy.default('user'),
   step: z
     .enum(usageSteps)

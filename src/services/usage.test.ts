@@ -171,6 +171,15 @@ test('the work had what reports tell apart', async () => {
   expect(lost, 'one was given up, the other came back').toMatchObject({ attempts: 1, failed: 1 })
 })
 
+test('hours say what days say', async () => {
+  const day = { from: '2030-01-01T00:00:00Z', to: '2030-01-01T23:59:00Z', by: 'label:run' }
+  const whole = await ask({ by: 'label:run' })
+  expect((await ask(day)).items).toEqual(whole.items)
+  expect((await ask({ ...day, step: 'day' })).items.map(({ series, ...sums }) => sums)).toEqual(
+    whole.items.map(({ series, ...sums }) => sums),
+  )
+})
+
 test('series add up to their group, and what is beyond the limit comes together', async () => {
   const whole = await ask({ by: 'label:run', step: 'hour' })
   for (const { series, attempts, wallSeconds } of whole.items) {
@@ -213,6 +222,9 @@ test('minutes are kept for two days, hours for ever; two that fold at once count
   const other = await world.server()
   await Promise.all([foldUsage(world.first), foldUsage(other)])
   await foldUsage(world.first)
+  expect(await db.row(sql`select sum(jobs)::int as jobs from usage_day where queue_id = ${place.queueId}`)).toEqual({
+    jobs: 10,
+  })
   const ofQueue = async (table: 'minute' | 'hour') =>
     table === 'hour'
       ? db.row(sql`select sum(jobs)::int as jobs from usage_hour where queue_id = ${place.queueId}`)

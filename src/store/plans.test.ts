@@ -108,7 +108,7 @@ const tables = [
   'task_trouble',
 ]
 const emptied =
-  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, usage_delta, usage_minute, usage_hour, label_set, label, experiment_count, lane, pilot, person, metric, progress, checkpoint, retry, trouble_delta, trouble, trouble_hour, trouble_host, trouble_user, trouble_job, task_trouble restart identity cascade'
+  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, usage_delta, usage_minute, usage_hour, usage_day, label_set, label, experiment_count, lane, pilot, person, metric, progress, checkpoint, retry, trouble_delta, trouble, trouble_hour, trouble_host, trouble_user, trouble_job, task_trouble restart identity cascade'
 
 /** How a database comes to its statistics before it is filled, and whether the plans are older than what fills it. */
 const pasts: Record<string, { before: string[]; plannedEmpty?: true }> = {

@@ -5,7 +5,7 @@ export const takeUsageLock = async (db: Db): Promise<boolean> =>
   (await db.row<{ got: boolean }>(sql`select pg_try_advisory_xact_lock(7288) as got`))!.got
 
 /**
- * Takes up to `limit` appended deltas and adds them to the minutes and hours in which they were: the same transaction does both, so each counts once. Labels are those that the task
+ * Takes up to `limit` appended deltas and adds them to the minutes, hours and days in which they were: the same transaction does both, so each counts once. Labels are those that the task
  * has then. How many it took.
  */
 export const foldUsageDeltas = async (db: Db, limit: number): Promise<number> =>
@@ -44,7 +44,15 @@ export const foldUsageDeltas = async (db: Db, limit: number): Promise<number> =>
       from u group by 1, 2, 3, 4, 5, 6, 7
       on conflict (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause) do update set
         attempts = h.attempts + excluded.attempts, jobs = h.jobs + excluded.jobs,
-        wall_seconds = h.wall_seconds + excluded.wall_seconds, cpu_seconds = h.cpu_seconds + excluded.cpu_seconds)
+        wall_seconds = h.wall_seconds + excluded.wall_seconds, cpu_seconds = h.cpu_seconds + excluded.cpu_seconds),
+    d as (
+      insert into usage_day as d (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds)
+      select experiment_id, date_trunc('day', at, 'UTC'), owner_id, queue_id, label_set_id, ending, cause,
+             sum(attempts), sum(jobs), sum(wall_seconds), sum(cpu_seconds)
+      from u group by 1, 2, 3, 4, 5, 6, 7
+      on conflict (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause) do update set
+        attempts = d.attempts + excluded.attempts, jobs = d.jobs + excluded.jobs,
+        wall_seconds = d.wall_seconds + excluded.wall_seconds, cpu_seconds = d.cpu_seconds + excluded.cpu_seconds)
     select count(*)::int as deltas from gone`)
   )[0]?.deltas ?? 0
 
@@ -67,7 +75,7 @@ export type UsageRow = {
 }
 
 /**
- * What was used in these hours, by groups and steps (days are those of UTC), in order of place and time: first added up by what the rows have, then by its name. Windows and no joins,
+ * What was used in these hours or days, by groups and steps (days are those of UTC), in order of place and time: first added up by what the rows have, then by its name. Windows and no joins,
  * which would be by nested loops; floats, which are exact for such counts, since sums of `bigint` are of `numeric`, and take three times as long.
  */
 export const usageRows = (
@@ -76,6 +84,8 @@ export const usageRows = (
     experimentId: number
     from: Date
     to: Date
+    /** Which of the sums are read; `from` and `to` are whole ones. */
+    unit: 'hour' | 'day'
     by: UsageBy
     label: string
     step: UsageStep
@@ -90,7 +100,10 @@ export const usageRows = (
              case when ${f.step}::text <> 'none' then date_trunc(${f.step}::text, at, 'UTC') end as at,
              sum(attempts::float8) as attempts, sum(jobs::float8) filter (where ending = 'finished') as finished,
              sum(jobs::float8) filter (where ending = 'failed') as failed, sum(jobs::float8) filter (where ending = 'cancelled') as cancelled, sum(wall_seconds) as wall, sum(cpu_seconds) as cpu
-      from usage_hour where experiment_id = ${f.experimentId} and at >= ${f.from} and at < ${f.to}
+      from (
+        select * from usage_hour where ${f.unit}::text = 'hour' and experiment_id = ${f.experimentId} and at >= ${f.from} and at < ${f.to}
+        union all
+        select * from usage_day where ${f.unit}::text = 'day' and experiment_id = ${f.experimentId} and at >= ${f.from} and at < ${f.to}) u
       group by 1, 2, 3),
     named as (
       select case ${f.by}::text

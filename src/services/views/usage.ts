@@ -51,7 +51,7 @@ export const usageTable = async (engine: Engine, principal: Principal, q: UsageQ
   return rows
 }
 
-const wanted = (principal: Principal, { by, step }: UsageQuery, range: { from: Date; to: Date }) => ({
+const wanted = (principal: Principal, { by, step }: UsageQuery, range: Range) => ({
   experimentId: experimentOf(principal),
   ...range,
   by: (by.startsWith('label:') ? 'label' : by) as UsageBy,
@@ -59,16 +59,23 @@ const wanted = (principal: Principal, { by, step }: UsageQuery, range: { from: D
   step: step as UsageStep,
 })
 
-/** Whole hours, and no more of them than a series may have. */
-const rangeOf = (q: UsageQuery, now: Date): { from: Date; to: Date } => {
+type Range = { from: Date; to: Date; unit: 'hour' | 'day' }
+
+/** Longer than this, what is not asked for by the hour is added up from days, ms: two days. */
+const longMs = 2 * stepMs.day
+
+/** Whole hours or days, and no more of them than a series may have. */
+const rangeOf = (q: UsageQuery, now: Date): Range => {
   const until = q.to ? Date.parse(q.to) : now.getTime()
   const since = q.from ? Date.parse(q.from) : until - stepMs.day
   if (!(since <= until)) throw fault('invalid_input', '`from` is after `to`')
-  const from = Math.floor(since / hourMs) * hourMs
-  const to = Math.max(Math.ceil(until / hourMs) * hourMs, from + hourMs)
-  if (q.step !== 'none' && (to - from) / stepMs[q.step] > maxUsageSteps)
+  const unit = q.step === 'day' || (q.step === 'none' && until - since > longMs) ? 'day' : 'hour'
+  const unitMs = stepMs[unit]
+  const from = Math.floor(since / unitMs) * unitMs
+  const to = Math.max(Math.ceil(until / unitMs) * unitMs, from + unitMs)
+  if (q.step !== 'none' && (to - from) / unitMs > maxUsageSteps)
     throw fault('invalid_input', `\`from\` to \`to\` is more than ${maxUsageSteps} times the \`step\``)
-  return { from: new Date(from), to: new Date(to) }
+  return { from: new Date(from), to: new Date(to), unit }
 }
 
 const groupOf = (rows: UsageRow[]): UsageGroup => ({
