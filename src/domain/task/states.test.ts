@@ -5,9 +5,9 @@ import { type TaskState, taskEnds, taskHasEnded, taskStates, taskTable } from '.
 
 const commands = ['retried', 'cancelAsked']
 
-test('every state can be reached but those that a person or a limit puts a task into, which the table does not say', () => {
+test('every state can be reached but the one that a limit puts a task into, which the table does not say', () => {
   const unreached = taskStates.filter((s) => !reachable(taskTable, ['registered']).has(s))
-  expect(unreached).toEqual(['paused', 'throttled'])
+  expect(unreached).toEqual(['throttled'])
 })
 
 test('every active state leads to an end, and can be cancelled', () => {
@@ -41,6 +41,13 @@ test('whatever happens in whatever order, a task that is done stays so', () => {
       if (state === 'done') expect(settle(taskTable, state, since)).toBe('done')
     }),
   )
+})
+
+test('what is paused returns to where it came from, unless it ended first', () => {
+  expect(settle(taskTable, 'running', ['pauseAsked', 'resumed', 'started'])).toBe('running')
+  expect(settle(taskTable, 'pending', ['pauseAsked', 'resumed', 'mustWait'])).toBe('pending')
+  expect(settle(taskTable, 'running', ['allFinished', 'pauseAsked'])).toBe('done')
+  expect(settle(taskTable, 'running', ['pauseAsked', 'allFinished', 'resumed'])).toBe('done')
 })
 
 test('both orders of a cancel and the last end lead to an end', () => {

@@ -4,6 +4,8 @@ import { useLocation, useSearch } from 'wouter'
 import type { Workflow } from '../../../../src/contract/workflows.ts'
 import { ask } from '../../api/ask.ts'
 import { pageSize, recentWorkflowsQuery } from '../../api/queries.ts'
+import { useMayChange } from '../../parts/actions/actions.tsx'
+import { usePicked, withPicks } from '../../parts/actions/picked.tsx'
 import { Command, Lesson } from '../../parts/lesson.tsx'
 import { say } from '../../parts/says.tsx'
 import { Table } from '../../parts/table.tsx'
@@ -17,6 +19,8 @@ type Filter = { state?: (typeof states)[number]; owner?: string; program?: strin
 const WorkflowsPage = () => {
   const [filter, setFilter] = useFilter()
   const { workflows, more, isRead } = useWorkflows(filter)
+  const mayChange = useMayChange()
+  const picked = usePicked(workflows, { targetOf: (workflow) => workflow, mayPick: mayChange, noun: 'workflow' })
   useEffect(() => {
     document.title = 'Workflows · Culm'
   }, [])
@@ -24,10 +28,18 @@ const WorkflowsPage = () => {
     <>
       <div className="section-head">
         <h1>Workflows</h1>
-        <Filters filter={filter} setFilter={setFilter} />
+        <div className="tools">
+          {picked.tools}
+          <Filters filter={filter} setFilter={setFilter} />
+        </div>
       </div>
       {workflows.length > 0 && (
-        <Table label="Workflows" rows={workflows} columns={workflowColumns} keyOf={({ id }) => id} />
+        <Table
+          label="Workflows"
+          rows={workflows}
+          columns={withPicks(workflowColumns, picked.column, workflows.some(mayChange))}
+          keyOf={({ id }) => id}
+        />
       )}
       {isRead && workflows.length === 0 && <None isFiltered={Object.values(filter).some(Boolean)} />}
       {more && (
