@@ -78,6 +78,7 @@ export const handlers: Handlers = {
     experiment: p.kind === 'user' ? p.experiment : '',
     groups: p.kind === 'user' ? p.teams.map((t) => t.name) : [],
     roles: p.kind === 'user' ? rolesOf(p) : [],
+    manages: p.kind === 'user' ? p.teams.filter((t) => t.role === 'manager').map((t) => t.name) : [],
     serverVersion: version,
   }),
 

@@ -69,6 +69,7 @@ export const routes = {
       experiment: z.string(),
       groups: z.array(z.string()),
       roles: z.array(z.string()),
+      manages: z.array(z.string()).meta({ description: 'Groups whose work he may change' }),
       serverVersion: z.string(),
     }),
   },

@@ -44,15 +44,17 @@ export const resumeTask = (engine: Engine, principal: Principal, id: number, ste
     engine,
     principal,
     id,
-    { action: 'resume', trigger: 'resumed', done: 'resumed', steering },
-    async (tx, effects, [task], why) => {
-      const workflow = (await lockWorkflow(tx, task!.workflowId))!
-      if (workflow.held) throw forbids(showId('t', id), `belongs to ${heldName(workflow)}`)
-      await resumeTasks(engine, tx, effects, [task!], why)
+    { action: 'resume', trigger: 'resumed', done: 'resumed', steering, check: mustNotBeHeld },
+    async (tx, effects, locked, why) => {
+      await resumeTasks(engine, tx, effects, locked, why)
     },
   )
 
-const heldName = ({ id }: WorkflowRow): string => `${showId('w', id)}, which is paused: culm resume ${showId('w', id)}`
+const mustNotBeHeld = async (tx: Db, { id, workflowId }: TaskRow): Promise<void> => {
+  const workflow = showId('w', workflowId)
+  if ((await lockWorkflow(tx, workflowId))!.held)
+    throw forbids(showId('t', id), `belongs to ${workflow}, which is paused: culm resume ${workflow}`)
+}
 
 /** Among all that wait; what has begun goes on. */
 export const prioritiseTask = (
@@ -66,13 +68,16 @@ export const prioritiseTask = (
     engine,
     principal,
     id,
-    { action: 'priority', trigger: 'reprioritised', done: 'given another priority', steering },
+    { action: 'priority', trigger: 'reprioritised', done: 'given another priority', steering, check: mustBeInPlace },
     async (tx, effects, locked, why) => {
-      if ((locked[0]!.formerPriorities?.length ?? 0) >= mostPriorities)
-        throw forbids(showId('t', id), 'is still being put where its last priorities belong: ask again in a moment')
       await giveTasksPriority(engine, tx, effects, locked, priority, why)
     },
   )
+
+const mustBeInPlace = async (_tx: Db, { id, formerPriorities }: TaskRow): Promise<void> => {
+  if ((formerPriorities?.length ?? 0) >= mostPriorities)
+    throw forbids(showId('t', id), 'is still being put where its last priorities belong: ask again in a moment')
+}
 
 /** Under so many priorities at once a task may lie: each is looked for when a job of it is moved. */
 const mostPriorities = 16
@@ -95,14 +100,21 @@ export const finishTask = async (
   return steered
 }
 
-type TaskSteering = { action: Action; trigger: TaskTrigger; done: string; steering: Steering }
+type TaskSteering = {
+  action: Action
+  trigger: TaskTrigger
+  done: string
+  steering: Steering
+  /** What else may stand in the way. */
+  check?: (tx: Db, task: TaskRow) => Promise<void>
+}
 type ActOnTask = (tx: Db, effects: Effects, locked: TaskRow[], why: string) => Promise<void>
 
 const steerTask = async (
   engine: Engine,
   principal: Principal,
   id: number,
-  { action, trigger, done, steering }: TaskSteering,
+  { action, trigger, done, steering, check }: TaskSteering,
   act: ActOnTask,
 ): Promise<Steered> => {
   const facts = demand(principal, 'write', (await engine.tasks.get([id])).get(id), 'task_unknown')
@@ -112,6 +124,7 @@ const steerTask = async (
     const locked = await lockTasks(tx, [id])
     if (action === 'pause' && locked[0]!.state === 'paused') return
     mustKnow(locked[0]!, trigger)
+    await check?.(tx, locked[0]!)
     if (!steering.preview) await act(tx, effects, locked, saying(done, principal, steering.why))
   })
   if (!steering.preview) await beginSweep(engine, facts.workflowId)

@@ -443,17 +443,62 @@ describe.skipIf(isMissing)(
       await shows(page, 'Nothing has failed like that')
     })
 
-    test('cancelling asks first', async () => {
+    test('cancelling asks first, and says what it stops', async () => {
       const workflowId = await newWorkflow('to be cancelled')
-      await submit(workflowId, 3)
-      const page = await signedIn(`/${workflowId}`)
-      await page.getByRole('button', { name: 'Cancel', exact: true }).click()
-      await page.getByRole('button', { name: 'Keep it' }).click()
-      expect((await server.user.call('getWorkflow', { params: { id: workflowId } })).state).not.toBe('cancelled')
-      await page.getByRole('button', { name: 'Cancel', exact: true }).click()
-      await page.getByRole('button', { name: 'Cancel the workflow' }).click()
-      await page.locator('.facts').getByText('cancelled', { exact: true }).waitFor()
-      expect((await server.user.call('getWorkflow', { params: { id: workflowId } })).state).toBe('cancelled')
+      const { taskId } = await submit(workflowId, 3)
+      await withPilot(async (pilot) => {
+        await pilot.take(taskId, 1)
+        const page = await signedIn(`/${workflowId}`)
+        await page.locator('.facts').getByText('0/3').first().waitFor()
+        const choose = async () => {
+          await page.getByRole('button', { name: 'Actions' }).click()
+          await page.getByRole('menuitem', { name: 'Cancel' }).click()
+        }
+        await choose()
+        const dialog = page.getByRole('dialog')
+        await dialog.getByText('stops 1 running job').waitFor()
+        await dialog.getByText('2 jobs that wait will not run').waitFor()
+        await dialog.getByRole('button', { name: 'Leave it' }).click()
+        expect((await server.user.call('getWorkflow', { params: { id: workflowId } })).state).not.toBe('cancelled')
+        await choose()
+        await dialog.getByLabel('Reason').fill('a wrong seed')
+        await dialog.getByRole('button', { name: 'Cancel' }).click()
+        await page.locator('.facts').getByText('cancelled', { exact: true }).waitFor()
+        await page.getByRole('button', { name: 'Run again from the start' }).waitFor()
+        const { state, why } = await server.user.call('getWorkflow', { params: { id: workflowId } })
+        expect({ state, why }).toEqual({ state: 'cancelled', why: 'a wrong seed' })
+      })
+    })
+
+    test('keys open the menu of a task, pause it, and take that back', async () => {
+      const { taskId } = await submit(await newWorkflow('to be paused'), 2)
+      const page = await signedIn(`/${taskId}`)
+      await page.getByRole('button', { name: 'Actions' }).focus()
+      for (const key of ['Enter', 'ArrowDown', 'ArrowUp', 'Enter']) await page.keyboard.press(key)
+      await page.getByRole('dialog').getByText('2 jobs that wait: held').waitFor()
+      await page.evaluate(axe.source)
+      expect(((await page.evaluate('axe.run()')) as axe.AxeResults).violations.map(({ id }) => id)).toEqual([])
+      await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click()
+      await page.locator('.facts').getByText('paused', { exact: true }).waitFor()
+      await page.getByRole('button', { name: 'Undo' }).click()
+      await page.locator('.facts').getByText('ready', { exact: true }).waitFor()
+    })
+
+    test('what was picked from a list is acted on together, and only what is one’s own can be picked', async () => {
+      const others = await server.person('carla')
+      await others.call('createWorkflow', { body: { name: 'not mine', kind: 'tasks' } })
+      const ids = [await newWorkflow('first of two'), await newWorkflow('second of two')]
+      const page = await signedIn('/workflows')
+      await shows(page, 'not mine')
+      for (const id of ids) await page.getByRole('checkbox', { name: `Pick ${id}` }).check()
+      expect(await page.locator('tr', { hasText: 'not mine' }).getByRole('checkbox').count()).toBe(0)
+      await shows(page, '2 workflows picked')
+      await page.getByRole('button', { name: 'Act on these' }).click()
+      await page.getByRole('menuitem', { name: 'Pause' }).click()
+      await page.getByRole('dialog').getByRole('button', { name: 'Pause' }).click()
+      await page.getByRole('status').getByText('2 workflows paused').waitFor()
+      for (const id of ids)
+        expect(await server.user.call('getWorkflow', { params: { id } })).toMatchObject({ state: 'paused', held: true })
     })
 
     test('what does not exist is said, with a way on', async () => {

@@ -18,6 +18,7 @@ export type Faults = {
   reportedAgain: number
   userCancels: number
   userRetries: number
+  userPauses: number
 }
 
 /** What one seed is about. */
@@ -59,6 +60,7 @@ export const planOf = (chance: Chance, jobs: number): Plan => {
       reportedAgain: maybe(0.6, () => chance.between(0, 0.1)),
       userCancels: maybe(0.7, () => chance.between(0, 0.4)),
       userRetries: maybe(0.7, () => chance.between(0.2, 1)),
+      userPauses: maybe(0.6, () => chance.between(0.1, 0.7)),
     },
     servers: chance.happens(0.3) ? 2 : 1,
     pilots: Array.from({ length: pilots }, (_, i) => ({

@@ -9,6 +9,7 @@ import type { Engine } from '../../src/services/engine.ts'
 import { explainJob, explainTask, explainWorkflow } from '../../src/services/explain.ts'
 import { withKey } from '../../src/services/keyed.ts'
 import { retryJob, retryTask, retryWorkflow } from '../../src/services/retry.ts'
+import * as steer from '../../src/services/steer.ts'
 import { addJobs, submitTask } from '../../src/services/submitTask.ts'
 import { getJob } from '../../src/services/views/jobs.ts'
 import { getTask, listOutcomes } from '../../src/services/views/tasks.ts'
@@ -174,6 +175,7 @@ export class SimulatedUser {
     this.#world.chronicle.note(this.#name, `${workflow.name} is ${workflowId}`)
     if (this.#cancels(0.3)) this.#later(() => this.#cancelWorkflow(workflow))
     if (this.#chance.happens(this.#world.plan.faults.userRetries)) this.#spawn(() => this.#retryNowAndThen(workflow))
+    if (this.#chance.happens(this.#world.plan.faults.userPauses)) this.#spawn(() => this.#pauseNowAndThen(workflow))
     return workflow
   }
 
@@ -420,6 +422,34 @@ export class SimulatedUser {
       else if (lot < 0.6) await this.#retry(workflow, seen ? `t${seen.taskId}` : task?.id, retryTask)
       else await this.#retry(workflow, seen ? `j${seen.id}` : task && this.#chance.pick(task.jobs).id, retryJob)
     }
+  }
+
+  /** Holds all of it or one task for a while, and gives that another priority at times. What was paused is always resumed. */
+  async #pauseNowAndThen(workflow: ModelWorkflow): Promise<void> {
+    for (let n = this.#chance.whole(1, 5); n > 0; n--) {
+      await this.#world.timeline.sleep(this.#chance.around(20_000))
+      const task = this.#chance.pick(workflow.tasks)
+      const isWhole = !task?.id || this.#chance.happens(0.5)
+      const [id, pause, resume, prioritise] = isWhole
+        ? ([workflow.id, steer.pauseWorkflow, steer.resumeWorkflow, steer.prioritiseWorkflow] as const)
+        : ([task.id!, steer.pauseTask, steer.resumeTask, steer.prioritiseTask] as const)
+      await this.#steer(`pauses ${id}`, (engine, p) => pause(engine, p, num(id), { preview: false }))
+      await this.#world.timeline.sleep(this.#chance.around(8000))
+      if (this.#chance.happens(0.5)) {
+        const priority = this.#chance.whole(0, 8000)
+        await this.#steer(`gives ${id} priority ${priority}`, (engine, p) =>
+          prioritise(engine, p, num(id), priority, { preview: false }),
+        )
+      }
+      await this.#steer(`resumes ${id}`, (engine, p) => resume(engine, p, num(id), { preview: false }))
+    }
+  }
+
+  /** It may be refused: what has ended, or was not paused, stays so. */
+  async #steer(what: string, act: (engine: Engine, principal: Principal) => Promise<unknown>): Promise<void> {
+    const reply = await this.#try(what, act)
+    if (isFault(reply) && reply.code !== 'state_forbids')
+      this.#world.referee.broken.push(`${what}, which was refused: ${reply.code} ${reply.message}`)
   }
 
   #lostOf(workflow: ModelWorkflow) {

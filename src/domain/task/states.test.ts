@@ -43,6 +43,13 @@ test('whatever happens in whatever order, a task that is done stays so', () => {
   )
 })
 
+test('what is paused returns to where it came from, unless it ended first', () => {
+  expect(settle(taskTable, 'running', ['pauseAsked', 'resumed', 'started'])).toBe('running')
+  expect(settle(taskTable, 'pending', ['pauseAsked', 'resumed', 'mustWait'])).toBe('pending')
+  expect(settle(taskTable, 'running', ['allFinished', 'pauseAsked'])).toBe('done')
+  expect(settle(taskTable, 'running', ['pauseAsked', 'allFinished', 'resumed'])).toBe('done')
+})
+
 test('both orders of a cancel and the last end lead to an end', () => {
   for (const end of ['allFinished', 'someFinished', 'noneFinished'] as const) {
     expect(taskHasEnded(settle(taskTable, 'running', [end, 'cancelAsked']) as TaskState)).toBe(true)

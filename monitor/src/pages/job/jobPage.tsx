@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useEffect } from 'react'
 import type { AttemptView, Job } from '../../../../src/contract/jobs.ts'
 import { explanationQuery, type JobId, jobQuery } from '../../api/queries.ts'
-import { CancelButton } from '../../parts/cancel.tsx'
+import { Actions } from '../../parts/actions/actions.tsx'
 import { Why } from '../../parts/explanation.tsx'
 import { Heading } from '../../parts/heading.tsx'
 import { Refused } from '../../parts/problem.tsx'
@@ -33,7 +33,7 @@ const JobPage = ({ id }: { id: JobId }) => {
       <Heading
         name={`${job.name} #${job.index}`}
         above={<Crumbs job={job} />}
-        actions={!isOver && <CancelButton id={id} owner={job.owner} counts={{ total: 1, [job.state]: 1 }} />}
+        actions={job.state !== 'finished' && <Actions target={{ id, state: job.state }} thing={{ owner: job.owner }} />}
       >
         <State state={job.state} noun="job" />
         {job.cancelAsked && !isOver && <State state="paused" text="cancel asked" />}

@@ -5,6 +5,8 @@ import type { Task } from '../../../../src/contract/tasks.ts'
 import { ask } from '../../api/ask.ts'
 import { type JobId, pageSize } from '../../api/queries.ts'
 import { type Point, pointOf } from '../../live/outcomes.ts'
+import { useMayChange } from '../../parts/actions/actions.tsx'
+import { usePicked, withPicks } from '../../parts/actions/picked.tsx'
 import { Section } from '../../parts/section.tsx'
 import { State } from '../../parts/state.tsx'
 import { type Column, Table } from '../../parts/table.tsx'
@@ -34,12 +36,28 @@ export const JobsView = ({ task }: { task: Task }) => {
     setState(next)
     setStarts([undefined])
   }
+  const mayChange = useMayChange()
+  const mayPick = () => mayChange({ owner: task.owner })
+  const picked = usePicked(data?.items ?? [], { targetOf: (job) => job, mayPick, noun: 'job' })
   if (!data) return null
   const lines = data.items.map((job) => ({ ...job, outcome: outcomes?.get(job.id) }))
   return (
-    <Section title="Jobs of this task" aside={<StateFilter task={task} state={state} choose={choose} />}>
+    <Section
+      title="Jobs of this task"
+      aside={
+        <div className="tools">
+          {picked.tools}
+          <StateFilter task={task} state={state} choose={choose} />
+        </div>
+      }
+    >
       {lines.length > 0 ? (
-        <Table label="Jobs" rows={lines} columns={columns} keyOf={({ id }) => id} />
+        <Table
+          label="Jobs"
+          rows={lines}
+          columns={withPicks(columns, picked.column as Column<Line>, mayPick())}
+          keyOf={({ id }) => id}
+        />
       ) : (
         <p className="nothing">{state ? `No job is ${state}.` : 'No jobs yet.'}</p>
       )}

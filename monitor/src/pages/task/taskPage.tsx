@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useEffect } from 'react'
 import type { Task } from '../../../../src/contract/tasks.ts'
 import { explanationQuery, settingsQuery, type TaskId, taskQuery } from '../../api/queries.ts'
-import { CancelButton } from '../../parts/cancel.tsx'
+import { Actions } from '../../parts/actions/actions.tsx'
 import { Why } from '../../parts/explanation.tsx'
 import { Heading } from '../../parts/heading.tsx'
 import { Progress, Tally } from '../../parts/jobsBar.tsx'
@@ -13,7 +13,6 @@ import { type Column, Table } from '../../parts/table.tsx'
 import { Tabs } from '../../parts/tabs.tsx'
 import { Thing } from '../../parts/thing.tsx'
 import { StartedAndTook } from '../../parts/time.tsx'
-import { hasEnded } from '../../states/counts.ts'
 import { payloadText } from '../../words/values.ts'
 import { Failures } from './failures.tsx'
 import { JobsView } from './jobsView.tsx'
@@ -37,7 +36,11 @@ const TaskPage = ({ id, view }: { id: TaskId; view: string }) => {
   if (!task) return <Refused error={error} />
   return (
     <>
-      <Heading name={task.name} above={<Crumbs task={task} />} actions={<CancelTask task={task} />}>
+      <Heading
+        name={task.name}
+        above={<Crumbs task={task} />}
+        actions={<Actions target={task} thing={{ owner: task.owner }} />}
+      >
         <State state={task.state} noun="task" />
         <Tally counts={task.counts} />
         <span>{task.owner}</span>
@@ -78,9 +81,6 @@ const Crumbs = ({ task }: { task: Task }) => (
     <span>{task.id}</span>
   </nav>
 )
-
-const CancelTask = ({ task }: { task: Task }) =>
-  !hasEnded(task.state) && <CancelButton id={task.id} owner={task.owner} counts={task.counts} />
 
 type Setting = { name: string; value: string | number | null; from: string; queue?: string }
 

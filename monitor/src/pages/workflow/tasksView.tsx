@@ -6,6 +6,8 @@ import type { Workflow } from '../../../../src/contract/workflows.ts'
 import type { TaskId } from '../../api/queries.ts'
 import { type Outcomes, useOutcomes } from '../../live/outcomes.ts'
 import { readMoreTasks } from '../../live/tasks.ts'
+import { useMayChange } from '../../parts/actions/actions.tsx'
+import { usePicked, withPicks } from '../../parts/actions/picked.tsx'
 import { Why } from '../../parts/explanation.tsx'
 import { JobsBar, Tally } from '../../parts/jobsBar.tsx'
 import { Section, TextBox } from '../../parts/section.tsx'
@@ -24,6 +26,9 @@ export const TasksView = ({ workflow, tasks, why, hasEarlier }: Props) => {
   const client = useQueryClient()
   const results = useResults(useOutcomes(workflow.id))
   const lines = useMemo(() => tasks.map((task) => ({ task, result: results.get(task.id) })), [tasks, results])
+  const mayChange = useMayChange()
+  const mayPick = ({ task }: Line) => mayChange({ owner: task.owner })
+  const picked = usePicked(lines, { targetOf: ({ task }) => task, mayPick, noun: 'task' })
   return (
     <>
       <Why why={why} />
@@ -40,15 +45,23 @@ export const TasksView = ({ workflow, tasks, why, hasEarlier }: Props) => {
       <Section
         title="Tasks"
         aside={
-          hasEarlier && (
-            <button type="button" onClick={() => readMoreTasks(client, workflow.id)}>
-              Show earlier ones
-            </button>
-          )
+          <div className="tools">
+            {picked.tools}
+            {hasEarlier && (
+              <button type="button" onClick={() => readMoreTasks(client, workflow.id)}>
+                Show earlier ones
+              </button>
+            )}
+          </div>
         }
       >
         {tasks.length > 0 ? (
-          <Table label="Tasks" rows={lines} columns={columns} keyOf={({ task }) => task.id} />
+          <Table
+            label="Tasks"
+            rows={lines}
+            columns={withPicks(columns, picked.column, lines.some(mayPick))}
+            keyOf={({ task }) => task.id}
+          />
         ) : (
           <p className="nothing">None yet: the workflow has not called anything.</p>
         )}

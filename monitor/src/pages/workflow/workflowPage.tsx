@@ -1,10 +1,9 @@
 import { useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useEffect } from 'react'
-import type { Workflow } from '../../../../src/contract/workflows.ts'
 import { explanationQuery, type WorkflowId, workflowQuery } from '../../api/queries.ts'
 import { useTasks } from '../../live/tasks.ts'
 import { useWatchedWorkflow } from '../../live/watchWorkflow.ts'
-import { CancelButton } from '../../parts/cancel.tsx'
+import { Actions } from '../../parts/actions/actions.tsx'
 import { Heading } from '../../parts/heading.tsx'
 import { Progress, Tally } from '../../parts/jobsBar.tsx'
 import { Labels } from '../../parts/labels.tsx'
@@ -48,7 +47,7 @@ const WorkflowPage = ({ id, view }: { id: WorkflowId; view: string }) => {
   const jobs = isWhole ? sumOf(tasks.map((task) => task.counts)) : workflow.jobs
   return (
     <>
-      <Heading name={workflow.name} actions={<CancelWorkflow workflow={{ ...workflow, jobs }} />}>
+      <Heading name={workflow.name} actions={<Actions target={workflow} thing={workflow} />}>
         <State state={workflow.state} noun="workflow" />
         <Tally counts={jobs} />
         <span>{workflow.owner}</span>
@@ -79,8 +78,3 @@ const WorkflowPage = ({ id, view }: { id: WorkflowId; view: string }) => {
   )
 }
 export default WorkflowPage
-
-const CancelWorkflow = ({ workflow }: { workflow: Workflow }) =>
-  !hasEnded(workflow.state) && (
-    <CancelButton id={workflow.id} owner={workflow.owner} group={workflow.group} counts={workflow.jobs} />
-  )

@@ -3,6 +3,8 @@ import { useEffect, useMemo, useState } from 'react'
 import type { Workflow } from '../../../../src/contract/workflows.ts'
 import { ask } from '../../api/ask.ts'
 import { pageSize, recentWorkflowsQuery } from '../../api/queries.ts'
+import { useMayChange } from '../../parts/actions/actions.tsx'
+import { usePicked, withPicks } from '../../parts/actions/picked.tsx'
 import { Tally } from '../../parts/jobsBar.tsx'
 import { Labels } from '../../parts/labels.tsx'
 import { Command, Lesson } from '../../parts/lesson.tsx'
@@ -19,18 +21,24 @@ import { workflowColumns } from './workflowColumns.tsx'
 const WorkflowsPage = () => {
   const [filter, change] = useFilter()
   const { workflows, more, isRead } = useWorkflows(filter)
+  const mayChange = useMayChange()
+  const picked = usePicked(workflows, { targetOf: (workflow) => workflow, mayPick: mayChange, noun: 'workflow' })
   useEffect(() => {
     document.title = 'Workflows · Culm'
   }, [])
+  const picks = (columns: Column<Workflow>[]) => withPicks(columns, picked.column, workflows.some(mayChange))
   const names = [...new Set(workflows.flatMap(({ labels }) => Object.keys(labels)))].sort()
   return (
     <>
       <div className="section-head">
         <h1>Workflows</h1>
-        <Filters filter={filter} change={change} names={names} />
+        <div className="tools">
+          {picked.tools}
+          <Filters filter={filter} change={change} names={names} />
+        </div>
       </div>
       <Chips filter={filter} change={change} />
-      {workflows.length > 0 && <Groups workflows={workflows} filter={filter} />}
+      {workflows.length > 0 && <Groups workflows={workflows} filter={filter} picks={picks} />}
       {isRead && workflows.length === 0 && <None isFiltered={hrefOf(filter) !== '/workflows'} />}
       {more && (
         <div className="more">
@@ -45,11 +53,20 @@ const WorkflowsPage = () => {
 export default WorkflowsPage
 
 /** One table, or one for each value of the label by which it is grouped. */
-const Groups = ({ workflows, filter }: { workflows: Workflow[]; filter: Filter }) => {
+const Groups = ({
+  workflows,
+  filter,
+  picks,
+}: {
+  workflows: Workflow[]
+  filter: Filter
+  picks: (columns: Column<Workflow>[]) => Column<Workflow>[]
+}) => {
   const address = hrefOf(filter)
   const hasLabels = workflows.some(({ labels }) => Object.keys(labels).length > 0)
   // biome-ignore lint/correctness/useExhaustiveDependencies: another filter has another address
-  const columns = useMemo(() => (hasLabels ? withLabels(filter) : workflowColumns), [hasLabels, address])
+  const described = useMemo(() => (hasLabels ? withLabels(filter) : workflowColumns), [hasLabels, address])
+  const columns = picks(described)
   const { group } = filter
   if (!group) return <Table label="Workflows" rows={workflows} columns={columns} keyOf={({ id }) => id} />
   const byValue = new Map<string | undefined, Workflow[]>()
