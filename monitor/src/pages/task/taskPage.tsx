@@ -15,6 +15,7 @@ import { Thing } from '../../parts/thing.tsx'
 import { StartedAndTook } from '../../parts/time.tsx'
 import { hasEnded } from '../../states/counts.ts'
 import { payloadText } from '../../words/values.ts'
+import { Curve } from './curve.tsx'
 import { Failures } from './failures.tsx'
 import { JobsView } from './jobsView.tsx'
 
@@ -58,6 +59,7 @@ const TaskPage = ({ id, view }: { id: TaskId; view: string }) => {
           <>
             <Why why={why} />
             <Failures task={task} />
+            <Curve task={task} />
             <JobsView task={task} />
           </>
         )}
