@@ -76,3 +76,21 @@ create table task_trouble (
   job_id     bigint not null,
   primary key (task_id, trouble_id)
 ) with (fillfactor = 70);
+
+-- How a task of several jobs went: its counters at some moments, written by the fold. When there are many they are thinned by half, and come half as often from then on.
+
+create table task_curve (
+  task_id bigint not null,
+  at      timestamptz not null,
+  pending int not null, activated int not null, sent int not null, starting int not null, running int not null, awaiting int not null, holding int not null,
+  transferring int not null, merging int not null, finished int not null, failed int not null, cancelled int not null, closed int not null,
+  primary key (task_id, at)
+);
+
+create table curve_pace (
+  task_id bigint primary key,
+  points  int    not null,
+  seconds float8 not null,
+  next_at timestamptz not null
+) with (fillfactor = 50);
+comment on table curve_pace is 'How many points of a task are kept, how far apart they are now, s, and when the next is due';

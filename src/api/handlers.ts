@@ -122,6 +122,7 @@ export const handlers: Handlers = {
   listOutcomes: ({ engine, principal, params, query }) =>
     tasks.listOutcomes(engine, principal, num('t', params), query),
   taskMetrics: ({ engine, principal, params, query }) => taskMetrics(engine, principal, num('t', params), query),
+  taskCurve: ({ engine, principal, params }) => tasks.taskCurve(engine, principal, num('t', params)),
   taskTroubles: ({ engine, principal, params }) => troubles.taskTroubles(engine, principal, num('t', params)),
   cancelTask: ({ engine, principal, params, query, body }) =>
     cancelTask(engine, principal, num('t', params), body.why ?? 'cancelled by a person', query.preview),

@@ -72,6 +72,22 @@ export const jobLine = z.object({
 })
 export type JobLine = z.infer<typeof jobLine>
 
+/** Arguments and values of more characters are not in lists. */
+export const maxListedText = 1000
+
+/** A job as lists tell of it: with its last attempt and, asked for, its arguments and its value. */
+export const jobEntry = jobLine.extend({
+  sentAt: at.nullable().meta({ description: 'Of its last attempt, as what follows' }),
+  startedAt: at.nullable(),
+  endedAt: at.nullable(),
+  host: z.string().nullable(),
+  usage: usage.nullable(),
+  errorLine: z.string().nullable().meta({ description: 'Class of its error and the first line of its message' }),
+  args: value.optional().meta({ description: `Left out when it has more than ${maxListedText} characters` }),
+  value: value.optional().meta({ description: `Left out when it has more than ${maxListedText} characters` }),
+})
+export type JobEntry = z.infer<typeof jobEntry>
+
 export const job = jobLine.extend({
   workflowId,
   name: z.string(),
@@ -86,7 +102,17 @@ export const job = jobLine.extend({
 })
 export type Job = z.infer<typeof job>
 
-export const jobQuery = z.object({ ...pageQuery, state: z.enum(jobStates).optional() })
+export const jobQuery = z.object({
+  ...pageQuery,
+  state: z.enum(jobStates).optional(),
+  cause: z.enum(attemptCauseNames).optional().meta({ description: 'Only jobs that failed or were cancelled for it' }),
+  with: z
+    .string()
+    .max(20)
+    .regex(/^(?:(?:args|value)(?:,|$))*$/)
+    .default('')
+    .meta({ description: 'Comma-separated: args, value' }),
+})
 
 /** One move of a state machine, as it is told outside. */
 export const move = z.object({

@@ -352,7 +352,7 @@ export const routes = {
     summary: 'Jobs of a task, in order',
     params: t,
     query: jobs.jobQuery,
-    reply: base.pageOf(jobs.jobLine),
+    reply: base.pageOf(jobs.jobEntry),
   },
   listOutcomes: {
     method: 'GET',
@@ -371,6 +371,14 @@ export const routes = {
     params: t,
     query: telling.taskMetricQuery,
     reply: base.pageOf(telling.taskMetric),
+  },
+  taskCurve: {
+    method: 'GET',
+    path: '/v1/tasks/:id/curve',
+    who: people,
+    summary: 'How a task went: its jobs by state over time, at most some two hundred moments',
+    params: t,
+    reply: tasks.taskCurve,
   },
   taskTroubles: {
     method: 'GET',

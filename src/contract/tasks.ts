@@ -233,6 +233,10 @@ export const setting = z.object({
 export type Setting = z.infer<typeof setting>
 export const settings = z.object({ items: z.array(setting) })
 
+/** How a task went: its jobs by state at some moments, the last of them now, or when it ended. */
+export const taskCurve = z.object({ items: z.array(z.object({ at, counts: jobCounts })) })
+export type TaskCurve = z.infer<typeof taskCurve>
+
 export const taskQuery = z.object({
   ...pageQuery,
   workflowId: workflowId.optional(),

@@ -10,6 +10,7 @@ import { lockJobs } from '../store/jobs.ts'
 import * as store from '../store/tasks.ts'
 import { addWorkflowCounts, workflowStates } from '../store/workflows.ts'
 import { cancelTasksOf, cancelWaitingOf } from './cancel.ts'
+import { keepCurves } from './curves.ts'
 import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { moveJobs } from './moveJobs.ts'
@@ -33,6 +34,7 @@ export const foldCounters = async (engine: Engine): Promise<boolean> => {
     if (folded.length === 0) return nothingFolded
     const ended = await moveFolded(engine, tx, effects, folded)
     await countTasks(tx, folded, ended)
+    await keepCurves(tx, folded, new Set(ended.map((task) => task.id)), engine.clock())
     await tellTaskChildren(engine, tx, effects, ended)
     const left = await endWorkflows(engine, tx, effects, ended)
     for (const { workflowId, taskId } of folded) effects.progress(workflowId, taskId)

@@ -1,10 +1,11 @@
 import pg from 'pg'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { freshDatabase } from '../../test/support/database.ts'
-import type { JobState } from '../domain/job/states.ts'
+import { type JobState, jobStates } from '../domain/job/states.ts'
 import { checkpointsOf } from './checkpoints.ts'
 import { claimedBefore, claimReady, claimResumes, dropUnclaimable } from './claims.ts'
 import { foldTaskDeltas } from './counters.ts'
+import { addCurvePoints, curveOf, thinCurves } from './curves.ts'
 import { type Db, type Sql, sql } from './db.ts'
 import { childrenOf, decrementUnmet, insertEdges, lockParents } from './edges.ts'
 import { endedBetween, historyOfWorkflowSince, storyOfJob, storyOfWorkflow } from './history.ts'
@@ -17,6 +18,7 @@ import { setTimers } from './timers.ts'
 import * as told from './told.ts'
 import * as troubles from './troubles.ts'
 import { foldUsageDeltas } from './usage.ts'
+import { jobEntries } from './views.ts'
 
 /**
  * A plan is made once per connection, by what is known of the tables then: often nothing, or what was true when they were empty. So each hot statement is planned
@@ -76,6 +78,9 @@ const fill = `
   insert into task_trouble (task_id, trouble_id, attempts, first_at, last_at, job_id) select 1 + i % 100, i, 1, now(), now(), 1 from generate_series(1, 2000) i;
   insert into trouble_delta (task_id, pilot_id, cause, fingerprint, text, attempts, job_ids, tries, at)
     select 1 + i % 100, 1, 'user', 'kind ' || i, '', 1, '{1}', '{1}', now() from generate_series(1, 1000) i;
+  insert into task_curve (task_id, at, pending, activated, sent, starting, running, awaiting, holding, transferring, merging, finished, failed, cancelled, closed)
+    select 1 + i % 100, date '2029-01-01' + i * interval '1 minute', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 from generate_series(1, 20000) i;
+  insert into curve_pace (task_id, points, seconds, next_at) select i, 200, 1, date '2029-01-01' from generate_series(1, 2000) i;
   select setval('job_id', 12000), setval('task_id_seq', 100);`
 
 const tables = [
@@ -106,9 +111,11 @@ const tables = [
   'trouble_user',
   'trouble_job',
   'task_trouble',
+  'task_curve',
+  'curve_pace',
 ]
 const emptied =
-  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, usage_delta, usage_minute, usage_hour, usage_day, label_set, label, experiment_count, lane, pilot, person, metric, progress, checkpoint, retry, trouble_delta, trouble, trouble_hour, trouble_host, trouble_user, trouble_job, task_trouble restart identity cascade'
+  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, usage_delta, usage_minute, usage_hour, usage_day, label_set, label, experiment_count, lane, pilot, person, metric, progress, checkpoint, retry, trouble_delta, trouble, trouble_hour, trouble_host, trouble_user, trouble_job, task_trouble, task_curve, curve_pace restart identity cascade'
 
 /** How a database comes to its statistics before it is filled, and whether the plans are older than what fills it. */
 const pasts: Record<string, { before: string[]; plannedEmpty?: true }> = {
@@ -164,6 +171,7 @@ const attempt = {
 }
 const claim = { from: ['activated' as JobState], pilotId: 1, epoch: 1, claimSeq: 1000, part: 0, now }
 
+const moment = Object.fromEntries(jobStates.map((state) => [state, 1])) as Record<JobState, number>
 const window = { from: now, until: new Date(now.getTime() + 36_000_000) }
 const taken = ids.map((id) => ({
   ...{ taskId: 1 + (id % 100), pilotId: 1, cause: 'user' as const, fingerprint: `kind ${id}`, text: '', attempts: 1 },
@@ -274,6 +282,14 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
   tasksOfOrphans: (db) => retry.tasksOfOrphans(db, ids),
   foldTaskDeltas: (db) => foldTaskDeltas(db, batch),
   foldUsageDeltas: (db) => foldUsageDeltas(db, batch),
+  addCurvePoints: (db) =>
+    addCurvePoints(
+      db,
+      ids.map((taskId) => ({ taskId, isLast: false, ...moment })),
+      { most: 200, firstSeconds: 1, now },
+    ),
+  thinCurves: (db) => thinCurves(db, [1, 2, 3, 4, 5]),
+  curveOf: (db) => curveOf(db, 1),
   insertLogs: (db) =>
     insertLogs(
       db,
@@ -325,6 +341,11 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
   troublesIn: (db) => troubles.troublesIn(db, { ...window, experimentId: 1, queue: null, cause: null, limit: 200 }),
   troubleSteps: (db) => troubles.troubleSteps(db, { ...window, ids, queue: null, stepSeconds: 3600 }),
   jobsOfTrouble: (db) => troubles.jobsOfTrouble(db, 7, 100),
+  jobEntries: (db) =>
+    jobEntries(db, {
+      ...{ taskId: 1, state: null, cause: null, withArgs: true, withValue: true, maxText: 1000 },
+      ...{ afterIndex: 99, limit: batch },
+    }),
   setTimers: (db) =>
     setTimers(
       db,

@@ -101,12 +101,60 @@ export type JobLineRow = {
   cause: AttemptCause | null
 }
 
-export const jobLines = (db: Db, taskId: number, state: string | null, afterIndex: number, limit: number) =>
-  db.rows<JobLineRow>(sql`
-    select j.id, j.task_id as "taskId", j.index, j.state, j.attempt, j.held_by as "heldBy", j.unmet, j.cancel_asked as "cancelAsked", r.cause
-    from job j left join result r on r.job_id = j.id
-    where j.task_id = ${taskId} and j.index > ${afterIndex} and (${state}::text is null or j.state = ${state}::text)
-    order by j.index limit ${limit}`)
+type ValueRow = { text: string | null; blob: string | null; bytes: number | null }
+
+export type JobEntryRow = JobLineRow & {
+  error: string | null
+  sentAt: Date | null
+  startedAt: Date | null
+  endedAt: Date | null
+  host: string | null
+  wallSeconds: number | null
+  cpuSeconds: number | null
+  maxRssMb: number | null
+  args: ValueRow | null
+  value: ValueRow | null
+}
+
+/** Jobs of a task with how their last attempts went. Arguments and values of more than `maxText` characters come without their text. */
+export const jobEntries = (
+  db: Db,
+  f: {
+    taskId: number
+    state: JobState | null
+    cause: AttemptCause | null
+    withArgs: boolean
+    withValue: boolean
+    maxText: number
+    afterIndex: number
+    limit: number
+  },
+) =>
+  db.rows<JobEntryRow>(sql`
+    with l as materialized (
+      select j.id, j.task_id, j.index, j.state, j.attempt, j.held_by, j.unmet, j.cancel_asked, r.cause, r.error,
+             case when ${f.withValue}::bool and r.job_id is not null and r.cause is null then json_build_object(
+               'text', case when length(r.value) <= ${f.maxText}::int then r.value end, 'blob', r.value_blob, 'bytes', r.value_bytes) end as value
+      from job j left join lateral (select * from result where job_id = j.id offset 0) r on true
+      where j.task_id = ${f.taskId} and j.index > ${f.afterIndex} and (${f.state}::text is null or j.state = ${f.state}::text)
+        and (${f.cause}::text is null or j.state in ('failed', 'cancelled') and r.cause = ${f.cause}::text)
+      order by j.index limit ${f.limit})
+    select l.id, l.task_id as "taskId", l.index, l.state, l.attempt, l.held_by as "heldBy", l.unmet, l.cancel_asked as "cancelAsked", l.cause, l.error, l.value,
+           a.sent_at as "sentAt", a.started_at as "startedAt", a.ended_at as "endedAt", p.host, a.wall_seconds as "wallSeconds", a.cpu_seconds as "cpuSeconds",
+           a.max_rss_mb as "maxRssMb",
+           case when ${f.withArgs}::bool then (
+             select json_build_object('text', case when length(args) <= ${f.maxText}::int then args end, 'blob', args_blob, 'bytes', args_bytes)
+             from spec where job_id = l.id) end as args
+    from l
+    left join lateral (
+      select sent_at, started_at, ended_at, pilot_id, wall_seconds, cpu_seconds, max_rss_mb from attempt where job_id = l.id and attempt = l.attempt
+      union all
+      select sent_at, started_at, null, pilot_id, null, null, null from held where job_id = l.id and member = 0
+      union all
+      select sent_at, started_at, ended_at, pilot_id, wall_seconds, cpu_seconds, max_rss_mb from deferred where job_id = l.id
+      limit 1) a on true
+    left join lateral (select host from pilot where id = a.pilot_id offset 0) p on true
+    order by l.index`)
 
 export const jobLineById = (db: Db, id: number) =>
   db.row<JobLineRow>(sql`

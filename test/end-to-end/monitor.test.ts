@@ -411,7 +411,7 @@ describe.skipIf(isMissing)(
       await rows.getByText('Late: too late').waitFor()
       expect(await rows.count()).toBe(10)
       await page.getByRole('button', { name: 'Earlier' }).click()
-      await page.getByLabel('State').selectOption('failed')
+      await page.getByRole('combobox', { name: 'State' }).selectOption('failed')
       await eventually(async () => (await rows.count()) === 1, 'one job has failed')
       expect(await rows.first().locator('td').first().textContent()).toBe('55')
     })
@@ -436,6 +436,9 @@ describe.skipIf(isMissing)(
       await page.waitForURL(/hours=168$/)
       await page.reload()
       await page.getByRole('img', { name: '3 attempts in this window' }).waitFor()
+      await page.setViewportSize({ width: 360, height: 740 })
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(360)
+      await page.setViewportSize({ width: 1200, height: 900 })
       await page.getByRole('link', { name: 'fit' }).first().click()
       await shows(page, 'Failed attempts by kind')
       await shows(page, '3 user')
@@ -619,13 +622,17 @@ describe.skipIf(isMissing)(
       await withPilot(async (pilot) => {
         const [one, two] = await pilot.take(taskId, 3)
         await pilot.report(finished(one!, { loss: 1 }), failed(two!, { type: 'FitError', message: 'no minimum' }))
+        const trouble = await eventually(
+          async () => (await server.user.call('listTroubles')).items[0]?.id,
+          'what failed is told',
+        )
         const page = await signedIn()
         const views = ['', '/graph', '/timeline', '/results', '/story'].map((view) => `/${workflowId}${view}`)
         for (const place of [
           '/',
           '/workflows',
           '/errors',
-          '/errors/e1',
+          `/errors/${trouble}`,
           '/queues',
           '/reports',
           '/users',
@@ -677,7 +684,6 @@ describe.skipIf(isMissing)(
         '',
         'workflows',
         'errors',
-        'errors/e1',
         'queues',
         'reports',
         'users',

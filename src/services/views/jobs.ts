@@ -13,7 +13,7 @@ import type { Engine } from '../engine.ts'
 import { demand } from '../rights.ts'
 import { moveOf } from '../tailHistory.ts'
 import { pageOf, readAfter } from './pages.ts'
-import { showLine } from './tasks.ts'
+import { showLine, showUsage } from './tasks.ts'
 
 export const seeJob = async (engine: Engine, principal: Principal, id: number) => {
   const taskId = await taskOfJob(engine.db, id)
@@ -78,11 +78,5 @@ const showAttempt = (a: store.AttemptViewRow): AttemptView => ({
   error: a.error ? JSON.parse(a.error) : null,
   exitCode: a.exitCode,
   signal: a.signal,
-  usage: a.wallSeconds === null && a.maxRssMb === null ? null : usageOf(a),
-})
-
-const usageOf = ({ wallSeconds, cpuSeconds, maxRssMb }: store.AttemptViewRow) => ({
-  ...(wallSeconds !== null ? { wallSeconds } : {}),
-  ...(cpuSeconds !== null ? { cpuSeconds } : {}),
-  ...(maxRssMb !== null ? { maxRssMb } : {}),
+  usage: showUsage(a),
 })

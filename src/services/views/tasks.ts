@@ -1,12 +1,14 @@
 import type { z } from 'zod'
 import { fault } from '../../contract/faults.ts'
-import type { jobQuery } from '../../contract/jobs.ts'
-import type { Task, taskQuery } from '../../contract/tasks.ts'
+import { type JobEntry, type jobQuery, maxListedText, type RemoteError, type Usage } from '../../contract/jobs.ts'
+import type { Task, TaskCurve, taskQuery } from '../../contract/tasks.ts'
 import { readId, showId } from '../../lib/ids.ts'
+import { curveOf } from '../../store/curves.ts'
 import * as lists from '../../store/lists.ts'
 import * as store from '../../store/views.ts'
 import { attemptLimits } from '../attemptLimits.ts'
 import type { Principal } from '../authenticate.ts'
+import { sentValue } from '../claimJobs.ts'
 import type { Engine } from '../engine.ts'
 import { outcomeOf } from '../moveJobs.ts'
 import { demand, experimentOf } from '../rights.ts'
@@ -37,10 +39,23 @@ export const getTask = async (engine: Engine, principal: Principal, id: number):
   return showTask(row!)
 }
 
+/** Moments that were kept, and where it stands now, which is what its page says too. */
+export const taskCurve = async (engine: Engine, principal: Principal, id: number): Promise<TaskCurve> => {
+  const task = await getTask(engine, principal, id)
+  const points = await curveOf(engine.db, id)
+  const kept = points.map(({ at, ...counts }) => ({ at: at.toISOString(), counts: showCounts(counts) }))
+  return { items: [...kept, { at: task.endedAt ?? engine.clock().toISOString(), counts: task.counts }] }
+}
+
 export const listJobs = async (engine: Engine, principal: Principal, id: number, q: z.output<typeof jobQuery>) => {
   await seeTask(engine, principal, id)
-  const rows = await store.jobLines(engine.db, id, q.state ?? null, readAfter(q.after, -1, largestInteger), q.limit + 1)
-  return pageOf(rows, q.limit, (row) => row.index, showLine)
+  const wanted = q.with.split(',')
+  const rows = await store.jobEntries(engine.db, {
+    ...{ taskId: id, state: q.state ?? null, cause: q.cause ?? null, maxText: maxListedText },
+    ...{ withArgs: wanted.includes('args'), withValue: wanted.includes('value') },
+    ...{ afterIndex: readAfter(q.after, -1, largestInteger), limit: q.limit + 1 },
+  })
+  return pageOf(rows, q.limit, (row) => row.index, showEntry)
 }
 
 export const listOutcomes = async (
@@ -69,6 +84,39 @@ export const showLine = (row: store.JobLineRow) => ({
   unmet: row.unmet,
   cause: row.cause,
 })
+
+const showEntry = (row: store.JobEntryRow): JobEntry => ({
+  ...showLine(row),
+  sentAt: row.sentAt?.toISOString() ?? null,
+  startedAt: row.startedAt?.toISOString() ?? null,
+  endedAt: row.endedAt?.toISOString() ?? null,
+  host: row.host,
+  usage: showUsage(row),
+  errorLine: row.error && errorLine(JSON.parse(row.error)),
+  ...listed('args', row.args),
+  ...listed('value', row.value),
+})
+
+type UsageRow = { wallSeconds: number | null; cpuSeconds: number | null; maxRssMb: number | null }
+
+export const showUsage = ({ wallSeconds, cpuSeconds, maxRssMb }: UsageRow): Usage | null =>
+  wallSeconds === null && maxRssMb === null
+    ? null
+    : {
+        ...(wallSeconds !== null ? { wallSeconds } : {}),
+        ...(cpuSeconds !== null ? { cpuSeconds } : {}),
+        ...(maxRssMb !== null ? { maxRssMb } : {}),
+      }
+
+/** Without its text it is too long for a list. */
+const listed = <Name extends 'args' | 'value'>(name: Name, row: store.JobEntryRow['args']) => {
+  const value = row && sentValue(row.text, row.blob, row.bytes)
+  return value ? ({ [name]: value } as Record<Name, typeof value>) : {}
+}
+
+/** A list needs no more of it. */
+export const errorLine = ({ type, message }: RemoteError): string =>
+  `${type}: ${message.split('\n', 1)[0]!.slice(0, 300)}`
 
 const showTask = (row: store.TaskViewRow): Task => ({
   id: showId('t', row.id),

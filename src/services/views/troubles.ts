@@ -1,6 +1,5 @@
 import type { z } from 'zod'
 import { fault } from '../../contract/faults.ts'
-import type { RemoteError } from '../../contract/jobs.ts'
 import {
   maxWindowDays,
   type TaskTrouble,
@@ -15,7 +14,7 @@ import * as store from '../../store/troubles.ts'
 import type { Principal } from '../authenticate.ts'
 import type { Engine } from '../engine.ts'
 import { experimentOf } from '../rights.ts'
-import { seeTask } from './tasks.ts'
+import { errorLine, seeTask } from './tasks.ts'
 
 const [hourMs, dayMs] = [3_600_000, 86_400_000]
 
@@ -145,7 +144,3 @@ const showJob = ({ error, ...row }: store.TroubleJobRow): TroubleView['jobs'][nu
   at: row.at.toISOString(),
   error: error && errorLine(JSON.parse(error)),
 })
-
-/** A list needs no more of it. */
-export const errorLine = ({ type, message }: RemoteError): string =>
-  `${type}: ${message.split('\n', 1)[0]!.slice(0, 300)}`

@@ -1,6 +1,6 @@
 import { useQuery } from '@tanstack/react-query'
 import { lazy, Suspense, useEffect } from 'react'
-import type { AttemptView, Job } from '../../../../src/contract/jobs.ts'
+import type { Job } from '../../../../src/contract/jobs.ts'
 import { explanationQuery, type JobId, jobQuery } from '../../api/queries.ts'
 import { Actions } from '../../parts/actions/actions.tsx'
 import { Why } from '../../parts/explanation.tsx'
@@ -8,14 +8,13 @@ import { Heading } from '../../parts/heading.tsx'
 import { Refused } from '../../parts/problem.tsx'
 import { Section, TextBox } from '../../parts/section.tsx'
 import { State } from '../../parts/state.tsx'
-import { type Column, Table } from '../../parts/table.tsx'
 import { Thing } from '../../parts/thing.tsx'
-import { Lasted, When } from '../../parts/time.tsx'
+import { When } from '../../parts/time.tsx'
 import { hasEnded } from '../../states/counts.ts'
-import { duration } from '../../words/durations.ts'
 import { percent, rounded, sizeOf } from '../../words/numbers.ts'
-import { errorLine, errorText, textOf } from '../../words/values.ts'
+import { errorText, textOf } from '../../words/values.ts'
 import { StoryView } from '../storyView.tsx'
+import { Attempts } from './attempts.tsx'
 import { Log } from './log.tsx'
 
 const Metrics = lazy(() => import('./jobMetrics.tsx'))
@@ -69,12 +68,7 @@ const JobPage = ({ id }: { id: JobId }) => {
       </Suspense>
       <Section title="Attempts">
         {job.attempts.length > 0 ? (
-          <Table
-            label="Attempts"
-            rows={job.attempts}
-            columns={attemptColumns}
-            keyOf={({ attempt }) => String(attempt)}
-          />
+          <Attempts attempts={job.attempts} />
         ) : (
           <p className="nothing">No pilot has taken it yet.</p>
         )}
@@ -127,57 +121,3 @@ const HowFar = ({ progress: { done, total, text, at } }: { progress: NonNullable
     </Section>
   )
 }
-
-const attemptColumns: Column<AttemptView>[] = [
-  { id: 'attempt', title: '#', width: '3rem', cell: ({ attempt }) => attempt },
-  {
-    id: 'end',
-    title: 'End',
-    width: '8rem',
-    cell: (a) => <State state={a.end ?? (a.endedAt ? 'holding' : 'running')} noun="job" />,
-  },
-  {
-    id: 'pilot',
-    title: 'Pilot',
-    width: '13rem',
-    cell: ({ pilotId, host }) => [pilotId, host].filter(Boolean).join(' on '),
-    isWide: true,
-  },
-  { id: 'sent', title: 'Sent', width: '8rem', cell: ({ sentAt }) => <When at={sentAt} />, isWide: true },
-  {
-    id: 'ran',
-    title: 'Ran',
-    width: '6rem',
-    isRight: true,
-    cell: ({ usage, startedAt, sentAt, endedAt }) =>
-      usage?.wallSeconds === undefined ? (
-        <Lasted from={startedAt ?? sentAt} to={endedAt} />
-      ) : (
-        duration(usage.wallSeconds * 1000)
-      ),
-  },
-  {
-    id: 'cpu',
-    title: 'CPU',
-    width: '6rem',
-    isRight: true,
-    cell: ({ usage }) => usage?.cpuSeconds !== undefined && duration(usage.cpuSeconds * 1000),
-    isWide: true,
-  },
-  {
-    id: 'memory',
-    title: 'Peak memory',
-    width: '8rem',
-    isRight: true,
-    cell: ({ usage }) => usage?.maxRssMb !== undefined && `${Math.ceil(usage.maxRssMb)} MB`,
-    isWide: true,
-  },
-  {
-    id: 'cause',
-    title: 'Cause',
-    cell: (a) => <span title={causesOf(a)}>{causesOf(a)}</span>,
-  },
-]
-
-const causesOf = ({ cause, exitCode, signal, error }: AttemptView) =>
-  [cause, exitCode !== null && `exit code ${exitCode}`, signal, error && errorLine(error)].filter(Boolean).join(', ')

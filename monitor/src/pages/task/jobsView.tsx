@@ -1,53 +1,62 @@
 import { useQuery } from '@tanstack/react-query'
-import { useState } from 'react'
-import type { JobLine } from '../../../../src/contract/jobs.ts'
+import { useMemo, useState } from 'react'
+import { useLocation, useSearch } from 'wouter'
+import type { JobEntry } from '../../../../src/contract/jobs.ts'
 import type { Task } from '../../../../src/contract/tasks.ts'
 import { ask } from '../../api/ask.ts'
-import { type JobId, pageSize } from '../../api/queries.ts'
-import { type Point, pointOf } from '../../live/outcomes.ts'
 import { useMayChange } from '../../parts/actions/actions.tsx'
 import { usePicked, withPicks } from '../../parts/actions/picked.tsx'
 import { Section } from '../../parts/section.tsx'
 import { State } from '../../parts/state.tsx'
 import { type Column, Table } from '../../parts/table.tsx'
 import { Thing } from '../../parts/thing.tsx'
+import { Lasted, When } from '../../parts/time.tsx'
+import { type AttemptCause, attemptCauses } from '../../states/causes.ts'
 import { hasEnded, partsOf } from '../../states/counts.ts'
+import { duration } from '../../words/durations.ts'
 import { count, plural } from '../../words/numbers.ts'
+import { cellText, pathsIn, plainOf } from './paths.ts'
 
-type JobState = NonNullable<JobLine['state']>
-type Line = JobLine & { outcome: Point | undefined }
+type JobState = JobEntry['state']
+type Cells = Record<string, unknown>
+type Line = JobEntry & { given: Cells; gave: Cells }
+type Filter = { state?: JobState; cause?: AttemptCause }
 
 const rowsPerPage = 50
 
-/** The jobs of a task with their values, a page at a time, of one state or all. */
+/** So many columns of arguments and of results at most. */
+const mostColumns = 8
+
+/** The jobs of a task with what they were given and gave back, a page at a time; what is filtered by stands in the address. */
 export const JobsView = ({ task }: { task: Task }) => {
-  const [state, setState] = useState<JobState>()
+  const [filter, setFilter] = useFilter(task, () => setStarts([undefined]))
   const [starts, setStarts] = useState<(string | undefined)[]>([undefined])
   const after = starts.at(-1)
   const { data } = useQuery({
-    queryKey: ['jobs', task.id, state, after],
+    queryKey: ['jobs', task.id, filter, after],
     queryFn: ({ signal }) =>
-      ask('GET /v1/tasks/:id/jobs', { params: { id: task.id }, query: { state, after, limit: rowsPerPage }, signal }),
+      ask('GET /v1/tasks/:id/jobs', {
+        params: { id: task.id },
+        query: { ...filter, after, limit: rowsPerPage, with: 'args,value' },
+        signal,
+      }),
     refetchInterval: hasEnded(task.state) ? 20_000 : 1500,
     placeholderData: (earlier) => earlier,
   })
-  const outcomes = useOutcomesOf(task, data?.items, after, state !== undefined)
-  const choose = (next: JobState | undefined) => {
-    setState(next)
-    setStarts([undefined])
-  }
+  const lines = useMemo(() => data?.items.map(lineOf) ?? [], [data])
+  const paths = JSON.stringify([pathsIn(lines.map(({ given }) => given)), pathsIn(lines.map(({ gave }) => gave))])
+  const columns = useMemo(() => columnsOf(JSON.parse(paths)), [paths])
   const mayChange = useMayChange()
   const mayPick = () => mayChange({ owner: task.owner })
-  const picked = usePicked(data?.items ?? [], { targetOf: (job) => job, mayPick, noun: 'job' })
+  const picked = usePicked(lines, { targetOf: (job) => job, mayPick, noun: 'job' })
   if (!data) return null
-  const lines = data.items.map((job) => ({ ...job, outcome: outcomes?.get(job.id) }))
   return (
     <Section
       title="Jobs of this task"
       aside={
         <div className="tools">
           {picked.tools}
-          <StateFilter task={task} state={state} choose={choose} />
+          <Filters task={task} filter={filter} setFilter={setFilter} />
         </div>
       }
     >
@@ -55,11 +64,11 @@ export const JobsView = ({ task }: { task: Task }) => {
         <Table
           label="Jobs"
           rows={lines}
-          columns={withPicks(columns, picked.column as Column<Line>, mayPick())}
+          columns={withPicks(columns, picked.column, mayPick())}
           keyOf={({ id }) => id}
         />
       ) : (
-        <p className="nothing">{state ? `No job is ${state}.` : 'No jobs yet.'}</p>
+        <p className="nothing">{filter.state || filter.cause ? 'No job is like that.' : 'No jobs yet.'}</p>
       )}
       {(starts.length > 1 || data.next) && (
         <div className="more">
@@ -75,44 +84,63 @@ export const JobsView = ({ task }: { task: Task }) => {
   )
 }
 
-/** Values may be large: they are read once for those that have ended, and not at every look. */
-const useOutcomesOf = (task: Task, jobs: JobLine[] | undefined, after: string | undefined, isFiltered: boolean) => {
-  const ended = jobs?.filter(({ state }) => hasEnded(state)).map(({ id, attempt }) => `${id} ${attempt}`) ?? []
-  const { data } = useQuery({
-    queryKey: ['outcomes of', task.id, after, isFiltered, ended.join()],
-    queryFn: async ({ signal }) => {
-      const query = { after, limit: isFiltered ? pageSize : rowsPerPage }
-      const { items } = await ask('GET /v1/tasks/:id/outcomes', { params: { id: task.id }, query, signal })
-      return new Map<JobId, Point>(items.map((outcome) => [outcome.jobId, pointOf(outcome)]))
-    },
-    enabled: ended.length > 0,
-    staleTime: Number.POSITIVE_INFINITY,
-    placeholderData: (earlier) => earlier,
-  })
-  return data
+const lineOf = (job: JobEntry): Line => ({
+  ...job,
+  given: plainOf(job.args, 'arguments'),
+  gave: plainOf(job.value, 'value'),
+})
+
+const useFilter = (task: Task, changed: () => void) => {
+  const [, go] = useLocation()
+  const search = new URLSearchParams(useSearch())
+  const states = partsOf(task.counts).map(({ state }) => state)
+  const filter: Filter = {
+    state: states.find((state) => state === search.get('state')),
+    cause: attemptCauses.find((cause) => cause === search.get('cause')),
+  }
+  const setFilter = (change: Filter) => {
+    const words = Object.entries({ ...filter, ...change }).filter(([, word]) => word) as [string, string][]
+    const text = new URLSearchParams(words).toString()
+    changed()
+    go(text ? `/${task.id}?${text}` : `/${task.id}`, { replace: true })
+  }
+  return [filter, setFilter] as const
 }
 
-type FilterProps = { task: Task; state: JobState | undefined; choose: (state: JobState | undefined) => void }
+type FilterProps = { task: Task; filter: Filter; setFilter: (change: Filter) => void }
 
-const StateFilter = ({ task: { counts }, state, choose }: FilterProps) => {
-  const states = new Set([...partsOf(counts).map((part) => part.state), ...(state ? [state] : [])])
-  return (
-    <label className="tools small soft">
-      State
+const Filters = ({ task: { counts }, filter, setFilter }: FilterProps) => (
+  <div className="tools small soft">
+    <label>
+      State{' '}
       <select
-        value={state ?? ''}
-        onChange={(event) => choose((event.target.value || undefined) as JobState | undefined)}
+        value={filter.state ?? ''}
+        onChange={(event) => setFilter({ state: (event.target.value || undefined) as JobState | undefined })}
       >
         <option value="">all</option>
-        {[...states].map((one) => (
-          <option key={one} value={one}>
-            {one} ({count(counts[one] ?? 0)})
+        {partsOf(counts).map(({ state, n }) => (
+          <option key={state} value={state}>
+            {state} ({count(n)})
           </option>
         ))}
       </select>
     </label>
-  )
-}
+    {(counts.failed ?? 0) > 0 && (
+      <label>
+        Cause{' '}
+        <select
+          value={filter.cause ?? ''}
+          onChange={(event) => setFilter({ cause: attemptCauses.find((cause) => cause === event.target.value) })}
+        >
+          <option value="">any</option>
+          {attemptCauses.map((cause) => (
+            <option key={cause}>{cause}</option>
+          ))}
+        </select>
+      </label>
+    )}
+  </div>
+)
 
 const holds: Record<string, string> = {
   timer: 'waits before it is tried again',
@@ -120,13 +148,13 @@ const holds: Record<string, string> = {
   limit: 'held by a limit',
 }
 
-const saysOf = ({ state, unmet, heldBy, cause, outcome }: Line) => {
-  if (outcome && hasEnded(state)) return outcome.says
+const reasonOf = ({ unmet, heldBy, cause, errorLine }: Line) => {
+  if (errorLine) return errorLine
   if (unmet > 0) return `waits for ${plural(unmet, 'other')}`
   return (heldBy && holds[heldBy]) ?? cause ?? ''
 }
 
-const columns: Column<Line>[] = [
+const columnsOf = ([given, gave]: [string[], string[]]): Column<Line>[] => [
   { id: 'index', title: '#', width: '4.5rem', cell: ({ index }) => index, sortBy: ({ index }) => index },
   { id: 'job', title: 'Job', width: '6.5rem', cell: ({ id }) => <Thing id={id} /> },
   {
@@ -136,22 +164,76 @@ const columns: Column<Line>[] = [
     cell: ({ state }) => <State state={state} noun="job" />,
     sortBy: ({ state }) => state,
   },
+  ...given.slice(0, mostColumns).map((path) => cellColumn('given', path)),
+  ...gave.slice(0, mostColumns).map((path) => cellColumn('gave', path)),
+  {
+    id: 'reason',
+    title: 'Reason',
+    cell: (line) => (
+      <span className="soft" title={reasonOf(line)}>
+        {reasonOf(line)}
+      </span>
+    ),
+    sortBy: reasonOf,
+  },
   {
     id: 'attempt',
-    title: 'Attempt',
-    width: '6rem',
+    title: 'Try',
+    width: '4rem',
+    isRight: true,
     cell: (j) => j.attempt || '',
     sortBy: (j) => j.attempt,
     isWide: true,
   },
   {
-    id: 'says',
-    title: 'Value or reason',
-    cell: (line) => (
-      <span className={line.outcome && !line.outcome.errorType ? 'mono' : 'soft'} title={saysOf(line)}>
-        {saysOf(line)}
-      </span>
-    ),
-    sortBy: (line) => line.outcome?.numbers.loss ?? line.outcome?.numbers.value ?? saysOf(line),
+    id: 'host',
+    title: 'Host',
+    width: '7rem',
+    cell: ({ host }) => host,
+    sortBy: ({ host }) => host ?? '',
+    isWide: true,
+  },
+  {
+    id: 'ran',
+    title: 'Ran',
+    width: '5.5rem',
+    isRight: true,
+    cell: (line) => <Ran line={line} />,
+    sortBy: ({ usage }) => usage?.wallSeconds ?? -1,
+    isWide: true,
+  },
+  {
+    id: 'memory',
+    title: 'Memory',
+    width: '6rem',
+    isRight: true,
+    cell: ({ usage }) => usage?.maxRssMb !== undefined && `${Math.ceil(usage.maxRssMb)} MB`,
+    sortBy: ({ usage }) => usage?.maxRssMb ?? -1,
+    isWide: true,
   },
 ]
+
+const Ran = ({ line: { usage, sentAt, startedAt, endedAt } }: { line: Line }) => {
+  const from = startedAt ?? sentAt
+  if (!from) return null
+  return (
+    <When at={from}>
+      {usage?.wallSeconds === undefined ? <Lasted from={from} to={endedAt} /> : duration(usage.wallSeconds * 1000)}
+    </When>
+  )
+}
+
+const cellColumn = (side: 'given' | 'gave', path: string): Column<Line> => ({
+  id: `${side} ${path}`,
+  title: path,
+  cell: (line) => (
+    <span className="mono" title={cellText(line[side][path])}>
+      {cellText(line[side][path])}
+    </span>
+  ),
+  sortBy: (line) => {
+    const cell = line[side][path]
+    return typeof cell === 'number' ? cell : cellText(cell)
+  },
+  isWide: side === 'given',
+})

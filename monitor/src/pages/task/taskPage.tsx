@@ -14,6 +14,7 @@ import { Tabs } from '../../parts/tabs.tsx'
 import { Thing } from '../../parts/thing.tsx'
 import { StartedAndTook } from '../../parts/time.tsx'
 import { payloadText } from '../../words/values.ts'
+import { Curve } from './curve.tsx'
 import { Failures } from './failures.tsx'
 import { JobsView } from './jobsView.tsx'
 
@@ -61,6 +62,7 @@ const TaskPage = ({ id, view }: { id: TaskId; view: string }) => {
           <>
             <Why why={why} />
             <Failures task={task} />
+            <Curve task={task} />
             <JobsView task={task} />
           </>
         )}
