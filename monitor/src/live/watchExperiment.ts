@@ -37,7 +37,11 @@ const watchExperiment = (client: QueryClient, signal: AbortSignal) => {
     if (frames.length > 0) lookAtOverview()
     if (isIncomplete || notices.some(({ kind }) => kind === 'lookAgain')) lookAgain()
   }
-  follow<Notice>('/v1/stream', { signal, opened: lookAgain, heard: together(apply, signal) })
+  const opened = () => {
+    lookAgain()
+    lookAtOverview()
+  }
+  follow<Notice>('/v1/stream', { signal, opened, heard: together(apply, signal) })
 }
 
 /** Writes what was heard into what pages read. True when there is more to know than was told. */

@@ -33,3 +33,22 @@ test('one that no longer fits goes', () => {
 test('what lies behind the page stays there', () => {
   expect(ids(withLines({ ...page(9, 8), next: 'more' }, told(line(3), line(10)), {}, 200))).toBe('w10 w9 w8')
 })
+
+test('several states, a part of the name, labels and times are filtered by as the server does it', () => {
+  const made = { name: 'Scan of taus', labels: { campaign: 'mc26' }, createdAt: '2026-11-01T12:00:00Z' }
+  const comes = (filter: Parameters<typeof withLines>[2]) => ids(withLines(page(), told(line(1, made)), filter, 200))
+  for (const filter of [
+    { state: ['running', 'paused'] as const },
+    { text: 'tau' },
+    { label: 'campaign=mc26' },
+    { since: '2026-11-01T12:00:00Z', until: '2026-11-02T00:00:00Z' },
+  ])
+    expect(comes(filter as never)).toBe('w1')
+  for (const filter of [
+    { state: ['done', 'paused'] as const },
+    { text: 'muon' },
+    { label: ['campaign=mc26', 'group=higgs'] },
+    { until: '2026-11-01T12:00:00Z' },
+  ])
+    expect(comes(filter as never)).toBe('')
+})

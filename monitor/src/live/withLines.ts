@@ -25,8 +25,18 @@ export const withLines = (
   return [...come, ...stay].sort((a, b) => numberIn(b.id) - numberIn(a.id)).slice(0, most)
 }
 
-const fits = (line: WorkflowLine, { state, owner, program, run }: WorkflowFilter): boolean =>
-  (!state || line.state === state) &&
-  (!owner || line.owner === owner) &&
-  (!program || line.program === program) &&
-  (!run || line.run === run)
+/** As the server filters its lists. */
+const fits = (line: WorkflowLine, f: WorkflowFilter): boolean =>
+  (f.state === undefined || [f.state].flat().includes(line.state)) &&
+  (!f.owner || line.owner === f.owner) &&
+  (!f.program || line.program === f.program) &&
+  (!f.run || line.run === f.run) &&
+  (!f.text || line.name.toLowerCase().includes(f.text.toLowerCase())) &&
+  [f.label ?? []].flat().every((label) => hasLabel(line, label)) &&
+  (!f.since || Date.parse(line.createdAt) >= Date.parse(f.since)) &&
+  (!f.until || Date.parse(line.createdAt) < Date.parse(f.until))
+
+const hasLabel = ({ labels }: WorkflowLine, label: string): boolean => {
+  const at = label.indexOf('=')
+  return labels[label.slice(0, at)] === label.slice(at + 1)
+}

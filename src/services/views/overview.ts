@@ -18,21 +18,22 @@ const minuteMs = 60_000
 /** So many silent pilots at most. */
 const mostSuspects = 20
 
-/** Many look at the same page: an answer is given again for so long, ms. */
+/** Many look at the same page: an answer is given again until a frame says that there is more to see, and for so long at most, ms. */
 const keptMs = 1000
 
-const kept = new WeakMap<Engine, Map<number, { at: number; answer: Promise<Overview> }>>()
+const kept = new WeakMap<Engine, Map<number, { at: number; frame: number; answer: Promise<Overview> }>>()
 
-/** The overview, made at most once a second for all who look at an experiment. */
+/** The overview, made once for all who look at an experiment. */
 export const sharedOverview = (engine: Engine, principal: Principal): Promise<Overview> => {
   const now = engine.clock().getTime()
   const byExperiment = kept.get(engine) ?? new Map()
   kept.set(engine, byExperiment)
   const experimentId = experimentOf(principal)
   const known = byExperiment.get(experimentId)
-  if (known && now - known.at < keptMs) return known.answer
+  const frame = engine.viewers.sentOf(experimentId)
+  if (known && known.frame === frame && now - known.at < keptMs) return known.answer
   const answer = overview(engine, principal)
-  byExperiment.set(experimentId, { at: now, answer })
+  byExperiment.set(experimentId, { at: now, frame, answer })
   answer.catch(() => byExperiment.delete(experimentId))
   return answer
 }
