@@ -16,11 +16,14 @@ export const graphNode = z.object({
 })
 export type GraphNode = z.infer<typeof graphNode>
 
+/** Two places; no tuple in the schema, since that of OpenAPI has another form than that of the validator. */
+const edge = z.array(z.int()).length(2) as unknown as z.ZodType<[number, number]>
+
 /** How the tasks of a workflow hang together, in one reply of a bounded size. */
 export const graph = z.object({
   nodes: z.array(graphNode).max(mostNodes),
   edges: z
-    .array(z.tuple([z.int(), z.int()]))
+    .array(edge)
     .meta({ description: 'Places in `nodes`, from and to: what was waited for, what led to a call, whose call it is' }),
   folded: z.int().meta({
     description: `Nodes that stand for several tasks, of one name and with the same parents: when there are more than ${mostNodes} tasks`,

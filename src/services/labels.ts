@@ -42,6 +42,6 @@ export const labelTask = async (
 const changed = (before: store.Labels, change: LabelChange): store.Labels => {
   const all = Object.entries({ ...before, ...change }).filter((entry): entry is [string, string] => entry[1] !== null)
   if (all.length > maxLabels)
-    throw fault('invalid_input', `it would have ${all.length} labels, of ${maxLabels} at most`)
+    throw fault('fields_disagree', `it would have ${all.length} labels, of ${maxLabels} at most`)
   return Object.fromEntries(all)
 }

@@ -164,7 +164,9 @@ test('no more labels than fifty, and of two changes at once none is lost', async
   await labelWorkflow(world.first, ann, w, some(49))
   await Promise.all([labelWorkflow(world.first, ann, w, { l1: 'y' }), labelWorkflow(world.first, ann, w, { l2: 'y' })])
   expect((await labelWorkflow(world.first, ann, w, {})).labels).toMatchObject({ l1: 'y', l2: 'y' })
-  await expect(labelWorkflow(world.first, ann, w, { a: '1', b: '2' })).rejects.toMatchObject({ code: 'invalid_input' })
+  await expect(labelWorkflow(world.first, ann, w, { a: '1', b: '2' })).rejects.toMatchObject({
+    code: 'fields_disagree',
+  })
 })
 
 test('the rows that lists are read by are those of the labels', async () => {

@@ -47,7 +47,7 @@ export const usageTable = async (engine: Engine, principal: Principal, q: UsageQ
     limit: maxUsageLines + 1,
   })
   if (rows.length > maxUsageLines)
-    throw fault('invalid_input', `more than ${maxUsageLines} lines: ask for fewer hours, or for a longer \`step\``)
+    throw fault('fields_disagree', `more than ${maxUsageLines} lines: ask for fewer hours, or for a longer \`step\``)
   return rows
 }
 
@@ -68,13 +68,13 @@ const longMs = 2 * stepMs.day
 const rangeOf = (q: UsageQuery, now: Date): Range => {
   const until = q.to ? Date.parse(q.to) : now.getTime()
   const since = q.from ? Date.parse(q.from) : until - stepMs.day
-  if (!(since <= until)) throw fault('invalid_input', '`from` is after `to`')
+  if (!(since <= until)) throw fault('fields_disagree', '`from` is after `to`')
   const unit = q.step === 'day' || (q.step === 'none' && until - since > longMs) ? 'day' : 'hour'
   const unitMs = stepMs[unit]
   const from = Math.floor(since / unitMs) * unitMs
   const to = Math.max(Math.ceil(until / unitMs) * unitMs, from + unitMs)
   if (q.step !== 'none' && (to - from) / unitMs > maxUsageSteps)
-    throw fault('invalid_input', `\`from\` to \`to\` is more than ${maxUsageSteps} times the \`step\``)
+    throw fault('fields_disagree', `\`from\` to \`to\` is more than ${maxUsageSteps} times the \`step\``)
   return { from: new Date(from), to: new Date(to), unit }
 }
 
