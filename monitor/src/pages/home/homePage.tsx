@@ -141,7 +141,7 @@ const reasonOf = ({ error, why, jobs, id }: Workflow) => {
 const Worries = ({ worries }: { worries: Worry[] }) => (
   <Section title="Needs a look" aside={worries.length > 0 && <span className="soft num">{worries.length}</span>}>
     {worries.length === 0 ? (
-      <p className="nothing">Nothing: every queue is served, no pilot is silent, nothing has failed of late.</p>
+      <p className="nothing">Nothing: every queue is served, no pilot is silent, no workflow has failed of late.</p>
     ) : (
       <ul className="worries">
         {worries.map(({ key, state, at, words, remedy }) => (
