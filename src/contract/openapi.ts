@@ -97,7 +97,7 @@ const refusals: Record<string, (route: Route) => boolean> = {
   409: writes,
   413: writes,
   415: writes,
-  422: writes,
+  422: (route) => writes(route) || route.kind === 'table', // of which the times may disagree
   500: () => true,
   503: () => true,
   507: writes,
