@@ -12,7 +12,8 @@ import { type Column, Table } from '../../parts/table.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { attemptCauses } from '../../states/causes.ts'
 import { count, plural } from '../../words/numbers.ts'
-import { type Filter, fromOf, searchOf, useFilter, windows } from './window.ts'
+import { type Filter, fromOf, searchOf, useFilter } from './window.ts'
+import { WindowChoice } from './windowChoice.tsx'
 
 /** What goes wrong: failures by kind, the most frequent of a window first. */
 const ErrorsPage = () => {
@@ -59,17 +60,7 @@ const Filters = ({ filter, setFilter }: FilterProps) => {
   const names = new Set([...(queues?.items.map(({ name }) => name) ?? []), ...(filter.queue ? [filter.queue] : [])])
   return (
     <div className="tools">
-      <select
-        aria-label="Window"
-        value={filter.hours}
-        onChange={(event) => setFilter({ hours: Number(event.target.value) })}
-      >
-        {windows.map(({ hours, title }) => (
-          <option key={hours} value={hours}>
-            {title}
-          </option>
-        ))}
-      </select>
+      <WindowChoice filter={filter} setFilter={setFilter} />
       <select
         aria-label="Cause"
         value={filter.cause ?? ''}

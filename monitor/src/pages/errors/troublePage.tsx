@@ -12,7 +12,8 @@ import { type Column, Table } from '../../parts/table.tsx'
 import { Thing } from '../../parts/thing.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { count, plural } from '../../words/numbers.ts'
-import { type Filter, fromOf, searchOf, useFilter, windows } from './window.ts'
+import { type Filter, fromOf, searchOf, useFilter } from './window.ts'
+import { WindowChoice } from './windowChoice.tsx'
 
 type TroubleId = TroubleView['id']
 
@@ -91,20 +92,6 @@ const Crumbs = ({ id, filter }: { id: TroubleId; filter: Filter }) => (
     <Link href={`/errors${searchOf(filter)}`}>Errors</Link>
     <span>{id}</span>
   </nav>
-)
-
-const WindowChoice = ({ filter, setFilter }: { filter: Filter; setFilter: (change: Partial<Filter>) => void }) => (
-  <select
-    aria-label="Window"
-    value={filter.hours}
-    onChange={(event) => setFilter({ hours: Number(event.target.value) })}
-  >
-    {windows.map(({ hours, title }) => (
-      <option key={hours} value={hours}>
-        {title}
-      </option>
-    ))}
-  </select>
 )
 
 const hourText = (at: string | number) =>
