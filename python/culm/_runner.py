@@ -28,6 +28,7 @@ from ._callback import Callback
 from ._coroutines import is_coroutine, run_coroutine
 from ._errors import CulmError
 from ._scope import MAX_INLINE_BYTES, Scope, entered
+from ._shared import Shared
 from ._slot import Slot
 from ._source import CAPTURED_MODULE, SCRIPT_MODULE, SCRIPT_PATH
 from ._values import Reading, decode, encode
@@ -168,7 +169,7 @@ class Runner:
         self._task: Word = {}
         #: Texts of stored values that the common arguments of this task name.
         self._stored: Dict[str, str] = {}
-        self._common = _Common()
+        self._shared = Shared()
         # `python -m` put the folder it was started in first; what is imported comes from the bundle instead.
         sys.path[:] = [self._folder, *(p for p in sys.path if p not in ('', os.getcwd(), self._folder))]
 
@@ -176,7 +177,7 @@ class Runner:
         """The jobs that follow have this in common."""
         self._task = word
         self._stored.clear()
-        self._common = _Common()
+        self._shared = Shared()
 
     def run(self, word: Word) -> None:
         """Runs a job, and tells the pilot how it ended."""
@@ -228,7 +229,7 @@ class Runner:
             scope.importing = False
         try:
             own, common = Reading(scope.fetch_text, fn.pickled), Reading(self._fetch_once(scope), fn.pickled)
-            shared = self._common.take(word['common'], common) if word['common'] else None
+            shared = self._taken(word['common'], common) if word['common'] else None
             args, kwargs, scope.context = _arguments(shared, decode(_read(word['args']), own))
             value = fn.call(*args, **kwargs)
             if is_coroutine(value):
@@ -243,6 +244,9 @@ class Runner:
             return _failed(error, 'bundle', self._folder)
         except BaseException as error:
             return _failed(error, 'user', self._folder)
+
+    def _taken(self, text: Mapping[str, str], reading: Reading) -> Mapping[str, Any]:
+        return self._shared.take(lambda: decode(_read(text), reading), is_large='file' in text)
 
     def _scope(self, word: Word, slot: Slot) -> Scope:
         def client() -> Any:
@@ -338,30 +342,6 @@ def _import_script(path: str, name: str) -> ModuleType:
         del sys.modules[SCRIPT_MODULE]
         raise
     return module
-
-
-class _Common:
-    """The arguments that the jobs of a task share. Each job gets some of its own, which it may change.
-
-    Large ones are read twice at most: a copy made by pickle costs 3 ms for an array of 10 MB, whose text takes 65 ms to
-    read. It is this process's own pickle, seen by nobody else.
-    """
-
-    def __init__(self) -> None:
-        self._jobs = 0
-        self._pickle: Optional[bytes] = None
-
-    def take(self, text: Mapping[str, str], reading: Reading) -> Mapping[str, Any]:
-        import pickle
-
-        if self._pickle is not None:
-            return cast('Mapping[str, Any]', pickle.loads(self._pickle))
-        shared: Mapping[str, Any] = decode(_read(text), reading)
-        self._jobs += 1
-        if self._jobs == 2 and 'file' in text:
-            with contextlib.suppress(Exception):  # What cannot be pickled is read each time.
-                self._pickle = pickle.dumps(shared, protocol=5)
-        return shared
 
 
 def _arguments(shared: Optional[Mapping[str, Any]], own: Mapping[str, Any]) -> Tuple[Any, Mapping[str, Any], Any]:

@@ -12,6 +12,11 @@ from support import FolderTest, RunnerProcess, Trap, eventually
 
 from culm._values import encode_arguments
 
+try:
+    import numpy
+except ImportError:
+    numpy = None
+
 
 class RunnerTest(FolderTest):
     def setUp(self):
@@ -63,17 +68,37 @@ class Jobs(RunnerTest):
         common = {'text': '{"a":[1],"k":{"x":1,"y":1}}'}
         self.assertEqual(self.value('show', 2, common=common, y=2), '[[1,2],{"x":1,"y":2}]')
 
-    def test_large_ones_of_the_task_are_read_twice_at_most_and_each_job_has_its_own(self):
+    def test_large_ones_of_the_task_are_read_once_and_each_job_has_its_own(self):
         self.start(steps='def change(i, table):\n    table["rows"].append(i)\n    return table["rows"]\n')
         path = self.write('common.json', '{"a":[],"k":{"table":{"rows":[0]}}}')
         self.runner.say({'t': 'task'})
         for i in range(1, 5):
             self.assertEqual(self.value('change', i, common={'file': path}), f'[0,{i}]')
-            if i == 2:
+            if i == 1:
                 os.remove(path)
         self.runner.say({'t': 'task'})
         path = self.write('common.json', '{"a":[],"k":{"table":{"rows":[7]}}}')
         self.assertEqual(self.value('change', 1, common={'file': path}), '[7,1]')
+
+    @unittest.skipIf(numpy is None, 'NumPy is not installed')
+    def test_arrays_of_the_task_are_mapped_and_each_job_may_write_into_its_own(self):
+        self.start(
+            steps="""
+def change(i, table, void):
+    table[0] += i
+    base = table
+    while getattr(base, 'base', None) is not None:
+        base = base.base
+    return [table.tolist(), void.size, type(getattr(base, 'obj', base)).__name__]
+"""
+        )
+        path = self.write(
+            'common.json', encode_arguments((), {'table': numpy.arange(3), 'void': numpy.zeros(0)})
+        )
+        self.runner.say({'t': 'task'})
+        changed = [json.loads(self.value('change', i, common={'file': path})) for i in range(5, 9)]
+        self.assertEqual([table for table, _, _ in changed], [[i, 1, 2] for i in range(5, 9)])
+        self.assertEqual([kind for _, _, kind in changed], ['ndarray', 'mmap', 'mmap', 'mmap'])
 
     def test_falsy_values_are_values(self):
         self.start(steps='def same(x=None):\n    return x\n')

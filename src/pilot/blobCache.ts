@@ -23,6 +23,8 @@ export class BlobCache {
   readonly #maxBytes: number
   readonly #as: As
   readonly #files = new Map<string, Promise<string>>()
+  /** When a file was last known to be there and young, ms. */
+  readonly #young = new Map<string, number>()
   #newBytes = 0
 
   /** `as`: who reads them, when that is another user than this process's. */
@@ -36,6 +38,12 @@ export class BlobCache {
     this.#folder = folder
     this.#client = client
     this.#maxBytes = maxBytes
+  }
+
+  /** The path of a file with this content, when it is here for certain, and for long enough. */
+  ready(hash: string): string | undefined {
+    const since = this.#young.get(hash)
+    return since !== undefined && Date.now() - since < safeMs / 2 ? join(this.#folder, hash) : undefined
   }
 
   /** The path of a file with this content. While the server is away it waits; it throws what the server refuses. */
@@ -57,6 +65,7 @@ export class BlobCache {
       () => false,
     )
     if (!present) await this.#download(hash, workflowId, path)
+    this.#young.set(hash, now.getTime())
     return path
   }
 
@@ -85,6 +94,7 @@ export class BlobCache {
 
   async #tidy(): Promise<void> {
     this.#newBytes = 0
+    this.#young.clear()
     const names = await readdir(this.#folder)
     const files = await Promise.all(
       names.map(async (name) => ({ path: join(this.#folder, name), ...(await sizeOf(join(this.#folder, name))) })),

@@ -72,8 +72,8 @@ const begin = async (
     : null
   const textOf = async (value: Value): Promise<Text> => unlessStopped(first, values.bring(value, workflowId))
   const { common: shared } = first.task
-  const common = shared === null || 'text' in shared ? shared : await textOf(shared)
-  const firstArgs = 'text' in first.job.args ? first.job.args : await textOf(first.job.args)
+  const common = shared && (values.ready(shared) ?? (await textOf(shared)))
+  const firstArgs = values.ready(first.job.args) ?? (await textOf(first.job.args))
   const restored = first.job.checkpoint === undefined ? undefined : await checkpoints.prepare(first)
 
   const { bundle, language, interpreter, module, export: name } = payload

@@ -26,6 +26,13 @@ export class Values {
     this.#blobs = blobs
   }
 
+  /** What is here already. */
+  ready(value: Value): Text | undefined {
+    if ('text' in value) return value
+    const file = this.#blobs.ready(value.blob)
+    return file === undefined ? undefined : { file }
+  }
+
   async bring(value: Value, workflowId: string): Promise<Text> {
     return 'text' in value ? value : { file: await this.#blobs.fetch(value.blob, workflowId) }
   }
