@@ -71,7 +71,8 @@ insert into task (id, workflow_id, experiment_id, owner_id, parent_job_id, name,
   overriding system value
   select t.id, workflow_id, experiment_id, owner_id, case when kind = 'function' and place % 5 = 4 then (select first_job from t p where p.workflow_id = t.workflow_id and p.place = t.place - 1) end,
          (array['simulate', 'select', 'fit', 'merge', 'plot'])[1 + place % 5], state, true, coalesce(u.unmet, 0), jobs, '{"kind":"command","command":["fit","--fast"]}', l.id, 1, 1000, 1, 3, 5,
-         created_at, case when state not in ('running', 'pending') then created_at + interval '4 minutes' end, '{}'
+         created_at, case when state not in ('running', 'pending') then created_at + interval '4 minutes' end,
+         (select labels from workflow where id = t.workflow_id)
   from t join l on l.n = t.id % (select count(*) from l)
        left join (select child_id, count(*) as unmet from e where not released group by 1) u on u.child_id = t.id and t.state = 'pending'
   order by t.id;
@@ -107,6 +108,53 @@ insert into attempt (job_id, attempt, ending, pilot_id, sent_at, started_at, end
          case when n < j.attempt then 'lost' when j.held_by = 'timer' then 'site' else r.cause end, r.error, case when r.cause = 'user' then 1 end, 100 + j.id % 40, 90 + j.id % 30, 200 + j.id % 500
   from job j join t on t.id = j.task_id left join result r on r.job_id = j.id cross join lateral generate_series(1, j.attempt) n
   where j.state in ('finished', 'failed') or j.held_by = 'timer' order by j.id;
+
+-- What was used, by hours, days and the minutes of late.
+insert into label (experiment_id, noun, name, value, id)
+  select experiment_id, 'workflow', e.key, e.value, id from workflow, jsonb_each_text(labels) e
+  union all select experiment_id, 'task', e.key, e.value, id from task, jsonb_each_text(labels) e;
+insert into label_set (labels, digest) select labels, sha256(convert_to(labels::text, 'UTF8')) from task group by 1;
+create temp table ended as
+  select a.ended_at as at, k.experiment_id, k.owner_id, p.queue_id, p.host, s.id as label_set_id, a.ending, coalesce(a.cause, '') as cause, 1 as attempts,
+         (a.attempt = j.attempt and j.state in ('finished', 'failed'))::int as jobs, a.wall_seconds, a.cpu_seconds, j.id as job_id, j.task_id, a.attempt
+  from attempt a join job j on j.id = a.job_id join task k on k.id = j.task_id join pilot p on p.id = a.pilot_id join label_set s on s.labels = k.labels
+  union all
+  select k.created_at, k.experiment_id, k.owner_id, 0, '', s.id, 'cancelled', 'cancelled', 0, 1, 0, 0, j.id, j.task_id, 0
+  from job j join task k on k.id = j.task_id join label_set s on s.labels = k.labels where j.state = 'cancelled';
+insert into usage_hour (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds)
+  select experiment_id, date_trunc('hour', at, 'UTC'), owner_id, queue_id, label_set_id, ending, cause, sum(attempts), sum(jobs), sum(wall_seconds), sum(cpu_seconds)
+  from ended group by 1, 2, 3, 4, 5, 6, 7;
+insert into usage_day (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds)
+  select experiment_id, date_trunc('day', at, 'UTC'), owner_id, queue_id, label_set_id, ending, cause, sum(attempts), sum(jobs), sum(wall_seconds), sum(cpu_seconds)
+  from usage_hour group by 1, 2, 3, 4, 5, 6, 7;
+insert into usage_minute (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds)
+  select experiment_id, date_trunc('minute', at, 'UTC'), owner_id, queue_id, label_set_id, ending, cause, sum(attempts), sum(jobs), sum(wall_seconds), sum(cpu_seconds)
+  from ended where at >= now() - interval '2 days' group by 1, 2, 3, 4, 5, 6, 7;
+insert into experiment_count (experiment_id, state, jobs)
+  select k.experiment_id, j.state, count(*) from job j join task k on k.id = j.task_id group by 1, 2;
+
+-- Of each cause a hundred kinds of failure.
+create temp table bad as select *, job_id % 100 as kind from ended where ending in ('failed', 'lost');
+insert into trouble (experiment_id, cause, fingerprint, text, first_at, last_at, attempts, tasks, users, job_id)
+  select experiment_id, cause, format('FitError: no minimum in run of kind %s', kind), format('FitError: no minimum in run %s of kind %s', max(job_id), kind), min(at), max(at), count(*),
+         count(distinct task_id), count(distinct owner_id), max(job_id)
+  from bad group by experiment_id, cause, kind;
+create temp table met as
+  select t.id as trouble_id, b.* from bad b join trouble t on t.experiment_id = b.experiment_id and t.cause = b.cause and t.fingerprint = format('FitError: no minimum in run of kind %s', b.kind);
+insert into trouble_hour (experiment_id, hour, trouble_id, queue_id, attempts)
+  select experiment_id, date_trunc('hour', at, 'UTC'), trouble_id, queue_id, count(*) from met group by 1, 2, 3, 4;
+insert into trouble_host (trouble_id, queue_id, host, attempts, last_at) select trouble_id, queue_id, host, count(*), max(at) from met group by 1, 2, 3;
+insert into trouble_user (trouble_id, owner_id, attempts) select trouble_id, owner_id, count(*) from met group by 1, 2;
+insert into task_trouble (task_id, trouble_id, attempts, first_at, last_at, job_id) select task_id, trouble_id, count(*), min(at), max(at), max(job_id) from met group by 1, 2;
+insert into trouble_job (trouble_id, job_id, attempt, at)
+  select trouble_id, job_id, max(attempt), max(at) from (select *, row_number() over (partition by trouble_id order by at desc) as n from met) x where n <= 300 group by 1, 2;
+
+-- Large tasks have all the points of their curve that are kept, small ones a few.
+insert into task_curve (task_id, at, pending, activated, sent, starting, running, awaiting, holding, transferring, merging, finished, failed, cancelled, closed)
+  select id, created_at + n * interval '1 second', 0, jobs - jobs * n / points, 0, 0, 0, 0, 0, 0, 0, jobs * n / points, 0, 0, 0
+  from t cross join lateral (select case when jobs >= 1000 then 199 else 4 end as points) p cross join lateral generate_series(0, points) n where jobs > 1;
+insert into curve_pace (task_id, points, seconds, next_at) select task_id, count(*), 1, now() from task_curve group by 1;
+
 insert into progress (job_id, attempt, done, total, text, at) select id, 1, id % 100, 100, 'events', now() from job where state = 'running';
 insert into log (job_id, attempt, stream, start, body)
   select id, 1, 'stdout', n * 24, convert_to(format(E'reading run %s of many\n', 1000 + n), 'utf8') from job cross join generate_series(0, 19) n where state = 'running' and id % 20 = 0;

@@ -9,24 +9,48 @@ const rounds = 50
 const warming = 8
 
 /** What may be asked for: of each kind some, and those that are hardest. */
-type Ids = Record<'w' | 'wRunning' | 'wLarge' | 't' | 'tRunning' | 'tLarge' | 'j' | 'jFailed' | 'jRunning', string[]>
+type Ids = Record<
+  'w' | 'wRunning' | 'wLarge' | 't' | 'tRunning' | 'tLarge' | 'j' | 'jFailed' | 'jRunning' | 'e',
+  string[]
+>
 type Call = { page: string; path: (ids: Ids, n: number) => string }
 
 const of = (ids: string[], n: number): string => ids[n % ids.length]!
 
 /** Every page of the monitor, and what it asks for. */
 const calls: Call[] = [
-  { page: 'home', path: () => '/v1/me' },
-  { page: 'home', path: () => '/v1/workflows?limit=200' },
-  { page: 'home', path: () => '/v1/workflows?state=running&limit=200' },
-  { page: 'home, queues', path: () => '/v1/queues' },
-  { page: 'home, queues', path: () => '/v1/pilots?limit=200' },
+  { page: 'all', path: () => '/v1/me' },
+  { page: 'home', path: () => '/v1/overview' },
+  { page: 'queues', path: () => '/v1/queues' },
+  { page: 'queues', path: () => '/v1/pilots?limit=200' },
+  {
+    page: 'finder',
+    path: (_, n) => `/v1/search?q=${['fit', 'search 9', 'no minimum', 'w77', 'c1', 'queue7', 'zzz'][n % 7]}`,
+  },
+  { page: 'workflows', path: () => '/v1/workflows?limit=200' },
   { page: 'workflows', path: (_, n) => `/v1/workflows?limit=200&after=${cursor(8900 - 170 * n)}` },
   { page: 'workflows', path: () => '/v1/workflows?state=failed&limit=200' },
   { page: 'workflows', path: () => '/v1/workflows?state=expired&limit=200' },
   { page: 'workflows', path: (_, n) => `/v1/workflows?owner=user${2 + (n % 39)}&limit=200` },
   { page: 'workflows', path: (_, n) => `/v1/workflows?program=fit${n % 30}.py&state=failed&limit=200` },
+  { page: 'workflows', path: (_, n) => `/v1/workflows?label=campaign%3Dc${n % 40}&limit=200` },
+  { page: 'workflows', path: (_, n) => `/v1/workflows?label=campaign%3Dc${n % 40}&state=expired&limit=200` },
+  { page: 'workflows', path: (_, n) => `/v1/workflows?text=${['search 1', 'search 9112', 'zzz'][n % 3]}&limit=200` },
+  { page: 'workflows', path: () => '/v1/tasks?limit=200' },
+  { page: 'workflows', path: (_, n) => `/v1/tasks?state=${['broken', 'failed'][n % 2]}&limit=200` },
+  { page: 'workflows', path: (_, n) => `/v1/tasks?text=${['zzz', 'fit'][n % 2]}&limit=200` },
   { page: 'users', path: () => '/v1/users' },
+  ...(['user', 'queue', 'site', 'ending', 'cause', 'label:campaign'] as const).map((by) => ({
+    page: 'reports',
+    path: () => `/v1/usage?by=${by}&step=day&${daysBack(7)}`,
+  })),
+  { page: 'reports: a day', path: () => `/v1/usage?by=user&step=hour&${daysBack(1)}` },
+  { page: 'reports: a month', path: () => `/v1/usage?by=user&step=day&${daysBack(31)}` },
+  { page: 'reports: a fortnight by the hour', path: () => `/v1/usage?by=queue&step=hour&${daysBack(14)}` },
+  { page: 'errors', path: () => `/v1/troubles?limit=200&${daysBack(1)}` },
+  { page: 'errors: a month', path: () => `/v1/troubles?limit=200&${daysBack(31)}` },
+  { page: 'error', path: ({ e }, n) => `/v1/troubles/${of(e, n)}?${daysBack(1)}` },
+  { page: 'error: a month', path: ({ e }, n) => `/v1/troubles/${of(e, n)}?${daysBack(31)}` },
   { page: 'workflow', path: ({ w, wLarge }, n) => `/v1/workflows/${of(n % 2 ? w : wLarge, n)}` },
   { page: 'workflow', path: ({ wRunning, wLarge }, n) => `/v1/workflows/${of(n % 2 ? wRunning : wLarge, n)}/explain` },
   { page: 'workflow', path: ({ w, wLarge }, n) => `/v1/tasks?workflowId=${of(n % 2 ? w : wLarge, n)}&limit=200` },
@@ -40,6 +64,8 @@ const calls: Call[] = [
     path: ({ w, wLarge }, n) => `/v1/workflows/${of(n % 2 ? w : wLarge, n)}/history?limit=200`,
   },
   { page: 'task', path: ({ t, tLarge }, n) => `/v1/tasks/${of(n % 2 ? t : tLarge, n)}` },
+  { page: 'task', path: ({ t, tLarge }, n) => `/v1/tasks/${of(n % 2 ? t : tLarge, n)}/curve` },
+  { page: 'task', path: ({ t, tLarge }, n) => `/v1/tasks/${of(n % 2 ? t : tLarge, n)}/troubles` },
   { page: 'task', path: ({ tRunning, tLarge }, n) => `/v1/tasks/${of(n % 2 ? tRunning : tLarge, n)}/explain` },
   { page: 'task', path: ({ t, tLarge }, n) => `/v1/tasks/${of(n % 2 ? t : tLarge, n)}/settings` },
   { page: 'task', path: ({ t, tLarge }, n) => `/v1/tasks/${of(n % 2 ? t : tLarge, n)}/jobs?limit=200` },
@@ -47,6 +73,11 @@ const calls: Call[] = [
   {
     page: 'task',
     path: ({ tRunning, tLarge }, n) => `/v1/tasks/${of(n % 2 ? tRunning : tLarge, n)}/jobs?state=failed&limit=200`,
+  },
+  {
+    page: 'task',
+    path: ({ tLarge }, n) =>
+      `/v1/tasks/${tLarge[0]}/jobs?state=${['closed', 'sent'][n % 2]}&limit=50&with=args%2Cvalue`,
   },
   { page: 'task, results', path: ({ t, tLarge }, n) => `/v1/tasks/${of(n % 2 ? t : tLarge, n)}/outcomes?limit=200` },
   {
@@ -62,6 +93,8 @@ const calls: Call[] = [
   { page: 'job', path: ({ jRunning }, n) => `/v1/jobs/${of(jRunning, n)}/log?last=50` },
   { page: 'job', path: ({ j, jRunning }, n) => `/v1/jobs/${of(n % 2 ? j : jRunning, n)}/metrics?limit=200` },
 ]
+
+const daysBack = (days: number): string => `from=${new Date(Date.now() - days * 86_400_000).toISOString()}`
 
 const cursor = (key: number): string => Buffer.from(String(Math.max(1, key))).toString('base64url')
 
@@ -112,6 +145,7 @@ const idsIn = async (databaseUrl: string): Promise<Ids> => {
         'j',
         `select job_id as id from held join job on id = job_id where id % 20 = 0 and state = 'running' and ${mine} limit 60`,
       ),
+      e: await some('e', 'select id from trouble where experiment_id = 1 order by attempts desc limit 60'),
     }
   } finally {
     await client.end()
@@ -148,8 +182,9 @@ const measure = async ({ url, token }: Culm, { page, path }: Call, ids: Ids): Pr
 /** The address without what differs from call to call. */
 const nameOf = (path: string): string =>
   path
-    .replace(/([/=])([wtj])\d+/g, (_, before: string, noun: string) => `${before}:${noun}`)
+    .replace(/([/=])([wtje])\d+/g, (_, before: string, noun: string) => `${before}:${noun}`)
     .replace(/after=[^&]+/, 'after=…')
+    .replace(/from=[^&]+/, 'from=…')
     .replace(/(user|fit)\d+/g, '$1…')
 
 const resultOf = (measured: Measured[], jobs: number): BenchResult => {

@@ -8,6 +8,7 @@ import type { Workflow } from '../contract/workflows.ts'
 import type { Cli } from './cli.ts'
 import { UsageError } from './errors.ts'
 import { explain, reasonLines, remedyLines } from './explain.ts'
+import { firstFound } from './firstFound.ts'
 import { naming, type Subject, subjectOf } from './ids.ts'
 import { stateCell, stateText, withNumbers } from './look/states.ts'
 import type { Style } from './look/style.ts'
@@ -128,7 +129,11 @@ const findWorkflow = async (client: Client, id: `w${number}`): Promise<Found> =>
 const findTask = async (client: Client, id: `t${number}`): Promise<Found> => {
   const row = await naming(id, client.call('getTask', { params: { id } }))
   const [failed, all, history] = await Promise.all([
-    client.call('listJobs', { params: { id }, query: { limit: maxRows, state: 'failed' } }),
+    row.counts.failed
+      ? firstFound((after) =>
+          client.call('listJobs', { params: { id }, query: { limit: maxRows, state: 'failed', after } }),
+        )
+      : { items: [] },
     client.call('listJobs', { params: { id }, query: { limit: maxRows } }),
     movesOf(client, row.workflowId, id),
   ])

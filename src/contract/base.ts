@@ -116,7 +116,14 @@ export const listFilter = {
 }
 
 /** A page of a list: pass `next` as `after` for the following one. */
-export const pageOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), next: z.string().nullable() })
+export const pageOf = <T extends z.ZodType>(item: T) =>
+  z.object({
+    items: z.array(item),
+    next: z.string().nullable().meta({
+      description:
+        'Pass it as `after` for what follows; null at the end. Where much has to be looked through, a page may have fewer items than `limit`, or none, and a `next`',
+    }),
+  })
 
 export const pageQuery = {
   after: z.string().max(300).optional().meta({ description: '`next` of the previous page' }),

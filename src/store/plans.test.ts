@@ -344,7 +344,7 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
   jobEntries: (db) =>
     jobEntries(db, {
       ...{ taskId: 1, state: null, cause: null, withArgs: true, withValue: true, maxText: 1000 },
-      ...{ afterIndex: 99, limit: batch },
+      ...{ afterIndex: 99, limit: batch, reach: batch },
     }),
   setTimers: (db) =>
     setTimers(

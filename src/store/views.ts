@@ -104,6 +104,8 @@ export type JobLineRow = {
 type ValueRow = { text: string | null; blob: string | null; bytes: number | null }
 
 export type JobEntryRow = JobLineRow & {
+  fits: boolean
+  isLast: boolean
   error: string | null
   sentAt: Date | null
   startedAt: Date | null
@@ -116,7 +118,10 @@ export type JobEntryRow = JobLineRow & {
   value: ValueRow | null
 }
 
-/** Jobs of a task with how their last attempts went. Arguments and values of more than `maxText` characters come without their text. */
+/**
+ * Jobs of a task with how their last attempts went. Arguments and values of more than `maxText` characters come without their text. Of `reach` jobs at most those that are asked for, and the
+ * last of so many in any case (as in `lists.ts`).
+ */
 export const jobEntries = (
   db: Db,
   f: {
@@ -128,18 +133,23 @@ export const jobEntries = (
     maxText: number
     afterIndex: number
     limit: number
+    reach: number
   },
 ) =>
   db.rows<JobEntryRow>(sql`
     with l as materialized (
       select j.id, j.task_id, j.index, j.state, j.attempt, j.held_by, j.unmet, j.cancel_asked, r.cause, r.error,
+             j.fits and (${f.cause}::text is null or coalesce(r.cause = ${f.cause}::text, false)) as fits, j.n = ${f.reach} as is_last,
              case when ${f.withValue}::bool and r.job_id is not null and r.cause is null then json_build_object(
                'text', case when length(r.value) <= ${f.maxText}::int then r.value end, 'blob', r.value_blob, 'bytes', r.value_bytes) end as value
-      from job j left join lateral (select * from result where job_id = j.id offset 0) r on true
-      where j.task_id = ${f.taskId} and j.index > ${f.afterIndex} and (${f.state}::text is null or j.state = ${f.state}::text)
-        and (${f.cause}::text is null or j.state in ('failed', 'cancelled') and r.cause = ${f.cause}::text)
+      from (
+        select *, row_number() over (order by index) as n,
+               (${f.state}::text is null or state = ${f.state}::text) and (${f.cause}::text is null or state in ('failed', 'cancelled')) as fits
+        from job where task_id = ${f.taskId} and index > ${f.afterIndex} order by index limit ${f.reach}) j
+      left join lateral (select * from result where job_id = j.id and j.fits offset 0) r on true
+      where j.fits and (${f.cause}::text is null or r.cause = ${f.cause}::text) or j.n = ${f.reach}
       order by j.index limit ${f.limit})
-    select l.id, l.task_id as "taskId", l.index, l.state, l.attempt, l.held_by as "heldBy", l.unmet, l.cancel_asked as "cancelAsked", l.cause, l.error, l.value,
+    select l.fits, l.is_last as "isLast", l.id, l.task_id as "taskId", l.index, l.state, l.attempt, l.held_by as "heldBy", l.unmet, l.cancel_asked as "cancelAsked", l.cause, l.error, l.value,
            a.sent_at as "sentAt", a.started_at as "startedAt", a.ended_at as "endedAt", p.host, a.wall_seconds as "wallSeconds", a.cpu_seconds as "cpuSeconds",
            a.max_rss_mb as "maxRssMb",
            case when ${f.withArgs}::bool then (
@@ -180,12 +190,17 @@ export const outcomesByIds = (db: Db, ids: number[]) =>
     from job j join result r on r.job_id = j.id
     where j.id = any(${ids}::bigint[]) and j.state in ('finished', 'failed', 'cancelled', 'closed')`)
 
-export const outcomesOfTask = (db: Db, taskId: number, afterIndex: number, limit: number) =>
-  db.rows<OutcomeRow>(sql`
-    select j.id, j.task_id as "taskId", j.index, j.attempt, j.state, r.value, r.value_blob as blob, r.value_bytes as bytes, r.cause, r.error
-    from job j join result r on r.job_id = j.id
-    where j.task_id = ${taskId} and j.index > ${afterIndex} and j.state in ('finished', 'failed', 'cancelled', 'closed')
-    order by j.index limit ${limit}`)
+/** Of `reach` jobs at most, as `jobEntries`. */
+export const outcomesOfTask = (db: Db, f: { taskId: number; afterIndex: number; limit: number; reach: number }) =>
+  db.rows<OutcomeRow & { fits: boolean; isLast: boolean }>(sql`
+    select j.ended and r.job_id is not null as fits, j.n = ${f.reach} as "isLast",
+           j.id, j.task_id as "taskId", j.index, j.attempt, j.state, r.value, r.value_blob as blob, r.value_bytes as bytes, r.cause, r.error
+    from (
+      select *, row_number() over (order by index) as n, state in ('finished', 'failed', 'cancelled', 'closed') as ended
+      from job where task_id = ${f.taskId} and index > ${f.afterIndex} order by index limit ${f.reach}) j
+    left join lateral (select * from result where job_id = j.id and j.ended offset 0) r on true
+    where j.ended and r.job_id is not null or j.n = ${f.reach}
+    order by j.index limit ${f.limit}`)
 
 export const specOf = (db: Db, jobId: number) =>
   db.row<{ args: string | null; blob: string | null; bytes: number | null }>(sql`

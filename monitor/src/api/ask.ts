@@ -49,6 +49,22 @@ export const ask = async <A extends Address>(address: A, given: Given<A> = {}): 
   })
 }
 
+type Page<Item> = { items: Item[]; next: string | null }
+
+/** Asks on until there are `enough`: where much has to be looked through, a page may have little or nothing, and a `next`. */
+export const askOn = async <Item>(
+  enough: number,
+  ask: (after?: string) => Promise<Page<Item>>,
+): Promise<Page<Item>> => {
+  let { items, next } = await ask()
+  while (items.length < enough && next) {
+    const page = await ask(next)
+    items = [...items, ...page.items]
+    next = page.next
+  }
+  return { items, next }
+}
+
 /** An answer that went well; anything else is thrown as a problem. */
 export const send = async (path: string, init: RequestInit): Promise<Response> => {
   const headers = { ...init.headers, ...(init.method === 'GET' ? {} : csrfHeader()) }

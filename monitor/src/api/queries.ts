@@ -3,7 +3,7 @@ import type { Job } from '../../../src/contract/jobs.ts'
 import type { QueryInputOf } from '../../../src/contract/routes.ts'
 import type { Task } from '../../../src/contract/tasks.ts'
 import type { Workflow } from '../../../src/contract/workflows.ts'
-import { ask, isFinal } from './ask.ts'
+import { ask, askOn, isFinal } from './ask.ts'
 
 export type WorkflowId = Workflow['id']
 export type TaskId = Task['id']
@@ -72,11 +72,14 @@ export const searchQuery = (text: string) =>
 
 export type WorkflowFilter = Omit<QueryInputOf<'listWorkflows'>, 'after' | 'limit'>
 
-/** The newest workflows, as many as fit on one page. */
+/** A page of workflows, newest first. */
+export const workflowsAfter = (filter: WorkflowFilter, first?: string, signal?: AbortSignal) =>
+  askOn(pageSize, (after = first) => ask('GET /v1/workflows', { query: { ...filter, limit: pageSize, after }, signal }))
+
 export const recentWorkflowsQuery = (filter: WorkflowFilter) =>
   queryOptions({
     queryKey: ['workflows', filter],
-    queryFn: ({ signal }) => ask('GET /v1/workflows', { query: { ...filter, limit: pageSize }, signal }),
+    queryFn: ({ signal }) => workflowsAfter(filter, undefined, signal),
     refetchInterval: listsMs,
   })
 

@@ -27,3 +27,8 @@ def pages_of(client: Client, path: str, query: Query, most: Optional[int] = None
 
 def rows_of(client: Client, path: str, query: Query, most: Optional[int] = None) -> List[Row]:
     return [row for page in pages_of(client, path, query, most) for row in page]
+
+
+def first_found(client: Client, path: str, query: Query) -> List[Row]:
+    """The first page that has something: where much had to be looked at, one may have nothing, and a `next`."""
+    return next((items for items in pages_of(client, path, query) if items), [])

@@ -21,6 +21,7 @@ from .languages import NODE_SUFFIXES, interpreter, package_path
 from .look.values import json_of
 from .node import hand_over
 from .output import Output
+from .pages import first_found
 from .progress.follow import Workflow
 from .progress.follower import Follower
 from .threads import in_thread
@@ -84,7 +85,7 @@ def _newest_unfinished(client: Client, owner: str, program: str) -> Workflow:
     found: List[Workflow] = []
     for state in ('running', 'paused'):
         query = {'owner': owner, 'program': program, 'state': state, 'limit': '1'}
-        found += client.get('/v1/workflows', query)['items']
+        found += first_found(client, '/v1/workflows', query)
     if not found:
         what = f'no workflow of {program} is unfinished'
         raise UsageError(what, 'culm ls shows yours; --continue w12 names one')

@@ -18,7 +18,7 @@ from .look.text_width import plain_text
 from .look.times import ago, duration, local_time, parse_time, seconds_between
 from .look.values import megabytes, number_text, show_arguments, show_sent
 from .ls import table_of
-from .pages import Row, rows_of
+from .pages import Row, first_found, rows_of
 from .verb import Argument, Given, Option, Verb
 
 #: So many moves and rows are shown; `culm ls` and `--json` have the rest.
@@ -143,18 +143,19 @@ def _find_workflow(client: Client, subject: Subject, style: Style) -> _Found:
 def _find_task(client: Client, subject: Subject, style: Style) -> _Found:
     row = _row_of(client, subject)
     path = f'{subject.path}/jobs'
-    failed = client.get(path, {'limit': _MOST_ROWS, 'state': 'failed'})
+    wanted = {'limit': _MOST_ROWS, 'state': 'failed'}
+    failed = first_found(client, path, wanted) if row['counts'].get('failed') else []
     every = client.get(path, {'limit': _MOST_ROWS})
     # Of many jobs those that failed are what one looks for.
-    jobs, which = (failed, 'failed jobs') if every['next'] and failed['items'] else (every, 'jobs')
+    jobs, which = (failed, 'failed jobs') if every['next'] and failed else (every['items'], 'jobs')
     total = row['counts']['total']
-    rest = f'{len(jobs["items"])} {which} of {total}; all of them: culm ls {subject.id} -n {total}'
+    rest = f'{len(jobs)} {which} of {total}; all of them: culm ls {subject.id} -n {total}'
     sections = [
         _task_lines(row, style),
-        table_of('jobs', jobs['items'], style) if jobs['items'] else [],
+        table_of('jobs', jobs, style) if jobs else [],
         [style.paint('dim', rest)] if every['next'] else [],
     ]
-    return _Found(row, {'jobRows': jobs['items']}, _moves_of(client, row['workflowId'], subject.id), sections)
+    return _Found(row, {'jobRows': jobs}, _moves_of(client, row['workflowId'], subject.id), sections)
 
 
 def _find_job(client: Client, subject: Subject, style: Style) -> _Found:

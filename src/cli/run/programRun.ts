@@ -4,6 +4,7 @@ import type { Client } from '../../contract/client.ts'
 import type { Workflow } from '../../contract/workflows.ts'
 import type { Cli } from '../cli.ts'
 import { UsageError } from '../errors.ts'
+import { firstFound } from '../firstFound.ts'
 import { naming } from '../ids.ts'
 
 export type RunOptions = {
@@ -45,7 +46,7 @@ const named = async (client: Client, id: string): Promise<Workflow> => {
 const newestUnfinished = async (client: Client, owner: string, program: string): Promise<Workflow> => {
   const lists = await Promise.all(
     (['running', 'paused'] as const).map((state) =>
-      client.call('listWorkflows', { query: { owner, program, state, limit: 1 } }),
+      firstFound((after) => client.call('listWorkflows', { query: { owner, program, state, limit: 1, after } })),
     ),
   )
   const [newest] = lists.flatMap(({ items }) => items).sort((a, b) => Number(b.id.slice(1)) - Number(a.id.slice(1)))

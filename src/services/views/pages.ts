@@ -1,5 +1,5 @@
 import { fault } from '../../contract/faults.ts'
-import type { Label, ListFilter } from '../../store/lists.ts'
+import type { Label, ListFilter, Looked } from '../../store/lists.ts'
 
 /** The largest key of a list whose keys are `integer` in the database. */
 export const largestInteger = 2 ** 31 - 1
@@ -27,16 +27,46 @@ export const pageOf = <Row, Item>(
   return { items: items.map(show), next: rows.length > limit ? showNext(keyOf(items[items.length - 1]!)) : null }
 }
 
+/**
+ * So many rows are looked at for a page at most, whatever is looked for: the rarest of 10^5 tasks was found in 0.4 s, and of 10^6 it would be in ten times that. A page may so have few items, or
+ * none, and a `next`.
+ */
+export const reach = 10_000
+
+type Reached = { fits: boolean | null; isLast: boolean }
+
+/** A page of `limit` from rows of which one more was asked for, and of which the last may only say how far was looked. */
+export const pageReached = <Row extends Reached, Item>(
+  rows: Row[],
+  limit: number,
+  keyOf: (row: Row) => number,
+  show: (row: Row) => Item,
+): { items: Item[]; next: string | null } => {
+  const page = pageOf(
+    rows.filter(({ fits }) => fits),
+    limit,
+    keyOf,
+    show,
+  )
+  const last = rows.at(-1)
+  return page.next === null && last?.isLast ? { ...page, next: showNext(keyOf(last)) } : page
+}
+
 /** The same where ids are read first, and what stands in their lines afterwards. */
 export const pageOfIds = async <Row, Item>(
-  ids: number[],
+  looked: Looked[],
   limit: number,
   read: (ids: number[]) => Promise<Row[]>,
   show: (row: Row) => Item,
 ): Promise<{ items: Item[]; next: string | null }> => {
-  const shown = ids.slice(0, limit)
-  const rows = shown.length > 0 ? await read(shown) : []
-  return { items: rows.map(show), next: ids.length > limit ? showNext(shown[shown.length - 1]!) : null }
+  const { items: ids, next } = pageReached(
+    looked,
+    limit,
+    ({ id }) => id,
+    ({ id }) => id,
+  )
+  const rows = ids.length > 0 ? await read(ids) : []
+  return { items: rows.map(show), next }
 }
 
 /** What is asked of a list of workflows or tasks. */
@@ -63,6 +93,7 @@ export const filterOf = (q: Asked): { filter: Omit<ListFilter, 'experimentId'>; 
     until: q.until === undefined ? null : new Date(q.until),
     below: readAfter(q.after, Number.MAX_SAFE_INTEGER),
     limit: q.limit + 1,
+    reach,
   }
   return { filter, labels }
 }

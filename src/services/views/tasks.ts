@@ -12,13 +12,13 @@ import { sentValue } from '../claimJobs.ts'
 import type { Engine } from '../engine.ts'
 import { outcomeOf } from '../moveJobs.ts'
 import { demand, experimentOf } from '../rights.ts'
-import { filterOf, largestInteger, pageOf, pageOfIds, readAfter } from './pages.ts'
+import { filterOf, largestInteger, pageOfIds, pageReached, reach, readAfter } from './pages.ts'
 import { showCounts } from './workflows.ts'
 
 export const listTasks = async (engine: Engine, principal: Principal, q: z.output<typeof taskQuery>) =>
   pageOfIds(await idsOf(engine, principal, q), q.limit, (ids) => store.taskViews(engine.db, ids), showTask)
 
-const idsOf = async ({ db }: Engine, principal: Principal, q: z.output<typeof taskQuery>): Promise<number[]> => {
+const idsOf = async ({ db }: Engine, principal: Principal, q: z.output<typeof taskQuery>): Promise<lists.Looked[]> => {
   const asked = q.workflowId ? readId('w', q.workflowId)! : null
   if (principal.kind === 'job' && asked !== null && asked !== principal.workflowId) throw fault('workflow_unknown')
   const { filter, labels } = filterOf(q)
@@ -53,9 +53,9 @@ export const listJobs = async (engine: Engine, principal: Principal, id: number,
   const rows = await store.jobEntries(engine.db, {
     ...{ taskId: id, state: q.state ?? null, cause: q.cause ?? null, maxText: maxListedText },
     ...{ withArgs: wanted.includes('args'), withValue: wanted.includes('value') },
-    ...{ afterIndex: readAfter(q.after, -1, largestInteger), limit: q.limit + 1 },
+    ...{ afterIndex: readAfter(q.after, -1, largestInteger), limit: q.limit + 1, reach },
   })
-  return pageOf(rows, q.limit, (row) => row.index, showEntry)
+  return pageReached(rows, q.limit, (row) => row.index, showEntry)
 }
 
 export const listOutcomes = async (
@@ -65,8 +65,9 @@ export const listOutcomes = async (
   q: { after?: string; limit: number },
 ) => {
   await seeTask(engine, principal, id)
-  const rows = await store.outcomesOfTask(engine.db, id, readAfter(q.after, -1, largestInteger), q.limit + 1)
-  return pageOf(
+  const afterIndex = readAfter(q.after, -1, largestInteger)
+  const rows = await store.outcomesOfTask(engine.db, { taskId: id, afterIndex, limit: q.limit + 1, reach })
+  return pageReached(
     rows,
     q.limit,
     (row) => row.index,

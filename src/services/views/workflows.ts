@@ -5,6 +5,7 @@ import type { jobCounts } from '../../contract/tasks.ts'
 import type { Workflow, workflowQuery } from '../../contract/workflows.ts'
 import { jobStates } from '../../domain/job/states.ts'
 import { readId, showId } from '../../lib/ids.ts'
+import type { Db } from '../../store/db.ts'
 import type { WorkflowLineRow } from '../../store/frames.ts'
 import { storyOfWorkflow } from '../../store/history.ts'
 import * as lists from '../../store/lists.ts'
@@ -20,21 +21,31 @@ import { filterOf, pageOf, pageOfIds, readAfter } from './pages.ts'
 export const listWorkflows = async (engine: Engine, principal: Principal, q: z.output<typeof workflowQuery>) =>
   pageOfIds(await idsOf(engine, principal, q), q.limit, (ids) => store.workflowViews(engine.db, ids), showWorkflow)
 
-const idsOf = async ({ db }: Engine, principal: Principal, q: z.output<typeof workflowQuery>): Promise<number[]> => {
+const idsOf = async (
+  { db }: Engine,
+  principal: Principal,
+  q: z.output<typeof workflowQuery>,
+): Promise<lists.Looked[]> => {
   const { filter, labels } = filterOf(q)
   if (q.run && principal.kind === 'user')
     return lists.workflowIdsOfRun(db, { ...filter, ownerId: principal.personId, run: q.run })
   const experimentId = experimentOf(principal)
   const asked = { ...filter, experimentId, program: q.program ?? null }
-  if (principal.kind === 'job') return lists.workflowIds(db, { ...asked, onlyId: principal.workflowId })
+  if (principal.kind === 'job') return onlyOwn(db, principal.workflowId, asked)
   if (labels.length > 0) {
     const label = await lists.rarestLabel(db, { experimentId, noun: 'workflow', labels })
     return lists.labelledWorkflowIds(db, { ...asked, label })
   }
-  if (q.owner === undefined) return lists.workflowIds(db, { ...asked, onlyId: null })
+  if (q.owner === undefined) return lists.workflowIds(db, asked)
   const owner = await personNamed(db, experimentId, q.owner)
   return owner ? lists.workflowIdsOfOwner(db, { ...asked, ownerId: owner.id }) : []
 }
+
+/** A job sees the workflow that it is of. */
+const onlyOwn = async (db: Db, id: number, asked: Parameters<typeof lists.workflowIds>[1]): Promise<lists.Looked[]> =>
+  id < asked.below
+    ? (await lists.workflowIds(db, { ...asked, below: id + 1, reach: 1 })).map((own) => ({ ...own, isLast: false }))
+    : []
 
 export const getWorkflow = async (engine: Engine, principal: Principal, id: number): Promise<Workflow> => {
   demand(principal, 'read', await engine.workflows.get(id), 'workflow_unknown')

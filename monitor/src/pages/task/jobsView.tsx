@@ -3,7 +3,7 @@ import { useMemo, useState } from 'react'
 import { useLocation, useSearch } from 'wouter'
 import type { JobEntry } from '../../../../src/contract/jobs.ts'
 import type { Task } from '../../../../src/contract/tasks.ts'
-import { ask } from '../../api/ask.ts'
+import { ask, askOn } from '../../api/ask.ts'
 import { useMayChange } from '../../parts/actions/actions.tsx'
 import { usePicked, withPicks } from '../../parts/actions/picked.tsx'
 import { Section } from '../../parts/section.tsx'
@@ -35,11 +35,13 @@ export const JobsView = ({ task }: { task: Task }) => {
   const { data } = useQuery({
     queryKey: ['jobs', task.id, filter, after],
     queryFn: ({ signal }) =>
-      ask('GET /v1/tasks/:id/jobs', {
-        params: { id: task.id },
-        query: { ...filter, after, limit: rowsPerPage, with: 'args,value' },
-        signal,
-      }),
+      askOn(rowsPerPage, (from = after) =>
+        ask('GET /v1/tasks/:id/jobs', {
+          params: { id: task.id },
+          query: { ...filter, after: from, limit: rowsPerPage, with: 'args,value' },
+          signal,
+        }),
+      ),
     refetchInterval: hasEnded(task.state) ? 20_000 : 1500,
     placeholderData: (earlier) => earlier,
   })

@@ -1,8 +1,7 @@
 import { useQuery } from '@tanstack/react-query'
 import { useEffect, useMemo, useState } from 'react'
 import type { Workflow } from '../../../../src/contract/workflows.ts'
-import { ask } from '../../api/ask.ts'
-import { pageSize, recentWorkflowsQuery } from '../../api/queries.ts'
+import { recentWorkflowsQuery, workflowsAfter } from '../../api/queries.ts'
 import { useMayChange } from '../../parts/actions/actions.tsx'
 import { usePicked, withPicks } from '../../parts/actions/picked.tsx'
 import { Tally } from '../../parts/jobsBar.tsx'
@@ -194,7 +193,7 @@ const useWorkflows = (filter: Filter) => {
   const next = own ? own.next : data?.next
   const more = async () => {
     try {
-      const page = await ask('GET /v1/workflows', { query: { ...queryOf(filter), limit: pageSize, after: next! } })
+      const page = await workflowsAfter(queryOf(filter), next!)
       setOlder({ for: key, items: [...(own?.items ?? []), ...page.items], next: page.next })
     } catch (error) {
       say((error as Error).message)
