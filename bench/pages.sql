@@ -121,12 +121,15 @@ create temp table ended as
   union all
   select k.created_at, k.experiment_id, k.owner_id, 0, '', s.id, 'cancelled', 'cancelled', 0, 1, 0, 0, j.id, j.task_id, 0
   from job j join task k on k.id = j.task_id join label_set s on s.labels = k.labels where j.state = 'cancelled';
-insert into usage_hour (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds)
-  select experiment_id, date_trunc('hour', at, 'UTC'), owner_id, queue_id, label_set_id, ending, cause, sum(attempts), sum(jobs), sum(wall_seconds), sum(cpu_seconds)
-  from ended group by 1, 2, 3, 4, 5, 6, 7;
-insert into usage_day (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds)
-  select experiment_id, date_trunc('day', at, 'UTC'), owner_id, queue_id, label_set_id, ending, cause, sum(attempts), sum(jobs), sum(wall_seconds), sum(cpu_seconds)
-  from usage_hour group by 1, 2, 3, 4, 5, 6, 7;
+insert into usage_by_hour (experiment_id, by, at, ref, word, attempts, jobs, finished, failed, cancelled, wall_seconds, cpu_seconds)
+  select experiment_id, b.by, date_trunc('hour', at, 'UTC'), b.ref, b.word, sum(attempts), sum(jobs), coalesce(sum(jobs) filter (where ending = 'finished'), 0),
+         coalesce(sum(jobs) filter (where ending = 'failed'), 0), coalesce(sum(jobs) filter (where ending = 'cancelled'), 0), sum(wall_seconds), sum(cpu_seconds)
+  from ended
+  cross join lateral (values ('user', owner_id, ''), ('queue', queue_id, ''), ('label', label_set_id, ''), ('ending', 0, ending), ('cause', 0, cause)) b(by, ref, word)
+  group by 1, 2, 3, 4, 5;
+insert into usage_by_day (experiment_id, by, at, ref, word, attempts, jobs, finished, failed, cancelled, wall_seconds, cpu_seconds)
+  select experiment_id, by, date_trunc('day', at, 'UTC'), ref, word, sum(attempts), sum(jobs), sum(finished), sum(failed), sum(cancelled), sum(wall_seconds), sum(cpu_seconds)
+  from usage_by_hour group by 1, 2, 3, 4, 5;
 insert into usage_minute (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds)
   select experiment_id, date_trunc('minute', at, 'UTC'), owner_id, queue_id, label_set_id, ending, cause, sum(attempts), sum(jobs), sum(wall_seconds), sum(cpu_seconds)
   from ended where at >= now() - interval '2 days' group by 1, 2, 3, 4, 5, 6, 7;

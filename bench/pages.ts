@@ -25,7 +25,7 @@ const calls: Call[] = [
   { page: 'queues', path: () => '/v1/pilots?limit=200' },
   {
     page: 'finder',
-    path: (_, n) => `/v1/search?q=${['fit', 'search 9', 'no minimum', 'w77', 'c1', 'queue7', 'zzz'][n % 7]}`,
+    path: (_, n) => `/v1/search?q=${['fit', 'search%209', 'no%20minimum', 'w77', 'c1', 'queue7', 'zzz'][n % 7]}`,
   },
   { page: 'workflows', path: () => '/v1/workflows?limit=200' },
   { page: 'workflows', path: (_, n) => `/v1/workflows?limit=200&after=${cursor(8900 - 170 * n)}` },
@@ -35,7 +35,10 @@ const calls: Call[] = [
   { page: 'workflows', path: (_, n) => `/v1/workflows?program=fit${n % 30}.py&state=failed&limit=200` },
   { page: 'workflows', path: (_, n) => `/v1/workflows?label=campaign%3Dc${n % 40}&limit=200` },
   { page: 'workflows', path: (_, n) => `/v1/workflows?label=campaign%3Dc${n % 40}&state=expired&limit=200` },
-  { page: 'workflows', path: (_, n) => `/v1/workflows?text=${['search 1', 'search 9112', 'zzz'][n % 3]}&limit=200` },
+  {
+    page: 'workflows',
+    path: (_, n) => `/v1/workflows?text=${['search%201', 'search%209112', 'zzz'][n % 3]}&limit=200`,
+  },
   { page: 'workflows', path: () => '/v1/tasks?limit=200' },
   { page: 'workflows', path: (_, n) => `/v1/tasks?state=${['broken', 'failed'][n % 2]}&limit=200` },
   { page: 'workflows', path: (_, n) => `/v1/tasks?text=${['zzz', 'fit'][n % 2]}&limit=200` },

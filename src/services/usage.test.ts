@@ -222,12 +222,14 @@ test('minutes are kept for two days, hours for ever; two that fold at once count
   const other = await world.server()
   await Promise.all([foldUsage(world.first), foldUsage(other)])
   await foldUsage(world.first)
-  expect(await db.row(sql`select sum(jobs)::int as jobs from usage_day where queue_id = ${place.queueId}`)).toEqual({
+  expect(
+    await db.row(sql`select sum(jobs)::int as jobs from usage_by_day where by = 'queue' and ref = ${place.queueId}`),
+  ).toEqual({
     jobs: 10,
   })
   const ofQueue = async (table: 'minute' | 'hour') =>
     table === 'hour'
-      ? db.row(sql`select sum(jobs)::int as jobs from usage_hour where queue_id = ${place.queueId}`)
+      ? db.row(sql`select sum(jobs)::int as jobs from usage_by_hour where by = 'queue' and ref = ${place.queueId}`)
       : db.row(sql`select sum(jobs)::int as jobs from usage_minute where queue_id = ${place.queueId}`)
   expect(await ofQueue('minute')).toEqual({ jobs: 10 })
   expect(await ofQueue('hour')).toEqual({ jobs: 10 })

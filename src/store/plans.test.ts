@@ -69,7 +69,7 @@ const fill = `
   insert into task_delta (task_id, running) select 1 + i % 100, 1 from generate_series(1, 1000) i;
   insert into usage_delta (at, task_id, pilot_id, ending, attempts) select now(), 1 + i % 100, 1 + i % 2, 'finished', 1 from generate_series(1, 1000) i;
   insert into usage_minute select 1, now() - i * interval '1 minute', 1, 1, 1, 'finished', '', 1, 1, 1, 1 from generate_series(1, 2880) i;
-  insert into usage_hour select 1, now() - i * interval '1 hour', 1, 1, 1, 'finished', '', 1, 1, 1, 1 from generate_series(1, 2880) i;
+  insert into usage_by_hour select 1, 'user', now() - i * interval '1 hour', 1, '', 1, 1, 1, 0, 0, 1, 1 from generate_series(1, 2880) i;
   insert into trouble (experiment_id, cause, fingerprint, text, first_at, last_at, attempts, job_id)
     select 1, 'user', 'kind ' || i, '', now(), now(), 1, 1 from generate_series(1, 10000) i;
   insert into trouble_hour (experiment_id, hour, trouble_id, queue_id, attempts)
@@ -115,7 +115,7 @@ const tables = [
   'curve_pace',
 ]
 const emptied =
-  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, usage_delta, usage_minute, usage_hour, usage_day, label_set, label, experiment_count, lane, pilot, person, metric, progress, checkpoint, retry, trouble_delta, trouble, trouble_hour, trouble_host, trouble_user, trouble_job, task_trouble, task_curve, curve_pace restart identity cascade'
+  'truncate workflow, task, job, spec, edge, task_edge, ready, held, attempt, call, history, task_delta, usage_delta, usage_minute, usage_by_hour, usage_by_day, label_set, label, experiment_count, lane, pilot, person, metric, progress, checkpoint, retry, trouble_delta, trouble, trouble_hour, trouble_host, trouble_user, trouble_job, task_trouble, task_curve, curve_pace restart identity cascade'
 
 /** How a database comes to its statistics before it is filled, and whether the plans are older than what fills it. */
 const pasts: Record<string, { before: string[]; plannedEmpty?: true }> = {

@@ -37,22 +37,27 @@ export const foldUsageDeltas = async (db: Db, limit: number): Promise<number> =>
       on conflict (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause) do update set
         attempts = m.attempts + excluded.attempts, jobs = m.jobs + excluded.jobs,
         wall_seconds = m.wall_seconds + excluded.wall_seconds, cpu_seconds = m.cpu_seconds + excluded.cpu_seconds),
+    b as materialized (
+      select u.experiment_id, b.by, date_trunc('hour', u.at, 'UTC') as at, b.ref, b.word, sum(u.attempts) as attempts, sum(u.jobs) as jobs,
+             coalesce(sum(u.jobs) filter (where u.ending = 'finished'), 0) as finished, coalesce(sum(u.jobs) filter (where u.ending = 'failed'), 0) as failed,
+             coalesce(sum(u.jobs) filter (where u.ending = 'cancelled'), 0) as cancelled, sum(u.wall_seconds) as wall_seconds, sum(u.cpu_seconds) as cpu_seconds
+      from u
+      cross join lateral (
+        values ('user', owner_id, ''), ('queue', queue_id, ''), ('label', label_set_id, ''), ('ending', 0, ending), ('cause', 0, cause)) b(by, ref, word)
+      group by 1, 2, 3, 4, 5),
     h as (
-      insert into usage_hour as h (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds)
-      select experiment_id, date_trunc('hour', at, 'UTC'), owner_id, queue_id, label_set_id, ending, cause,
-             sum(attempts), sum(jobs), sum(wall_seconds), sum(cpu_seconds)
-      from u group by 1, 2, 3, 4, 5, 6, 7
-      on conflict (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause) do update set
-        attempts = h.attempts + excluded.attempts, jobs = h.jobs + excluded.jobs,
-        wall_seconds = h.wall_seconds + excluded.wall_seconds, cpu_seconds = h.cpu_seconds + excluded.cpu_seconds),
+      insert into usage_by_hour as h (experiment_id, by, at, ref, word, attempts, jobs, finished, failed, cancelled, wall_seconds, cpu_seconds)
+      select experiment_id, by, at, ref, word, attempts, jobs, finished, failed, cancelled, wall_seconds, cpu_seconds from b
+      on conflict (experiment_id, by, at, ref, word) do update set
+        attempts = h.attempts + excluded.attempts, jobs = h.jobs + excluded.jobs, finished = h.finished + excluded.finished, failed = h.failed + excluded.failed,
+        cancelled = h.cancelled + excluded.cancelled, wall_seconds = h.wall_seconds + excluded.wall_seconds, cpu_seconds = h.cpu_seconds + excluded.cpu_seconds),
     d as (
-      insert into usage_day as d (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds)
-      select experiment_id, date_trunc('day', at, 'UTC'), owner_id, queue_id, label_set_id, ending, cause,
-             sum(attempts), sum(jobs), sum(wall_seconds), sum(cpu_seconds)
-      from u group by 1, 2, 3, 4, 5, 6, 7
-      on conflict (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause) do update set
-        attempts = d.attempts + excluded.attempts, jobs = d.jobs + excluded.jobs,
-        wall_seconds = d.wall_seconds + excluded.wall_seconds, cpu_seconds = d.cpu_seconds + excluded.cpu_seconds)
+      insert into usage_by_day as d (experiment_id, by, at, ref, word, attempts, jobs, finished, failed, cancelled, wall_seconds, cpu_seconds)
+      select experiment_id, by, date_trunc('day', at, 'UTC'), ref, word, sum(attempts), sum(jobs), sum(finished), sum(failed), sum(cancelled), sum(wall_seconds), sum(cpu_seconds)
+      from b group by 1, 2, 3, 4, 5
+      on conflict (experiment_id, by, at, ref, word) do update set
+        attempts = d.attempts + excluded.attempts, jobs = d.jobs + excluded.jobs, finished = d.finished + excluded.finished, failed = d.failed + excluded.failed,
+        cancelled = d.cancelled + excluded.cancelled, wall_seconds = d.wall_seconds + excluded.wall_seconds, cpu_seconds = d.cpu_seconds + excluded.cpu_seconds)
     select count(*)::int as deltas from gone`)
   )[0]?.deltas ?? 0
 
@@ -75,8 +80,8 @@ export type UsageRow = {
 }
 
 /**
- * What was used in these hours or days, by groups and steps (days are those of UTC), in order of place and time: first added up by what the rows have, then by its name. Windows and no joins,
- * which would be by nested loops; floats, which are exact for such counts, since sums of `bigint` are of `numeric`, and take three times as long.
+ * What was used in these hours or days, by groups and steps (days are those of UTC), in order of place and time: first added up by number, then by name. Windows and no joins, which would be
+ * by nested loops; floats, which are exact for such counts, since sums of `bigint` are of `numeric`, and take three times as long.
  */
 export const usageRows = (
   db: Db,
@@ -92,18 +97,19 @@ export const usageRows = (
     groups: number
     limit: number
   },
-) =>
-  db.rows<UsageRow>(sql`
+) => {
+  // A site's is that of its queues.
+  const kept = f.by === 'site' ? 'queue' : f.by
+  return db.rows<UsageRow>(sql`
     with r as materialized (
-      select case ${f.by}::text when 'user' then owner_id when 'label' then label_set_id when 'ending' then 0 when 'cause' then 0 else queue_id end as ref,
-             case ${f.by}::text when 'ending' then ending when 'cause' then cause else '' end as word,
-             case when ${f.step}::text <> 'none' then date_trunc(${f.step}::text, at, 'UTC') end as at,
-             sum(attempts::float8) as attempts, sum(jobs::float8) filter (where ending = 'finished') as finished,
-             sum(jobs::float8) filter (where ending = 'failed') as failed, sum(jobs::float8) filter (where ending = 'cancelled') as cancelled, sum(wall_seconds) as wall, sum(cpu_seconds) as cpu
+      select ref, word, case when ${f.step}::text <> 'none' then date_trunc(${f.step}::text, at, 'UTC') end as at, sum(attempts::float8) as attempts, sum(finished::float8) as finished,
+             sum(failed::float8) as failed, sum(cancelled::float8) as cancelled, sum(wall_seconds) as wall, sum(cpu_seconds) as cpu
       from (
-        select * from usage_hour where ${f.unit}::text = 'hour' and experiment_id = ${f.experimentId} and at >= ${f.from} and at < ${f.to}
+        select * from usage_by_hour
+        where ${f.unit}::text = 'hour' and experiment_id = ${f.experimentId} and by = ${kept}::text and at >= ${f.from} and at < ${f.to}
         union all
-        select * from usage_day where ${f.unit}::text = 'day' and experiment_id = ${f.experimentId} and at >= ${f.from} and at < ${f.to}) u
+        select * from usage_by_day
+        where ${f.unit}::text = 'day' and experiment_id = ${f.experimentId} and by = ${kept}::text and at >= ${f.from} and at < ${f.to}) u
       group by 1, 2, 3),
     named as (
       select case ${f.by}::text
@@ -124,3 +130,4 @@ export const usageRows = (
            coalesce(sum(finished), 0)::bigint as finished, coalesce(sum(failed), 0)::bigint as failed, coalesce(sum(cancelled), 0)::bigint as cancelled,
            sum(wall) as "wallSeconds", sum(cpu) as "cpuSeconds"
     from kept group by 1, 2, 3 order by 1, 3, 2 limit ${f.limit}`)
+}

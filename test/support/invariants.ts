@@ -223,7 +223,7 @@ const wrongExperimentCounts = (db: Db) =>
 const wrongUsage = (db: Db) =>
   db.rows<{ what: string; ending: string; counted: number; there: number }>(sql`
     with parts as (
-      select ending, attempts, jobs from usage_delta union all select ending, attempts, jobs from usage_hour),
+      select ending, attempts, jobs from usage_delta union all select word, attempts, jobs from usage_by_hour where by = 'ending'),
     counted as (
       select 'attempts' as what, ending, sum(attempts) as n from parts group by 2
       union all select 'jobs', ending, sum(jobs) from parts group by 2),
