@@ -26,7 +26,10 @@ export const graphEdges = (db: Db, workflowId: number, tasks: number, limit: num
     select e.parent_id as "parentId", e.child_id as "childId"
     from (select id from task where workflow_id = ${workflowId} order by id desc limit ${tasks}) t join task_edge e on e.child_id = t.id limit ${limit}`)
 
-/** By scope, and in each in order. */
-export const graphCalls = (db: Db, workflowId: number, limit: number) =>
+/** Of the newest `tasks`, and those without one, which tell what was seen as well; by scope, and in each in order. */
+export const graphCalls = (db: Db, workflowId: number, tasks: number, limit: number) =>
   db.rows<{ scope: number; taskId: number | null; seen: string | null }>(sql`
-    select scope, task_id as "taskId", seen from call where workflow_id = ${workflowId} order by scope, seq limit ${limit}`)
+    select scope, task_id as "taskId", seen from call
+    where workflow_id = ${workflowId}
+      and (task_id is null or task_id >= (select min(id) from (select id from task where workflow_id = ${workflowId} order by id desc limit ${tasks}) t))
+    order by scope, seq limit ${limit}`)

@@ -7,31 +7,39 @@ export const askedAfter = (entries: readonly Asked[]): Map<number, readonly numb
   let told = 0
   let last: readonly number[] = []
   for (const { taskId, seen } of entries) {
-    const { from, items } = readSeen(seen)
-    const fresh = items.slice(Math.max(0, told - from))
-    told = Math.max(told, from + items.length)
-    const tasks = [...new Set(fresh.flatMap(taskIn))]
-    if (tasks.length > 0) last = tasks
+    if (seen) {
+      const { from, items } = readSeen(seen)
+      const tasks = tasksIn(items, told - from)
+      told = Math.max(told, from + items.length)
+      if (tasks.length > 0) last = tasks
+    }
     if (taskId !== null) after.set(taskId, last)
   }
   return after
 }
 
 /** `[FROM, item, …]`: items from that place on; some may be known from entries before. Its writer is a user's program, which may have written anything. */
-const readSeen = (seen: string | null): { from: number; items: unknown[] } => {
-  const nothing = { from: 0, items: [] }
-  if (!seen) return nothing
+const readSeen = (seen: string): { from: number; items: unknown[] } => {
   try {
-    const [from, ...items] = JSON.parse(seen) as unknown[]
-    return typeof from === 'number' ? { from, items } : nothing
-  } catch {
-    return nothing
+    const items: unknown = JSON.parse(seen)
+    if (Array.isArray(items) && typeof items[0] === 'number') return { from: items.shift(), items }
+  } catch {}
+  return { from: 0, items: [] }
+}
+
+/** Each once, of the items from that place on. */
+const tasksIn = (items: readonly unknown[], begin: number): number[] => {
+  const tasks = new Set<number>()
+  for (let i = Math.max(0, begin); i < items.length; i++) {
+    const id = taskIn(items[i])
+    if (id !== undefined) tasks.add(id)
   }
+  return [...tasks]
 }
 
 /** "t34" is complete, ["t35", 3, 1] handed out one by one, "t35!7" failed; records and errors of our own name no task. */
-const taskIn = (item: unknown): number[] => {
-  const [name] = Array.isArray(item) ? item : [item]
-  const [, id] = /^t([1-9]\d{0,14})(?:!\d+)?$/.exec(String(name)) ?? []
-  return id ? [Number(id)] : []
+const taskIn = (item: unknown): number | undefined => {
+  const name: unknown = Array.isArray(item) ? item[0] : item
+  const id = typeof name === 'string' ? /^t([1-9]\d{0,14})(?:!\d+)?$/.exec(name)?.[1] : undefined
+  return id === undefined ? undefined : Number(id)
 }

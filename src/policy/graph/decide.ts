@@ -58,14 +58,24 @@ const folded = <Task extends GraphTask>(tasks: readonly Task[], parents: Map<num
   const groups = new Map<string, Task[]>()
   const nodeOf = new Map<number, number>()
   for (const task of tasks) {
-    const its = new Set((parents.get(task.id) ?? []).flatMap((parent) => nodeOf.get(parent) ?? []))
-    const key = `${[...its].sort((a, b) => a - b)} ${task.name}`
-    const group = groups.get(key) ?? []
-    group.push(task)
-    groups.set(key, group)
-    nodeOf.set(task.id, group[0]!.id)
+    const key = `${nodesOf(parents.get(task.id) ?? [], nodeOf)} ${task.name}`
+    const group = groups.get(key)
+    if (group) group.push(task)
+    else groups.set(key, [task])
+    nodeOf.set(task.id, (group?.[0] ?? task).id)
   }
   return [...groups.values()]
+}
+
+/** Each once, in order. */
+const nodesOf = (parents: readonly number[], nodeOf: Map<number, number>): number[] => {
+  const nodes: number[] = []
+  for (const parent of parents) {
+    const node = nodeOf.get(parent)
+    if (node !== undefined) nodes.push(node)
+  }
+  if (nodes.length < 2) return nodes
+  return nodes.sort((a, b) => a - b).filter((node, i) => node !== nodes[i - 1])
 }
 
 /** Of several: what still goes on, or else the worst end. */

@@ -16,7 +16,7 @@ export const workflowGraph = async (engine: Engine, principal: Principal, id: nu
   const [tasks, edges, calls, [workflow]] = await Promise.all([
     store.graphTasks(engine.db, id, mostTasks),
     store.graphEdges(engine.db, id, mostTasks, mostEdges),
-    store.graphCalls(engine.db, id, mostEdges),
+    store.graphCalls(engine.db, id, mostTasks, mostEdges),
     workflowViews(engine.db, [id]),
   ])
   const made = graphOf({ tasks, edges, calls }, mostNodes)
