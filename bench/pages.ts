@@ -48,6 +48,7 @@ const calls: Call[] = [
     page: 'task',
     path: ({ tRunning, tLarge }, n) => `/v1/tasks/${of(n % 2 ? tRunning : tLarge, n)}/jobs?state=failed&limit=200`,
   },
+  { page: 'task', path: ({ t, tLarge }, n) => `/v1/tasks/${of(n % 2 ? t : tLarge, n)}/spread` },
   { page: 'task, results', path: ({ t, tLarge }, n) => `/v1/tasks/${of(n % 2 ? t : tLarge, n)}/outcomes?limit=200` },
   {
     page: 'task: metrics',

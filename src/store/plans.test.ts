@@ -18,7 +18,7 @@ import { setTimers } from './timers.ts'
 import * as told from './told.ts'
 import * as troubles from './troubles.ts'
 import { foldUsageDeltas } from './usage.ts'
-import { jobEntries } from './views.ts'
+import { jobEntries, usesOfJobs } from './views.ts'
 
 /**
  * A plan is made once per connection, by what is known of the tables then: often nothing, or what was true when they were empty. So each hot statement is planned
@@ -346,6 +346,7 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
       ...{ taskId: 1, state: null, cause: null, withArgs: true, withValue: true, maxText: 1000 },
       ...{ afterIndex: 99, limit: batch },
     }),
+  usesOfJobs: (db) => usesOfJobs(db, 1, ids),
   setTimers: (db) =>
     setTimers(
       db,
