@@ -13,6 +13,7 @@ import * as jobs from './jobs.ts'
 import { insertLogs } from './logs.ts'
 import * as pilots from './pilots.ts'
 import * as retry from './retry.ts'
+import { troubleHits } from './search.ts'
 import { insertJobs, insertTasks, type NewTaskRow } from './tasks.ts'
 import { setTimers } from './timers.ts'
 import * as told from './told.ts'
@@ -346,6 +347,7 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
       ...{ taskId: 1, state: null, cause: null, withArgs: true, withValue: true, maxText: 1000 },
       ...{ afterIndex: 99, limit: batch },
     }),
+  troubleHits: (db) => troubleHits(db, { experimentId: 1, text: 'nowhere', newest: batch, limit: 20 }),
   usesOfJobs: (db) => usesOfJobs(db, 1, ids),
   setTimers: (db) =>
     setTimers(

@@ -606,6 +606,22 @@ describe.skipIf(isMissing)(
       await page.locator('h1', { hasText: 'needle' }).waitFor()
     })
 
+    test('an error is found by what it says', async () => {
+      const { taskId } = await submit(await newWorkflow('loses its keys'), 1)
+      await withPilot(async (pilot) => {
+        const [job] = await pilot.take(taskId, 1)
+        await pilot.report(failed(job!, { type: 'KeyError', message: 'no such cryostat in the map of the hall' }))
+      })
+      const page = await signedIn('/errors')
+      await shows(page, 'no such cryostat')
+      await page.keyboard.press('/')
+      await page.keyboard.type('Such CRYOSTAT')
+      await page.getByRole('option', { name: /KeyError: no such cryostat.* error/ }).waitFor()
+      await page.keyboard.press('Enter')
+      await page.waitForURL(/\/errors\/e\d+$/)
+      await page.locator('h1', { hasText: 'no such cryostat' }).waitFor()
+    })
+
     test('a label that is pressed is one more filter in the address, by which the page can be shared, and may group', async () => {
       const labels = { campaign: 'summer', stage: 'first' }
       for (const [name, its] of [
