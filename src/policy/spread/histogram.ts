@@ -1,6 +1,4 @@
-/** From `from` on, below `to`. */
-export type Bucket = { from: number; to: number; jobs: number }
-export type Histogram = { jobs: number; p50: number; p95: number; max: number; buckets: Bucket[] }
+import type { Histogram } from '../../contract/tasks.ts'
 
 /** So many buckets of equal width there are, and one more where they begin between two bounds. */
 const mostBuckets = 20
@@ -44,7 +42,7 @@ const boundsByDecade = (smallest: number, min: number, max: number): number[] =>
 }
 
 /** How many of the sorted lie between each two bounds. */
-const filled = (bounds: readonly number[], sorted: Float64Array): Bucket[] => {
+const filled = (bounds: readonly number[], sorted: Float64Array): Histogram['buckets'] => {
   let n = 0
   return bounds.slice(1).map((to, i) => {
     const before = n

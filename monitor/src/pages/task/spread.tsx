@@ -3,7 +3,6 @@ import type { Histogram, Task, TaskSpread } from '../../../../src/contract/tasks
 import { ask } from '../../api/ask.ts'
 import { Bars } from '../../charts/bars.tsx'
 import { Section } from '../../parts/section.tsx'
-import { endedIn } from '../../states/counts.ts'
 import { duration } from '../../words/durations.ts'
 import { count, plural, rounded } from '../../words/numbers.ts'
 
@@ -25,7 +24,8 @@ const measures: readonly Measure[] = [
 
 /** How long the jobs of a task took, and how much they used of what they asked for. */
 export const Spread = ({ task }: { task: Task }) => {
-  const canTell = endedIn(task.counts) > 1
+  const { finished = 0, failed = 0 } = task.counts
+  const canTell = finished + failed > 1
   const { data } = useQuery({
     // What is known when it has ended stays so; until then the last answer is shown.
     queryKey: ['spread', task.id, task.endedAt],
