@@ -82,6 +82,7 @@ const calls: Call[] = [
     path: ({ tLarge }, n) =>
       `/v1/tasks/${tLarge[0]}/jobs?state=${['closed', 'sent'][n % 2]}&limit=50&with=args%2Cvalue`,
   },
+  { page: 'task', path: ({ t, tLarge }, n) => `/v1/tasks/${of(n % 2 ? t : tLarge, n)}/spread` },
   { page: 'task, results', path: ({ t, tLarge }, n) => `/v1/tasks/${of(n % 2 ? t : tLarge, n)}/outcomes?limit=200` },
   {
     page: 'task: metrics',

@@ -123,6 +123,7 @@ export const handlers: Handlers = {
     tasks.listOutcomes(engine, principal, num('t', params), query),
   taskMetrics: ({ engine, principal, params, query }) => taskMetrics(engine, principal, num('t', params), query),
   taskCurve: ({ engine, principal, params }) => tasks.taskCurve(engine, principal, num('t', params)),
+  taskSpread: ({ engine, principal, params }) => tasks.taskSpread(engine, principal, num('t', params)),
   taskTroubles: ({ engine, principal, params }) => troubles.taskTroubles(engine, principal, num('t', params)),
   cancelTask: ({ engine, principal, params, query, body }) =>
     cancelTask(engine, principal, num('t', params), body.why ?? 'cancelled by a person', query.preview),

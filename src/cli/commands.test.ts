@@ -233,6 +233,33 @@ test('show tells of workflows and tasks their numbers, what is below them, and t
   expect((await cli.run('show', jobIds[2]!)).out).not.toContain('value')
 })
 
+test('show and explain tell of a task which kinds of failure it had most, and a job of each', async () => {
+  const { workflowId, taskId } = await submit('-n', '9')
+  const jobs = await pilot.claim()
+  const messages = ['rare', 'often 1', 'often 2', 'often 3', 'twice 1', 'twice 2', 'thrice 1', 'thrice 2', 'thrice 3']
+  for (const [i, message] of messages.entries())
+    await pilot.report(jobs[i]!, { what: 'failed', cause: 'user', error: { type: 'FitError', message, stack: '' } })
+  await ended(workflowId)
+  await eventually(async () => {
+    const { items } = await server.user.call('taskTroubles', { params: { id: taskId } })
+    return items.reduce((sum, { attempts }) => sum + attempts, 0) === jobs.length
+  }, 'all that failed is told')
+  const lines = [
+    `3 failed attempts (user), last ${jobs[8]!.jobId}: FitError: thrice 3`,
+    `3 failed attempts (user), last ${jobs[3]!.jobId}: FitError: often 3`,
+    `2 failed attempts (user), last ${jobs[5]!.jobId}: FitError: twice 2`,
+  ]
+  expect((await cli.run('explain', taskId)).out).toContain(`\n  ${lines.join('\n  ')}\n`)
+  expect((await cli.run('show', taskId)).out).toContain(`\n\n${lines.join('\n')}\n\n`)
+  expect((await cli.run('explain', workflowId)).out).not.toContain('failed attempts')
+  const narrow = await cli.start(['explain', taskId, '--no-color'], { tty: true, columns: 30 }).ended
+  expect(narrow.out).toContain('\n  3 failed attempts (user), l…\n')
+  const json = (await cli.run('show', '--json', taskId)).json()
+  expect(json).toMatchObject({
+    troubles: [{ text: 'FitError: thrice 3' }, {}, {}, { text: 'FitError: rare', attempts: 1 }],
+  })
+})
+
 test('show tells how far a job is, and its metrics as a table, in pages that nobody sees', async () => {
   const { job, taskId } = await running()
   await pilot.tell(job, 'loss', [1, 'NaN', 0.25], 3, 8)

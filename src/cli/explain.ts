@@ -1,20 +1,23 @@
 import { Command } from 'commander'
 import type { Client } from '../contract/client.ts'
 import type { Explanation } from '../contract/jobs.ts'
+import type { TaskTrouble } from '../contract/troubles.ts'
 import type { Cli } from './cli.ts'
 import { naming, type Subject, subjectOf } from './ids.ts'
 import type { Style } from './look/style.ts'
 import { plainText } from './look/textWidth.ts'
 import { localTime } from './look/times.ts'
+import { troubleLines, troublesOf } from './troubles.ts'
 
 export const explainCommand = (cli: Cli): Command =>
   new Command('explain')
     .description('why a workflow, task or job is as it is, and what helps')
     .argument('<id>', 'w12, t34 or j56')
     .action(async (text: string) => {
-      const explanation = await explain(await cli.client(), subjectOf(text))
-      if (cli.json) cli.printJson(explanation)
-      else cli.print(...explanationLines(explanation, cli.style()))
+      const [client, subject] = [await cli.client(), subjectOf(text)]
+      const explanation = await explain(client, subject)
+      if (cli.json) return cli.printJson(explanation)
+      cli.print(...explanationLines(explanation, await troublesOf(client, subject), cli.style()))
     })
 
 export const explain = (client: Client, { noun, id }: Subject): Promise<Explanation> => {
@@ -28,8 +31,9 @@ export const explain = (client: Client, { noun, id }: Subject): Promise<Explanat
   }
 }
 
-const explanationLines = (explanation: Explanation, style: Style): string[] => [
+const explanationLines = (explanation: Explanation, troubles: TaskTrouble[], style: Style): string[] => [
   ...reasonLines(explanation, `${style.colors.bold(explanation.subject)} is ${explanation.state}: `, style),
+  ...troubleLines(troubles, '  ', style),
   ...remedyLines(explanation.remedy, style),
 ]
 

@@ -17,6 +17,7 @@ import { plainText } from './look/textWidth.ts'
 import { ago, duration, localTime, secondsBetween } from './look/times.ts'
 import { megabytes, showArguments, showSent } from './look/values.ts'
 import { tables } from './ls.ts'
+import { troubleLines, troublesOf } from './troubles.ts'
 
 /** So many moves and rows are shown; `culm ls` and `--json` have the rest. */
 const maxMoves = 30
@@ -128,7 +129,8 @@ const findWorkflow = async (client: Client, id: `w${number}`): Promise<Found> =>
 
 const findTask = async (client: Client, id: `t${number}`): Promise<Found> => {
   const row = await naming(id, client.call('getTask', { params: { id } }))
-  const [failed, all, history] = await Promise.all([
+  const [troubles, failed, all, history] = await Promise.all([
+    troublesOf(client, { noun: 't', id }),
     row.counts.failed
       ? firstFound((after) =>
           client.call('listJobs', { params: { id }, query: { limit: maxRows, state: 'failed', after } }),
@@ -142,10 +144,11 @@ const findTask = async (client: Client, id: `t${number}`): Promise<Found> => {
   const which = jobs === failed ? 'failed jobs' : 'jobs'
   return {
     row,
-    parts: { jobRows: jobs.items },
+    parts: { jobRows: jobs.items, troubles },
     history,
     sections: (style) => [
       taskLines(row, style),
+      troubleLines(troubles, '', style),
       jobs.items.length > 0 ? tables.jobs(jobs.items, style) : [],
       all.next
         ? [

@@ -380,6 +380,14 @@ export const routes = {
     params: t,
     reply: tasks.taskCurve,
   },
+  taskSpread: {
+    method: 'GET',
+    path: '/v1/tasks/:id/spread',
+    who: people,
+    summary: 'How long the jobs of a task took and how much they used, as histograms of those that have ended',
+    params: t,
+    reply: tasks.taskSpread,
+  },
   taskTroubles: {
     method: 'GET',
     path: '/v1/tasks/:id/troubles',

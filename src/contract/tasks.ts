@@ -237,6 +237,39 @@ export const settings = z.object({ items: z.array(setting) })
 export const taskCurve = z.object({ items: z.array(z.object({ at, counts: jobCounts })) })
 export type TaskCurve = z.infer<typeof taskCurve>
 
+/** So many jobs of a task are looked at for how their use is spread. */
+export const maxSpreadJobs = 2000
+
+const amount = z.number().min(0)
+
+const histogram = z
+  .object({
+    jobs: z.int().meta({ description: 'How many of the jobs say it' }),
+    p50: amount,
+    p95: amount,
+    max: amount,
+    buckets: z
+      .array(z.object({ from: amount, to: amount, jobs: z.int() }))
+      .meta({ description: 'From `from` on, below `to`; in decades, where values differ by much' }),
+  })
+  .nullable()
+
+/** How long jobs of a task took and how much they used, by what their last attempts said. */
+export const taskSpread = z.object({
+  jobs: z
+    .int()
+    .meta({ description: `How many jobs were looked at: all, or ${maxSpreadJobs} of them, evenly by their index` }),
+  of: z.int().meta({ description: 'How many jobs the task has' }),
+  ended: z.int().meta({ description: 'How many of those looked at have ended with an attempt' }),
+  wallSeconds: histogram.meta({ description: 'Elapsed time of the payload, s; null when no job says it' }),
+  memoryMb: histogram.meta({ description: 'Peak resident memory, MB; null when no job says it' }),
+  cpuShare: histogram.meta({
+    description: 'CPU time by elapsed time: 1 is one core that worked all the time; null when no job says it',
+  }),
+})
+export type TaskSpread = z.infer<typeof taskSpread>
+export type Histogram = NonNullable<TaskSpread['wallSeconds']>
+
 export const taskQuery = z.object({
   ...pageQuery,
   workflowId: workflowId.optional(),

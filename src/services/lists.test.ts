@@ -47,9 +47,22 @@ const workflows = async (q: object) => {
   return page.items.map(({ name }) => name).join(' ')
 }
 
+/** Two kinds of error; that which came first comes once more at the end. */
+const failTwice = async (place: Awaited<ReturnType<typeof world.place>>) => {
+  await place.submit(3)
+  const pilot = await place.pilot()
+  for (const [i, job] of (await pilot.take()).entries()) {
+    world.jump(1)
+    const message = i === 1 ? 'the Valve is stuck' : `no CRYOSTAT at 0x${i}f, the valve is shut`
+    const error = { type: 'SlowControl', message, stack: '' }
+    await pilot.report([{ jobId: job.jobId, attempt: job.attempt, what: 'failed', cause: 'user', error }])
+  }
+}
+
 beforeAll(async () => {
   world = await startWorld()
   const place = await world.place()
+  await failTwice(place)
   queue = place.queue
   ann = place.ann
   bob = await person('bob')
@@ -140,9 +153,40 @@ test('things are found by id, by the begin of a name, and by labels; places and 
   expect(await found('north')).toContain('task merge campaign=north')
   expect(await found('bo')).toEqual(['user bob'])
   expect(await found(queue)).toEqual([`queue ${queue}`])
-  for (const q of ['campaign=', '=x', '%', '  ', 'w999999', 'p999999999999', 'j1\u{10ffff}'])
+  for (const q of ['campaign=', '=x', '%', '  ', 'w999999', 'e999999', 'p999999999999', 'j1\u{10ffff}'])
     expect(Array.isArray(await found(q)), q).toBe(true)
   expect(await found('an_')).toEqual([])
+})
+
+test('errors are found by a part of what they say, in any case, those that were met last first', async () => {
+  const [stuck, shut] = [
+    'trouble SlowControl: the Valve is stuck',
+    'trouble SlowControl: no CRYOSTAT at 0x2f, the valve is shut',
+  ]
+  expect(await found('the VALVE is')).toEqual([shut, stuck])
+  expect(await found('cryostat')).toEqual([shut])
+  expect(await found('stu')).toEqual([stuck])
+  expect(await found('st')).not.toContain(stuck)
+  expect(await found('valve%stuck')).toEqual([])
+  const { items } = await search(world.first, ann, 'is stuck')
+  expect(items).toMatchObject([{ kind: 'trouble', id: expect.stringMatching(/^e\d+$/), owner: null }])
+  expect(await found(items[0]!.id!)).toEqual([stuck])
+  expect(await found('e999999999999999')).toEqual([])
+})
+
+test('errors are looked for in the newest of their kinds, and twenty are shown', async () => {
+  const { db } = world.first
+  const add = (text: string, n: number) =>
+    db.run(sql`
+    insert into trouble (experiment_id, cause, fingerprint, text, first_at, last_at, attempts, job_id)
+    select 1, 'user', ${text} || i, ${text} || i, '2030-01-01', '2030-01-01', 1, 1 from generate_series(1, ${n}::int) i`)
+  await add('quench ', 1)
+  await add('magnet ', 4999)
+  expect(await found('quench')).toEqual(['trouble quench 1'])
+  expect(await found('magnet')).toHaveLength(20)
+  await add('coil ', 1)
+  expect(await found('quench')).toEqual([])
+  await db.run(sql`delete from trouble where fingerprint ~ '^(quench|magnet|coil)'`)
 })
 
 test('another experiment finds nothing of it, not even by its id', async () => {
@@ -153,7 +197,7 @@ test('another experiment finds nothing of it, not even by its id', async () => {
   const personId = await ensurePerson(db, { experimentId: made!.id, name: 'cat', admin: true, now: clock() })
   await admitToken(world.first, 'token of cat', { personId, note: 'test' })
   const cat = await authenticate(world.first, 'Bearer token of cat')
-  for (const q of ['w1', 't1', 'j1', 'scan', 'fit', 'campaign=north', 'north', 'bob'])
+  for (const q of ['w1', 't1', 'j1', 'e1', 'cryostat', 'scan', 'fit', 'campaign=north', 'north', 'bob'])
     expect(await found(q, cat), q).toEqual([])
   expect((await listTasks(world.first, cat, taskQuery.parse({ label: 'campaign=north' }))).items).toEqual([])
 })

@@ -13,12 +13,13 @@ import * as jobs from './jobs.ts'
 import { insertLogs } from './logs.ts'
 import * as pilots from './pilots.ts'
 import * as retry from './retry.ts'
+import { troubleHits } from './search.ts'
 import { insertJobs, insertTasks, type NewTaskRow } from './tasks.ts'
 import { setTimers } from './timers.ts'
 import * as told from './told.ts'
 import * as troubles from './troubles.ts'
 import { foldUsageDeltas } from './usage.ts'
-import { jobEntries } from './views.ts'
+import { jobEntries, usesOfJobs } from './views.ts'
 
 /**
  * A plan is made once per connection, by what is known of the tables then: often nothing, or what was true when they were empty. So each hot statement is planned
@@ -346,6 +347,8 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
       ...{ taskId: 1, state: null, cause: null, withArgs: true, withValue: true, maxText: 1000 },
       ...{ afterIndex: 99, limit: batch, reach: batch },
     }),
+  troubleHits: (db) => troubleHits(db, { experimentId: 1, text: 'nowhere', newest: batch, limit: 20 }),
+  usesOfJobs: (db) => usesOfJobs(db, 1, ids),
   setTimers: (db) =>
     setTimers(
       db,

@@ -82,3 +82,17 @@ export const userHits = (db: Db, experimentId: number, text: string, limit: numb
   db.rows<HitRow>(sql`
     select id, name, null as owner, null as state from person
     where experiment_id = ${experimentId} and strpos(lower(name), ${text}::text) > 0 order by name limit ${limit}`)
+
+export const troubleHit = (db: Db, experimentId: number, id: number) =>
+  db.rows<HitRow>(sql`
+    select id, text as name, null as owner, null as state from trouble where id = ${id} and experiment_id = ${experimentId}`)
+
+/**
+ * Those that were met last come first, out of the `newest` kinds: what texts hold is found by reading them. The order names the experiment, and a range does not fix it,
+ * so that no plan goes through the kinds of all others by their ids: a small one beside a large one took 150 ms so.
+ */
+export const troubleHits = (db: Db, f: { experimentId: number; text: string; newest: number; limit: number }) =>
+  db.rows<HitRow>(sql`
+    select id, text as name, null as owner, null as state
+    from (select id, text, last_at from trouble where experiment_id between ${f.experimentId} and ${f.experimentId} order by experiment_id desc, id desc limit ${f.newest}) t
+    where strpos(lower(text), ${f.text}::text) > 0 order by last_at desc, id desc limit ${f.limit}`)

@@ -166,6 +166,17 @@ export const jobEntries = (
     left join lateral (select host from pilot where id = a.pilot_id offset 0) p on true
     order by l.index`)
 
+export type JobUseRow = { wallSeconds: number | null; cpuSeconds: number | null; maxRssMb: number | null }
+
+/** What the last attempts of these jobs of a task used, of those that have ended with one. */
+export const usesOfJobs = (db: Db, taskId: number, indexes: number[]) =>
+  db.rows<JobUseRow>(sql`
+    select a.wall_seconds as "wallSeconds", a.cpu_seconds as "cpuSeconds", a.max_rss_mb as "maxRssMb"
+    from unnest(${indexes}::int[]) i(index)
+    cross join lateral (select id, attempt, state from job where task_id = ${taskId} and index = i.index offset 0) j
+    cross join lateral (select wall_seconds, cpu_seconds, max_rss_mb from attempt where job_id = j.id and attempt = j.attempt offset 0) a
+    where j.state in ('finished', 'failed', 'cancelled', 'closed')`)
+
 export const jobLineById = (db: Db, id: number) =>
   db.row<JobLineRow>(sql`
     select j.id, j.task_id as "taskId", j.index, j.state, j.attempt, j.held_by as "heldBy", j.unmet, j.cancel_asked as "cancelAsked", r.cause

@@ -416,6 +416,44 @@ describe.skipIf(isMissing)(
       expect(await rows.first().locator('td').nth(1).textContent()).toBe('55')
     })
 
+    test('how long jobs took and how much they used is drawn, live, at a place that is kept for it', async () => {
+      const { taskId } = await submit(await newWorkflow('spread out'), 41)
+      await withPilot(async (pilot) => {
+        const jobs = await pilot.take(taskId, 41)
+        const usageOf = (i: number) => ({ wallSeconds: 30 + i / 2, cpuSeconds: 20, maxRssMb: 1000 + 10 * i })
+        const end = (job: (typeof jobs)[number]) => ({ ...finished(job, 1), usage: usageOf(job.index) })
+        await pilot.report(end(jobs[0]!))
+        const page = await signedIn(`/${taskId}`)
+        await shows(page, '1/41')
+        expect(await page.getByRole('heading', { name: 'How long, how much' }).count()).toBe(0)
+
+        // What else comes above the list of jobs would move it at its own time.
+        await page.route(/\/(curve|explain|troubles)$/, () => {})
+        await page.route('**/spread', () => {})
+        await pilot.report(...jobs.slice(1, 30).map(end))
+        await page.getByRole('heading', { name: 'How long, how much' }).waitFor()
+        const duration = page.getByRole('img', { name: /^Duration,/ })
+        const topOf = async () => (await page.getByRole('table', { name: 'Jobs', exact: true }).boundingBox())!.y
+        await page.reload()
+        await shows(page, '30/41')
+        await rowsOf(page, 'Jobs').first().waitFor()
+        const top = await topOf()
+        expect(await duration.count()).toBe(0)
+        await page.unroute('**/spread')
+        await visit(page, `/${taskId}`)
+        await duration.waitFor()
+        expect(await topOf()).toBe(top)
+        expect(await duration.getAttribute('aria-label')).toBe('Duration, 30 jobs: p50 37 s, p95 44 s, max 45 s')
+        await page.getByTitle('30–31 s: 2').waitFor()
+        await page.getByRole('img', { name: /^Memory, 30 jobs: p50 1,140 MB/ }).waitFor()
+        await page.getByRole('img', { name: /^Cores at work, of 1, 30 jobs: p50 0.5/ }).waitFor()
+
+        await pilot.report(...jobs.slice(30).map(end))
+        await page.getByRole('img', { name: 'Duration, 41 jobs: p50 40 s, p95 49 s, max 50 s' }).waitFor()
+        await shows(page, 'of 41 jobs that ended')
+      })
+    })
+
     test('what fails alike is one error, from the list of all to its hosts and jobs, and at its task', async () => {
       const { taskId } = await submit(await newWorkflow('fails alike'), 3, { name: 'fit' })
       await withPilot(async (pilot) => {
@@ -566,6 +604,22 @@ describe.skipIf(isMissing)(
       await page.keyboard.press('Enter')
       await page.waitForURL(`${server.url}/${workflowId}`)
       await page.locator('h1', { hasText: 'needle' }).waitFor()
+    })
+
+    test('an error is found by what it says', async () => {
+      const { taskId } = await submit(await newWorkflow('loses its keys'), 1)
+      await withPilot(async (pilot) => {
+        const [job] = await pilot.take(taskId, 1)
+        await pilot.report(failed(job!, { type: 'KeyError', message: 'no such cryostat in the map of the hall' }))
+      })
+      const page = await signedIn('/errors')
+      await shows(page, 'no such cryostat')
+      await page.keyboard.press('/')
+      await page.keyboard.type('Such CRYOSTAT')
+      await page.getByRole('option', { name: /KeyError: no such cryostat.* error/ }).waitFor()
+      await page.keyboard.press('Enter')
+      await page.waitForURL(/\/errors\/e\d+$/)
+      await page.locator('h1', { hasText: 'no such cryostat' }).waitFor()
     })
 
     test('a label that is pressed is one more filter in the address, by which the page can be shared, and may group', async () => {

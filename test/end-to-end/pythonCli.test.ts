@@ -145,9 +145,11 @@ const varied = async () => {
   await fail(jobs[1]!)
   await pilot.report(jobs[2]!, { what: 'returned' })
   await eventually(async () => {
-    const { counts } = await server.user.call('getTask', { params: { id: submitted.taskId } })
-    return counts.finished === 1 && counts.failed === 1 && counts.activated === 1
-  }, 'its jobs are counted')
+    const params = { id: submitted.taskId }
+    const { counts } = await server.user.call('getTask', { params })
+    const { items } = await server.user.call('taskTroubles', { params })
+    return counts.finished === 1 && counts.failed === 1 && counts.activated === 1 && items.length === 1
+  }, 'its jobs are counted, and what failed is told')
   return { ...submitted, jobIds: jobs.map((job) => job.jobId) }
 }
 

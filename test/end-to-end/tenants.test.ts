@@ -122,7 +122,7 @@ const others: Record<string, { how: 'refused' | 'blind' | 'open'; rightful?: Rig
     },
     listTasks: { how: 'blind', ask: ({ w }) => ({ query: { workflowId: w } }) },
     overview: { how: 'blind' },
-    // The north's word is asked for: names of its workflows and tasks begin with it.
+    // The north's word is asked for: names of its workflows and tasks begin with it, and an error says it.
     search: { how: 'blind', ask: ({ word }) => ({ query: { q: word } }) },
     usage: { how: 'blind', ask: () => ({ query: { by: 'user' } }) },
     // The south asks for what the north has stored under this hash: to the south it is not there.

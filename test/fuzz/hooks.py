@@ -19,7 +19,7 @@ with open(os.environ["CULM_FUZZ_KNOWN"], encoding="utf-8") as file:
 
 TALLY = collections.Counter()
 
-IDS = {noun: list(KNOWN["ids"].get(noun, [])) for noun in "wtjpk"}
+IDS = {noun: list(KNOWN["ids"].get(noun, [])) for noun in "wtjpke"}
 HASHES = KNOWN["hashes"]
 EPOCHS = KNOWN["epochs"]
 SIGNED = KNOWN["signed"]
@@ -59,7 +59,7 @@ def stand_in(value):
         return IDS["k"][chance([value], len(IDS["k"]))]
     if chance(value, 5) == 0:
         return value
-    if re.fullmatch("[wtjp][1-9][0-9]{0,14}", value) and IDS[value[0]]:
+    if re.fullmatch("[wtjpe][1-9][0-9]{0,14}", value) and IDS[value[0]]:
         pool = IDS[value[0]]
         return pool[chance([value], len(pool))]
     if re.fullmatch("[0-9a-f]{64}", value):

@@ -10,7 +10,7 @@ import type { System } from './system.ts'
 export type Seeds = {
   jobToken: string
   known: {
-    ids: Record<'w' | 't' | 'j' | 'p' | 'k', string[]>
+    ids: Record<'w' | 't' | 'j' | 'p' | 'k' | 'e', string[]>
     hashes: string[]
     epochs: Record<string, number>
     signed: Record<'GET' | 'PUT', { hash: string; query: Record<string, string> }>
@@ -28,15 +28,19 @@ export const seed = async (system: System, db: Database): Promise<Seeds> => {
   const spare = await user.call('createToken', { body: { note: 'to be taken back' } })
   await user.call('setSecret', { body: { name: 'seed', value: 'c2VlZA==' } })
   await eventuallyDone(user, work.finished)
+  const trouble = await eventually(
+    async () => (await user.call('taskTroubles', { params: { id: work.failed } })).items[0],
+  )
   return {
     jobToken: held.token,
     known: {
       ids: {
         w: [work.workflowId, work.cancelled],
-        t: [work.finished, work.open, work.called, held.taskId],
+        t: [work.finished, work.failed, work.open, work.called, held.taskId],
         j: [work.firstJobId, held.jobId],
         p: [invented.pilotId],
         k: [spare.id],
+        e: [trouble.id],
       },
       hashes: [work.bundle, work.value, sha256('never stored')],
       epochs: { [invented.pilotId]: invented.epoch },
@@ -56,7 +60,7 @@ const newPilot = { slots: 2, host: 'nowhere', version: '0' }
 const none = { text: '{"a":[]}' }
 const source = 'export const twice = (n) => 2 * n\n'
 
-/** A workflow with a task that ended, one that takes more, one of functions, and another workflow that was cancelled. */
+/** A workflow with a task that ended, one that failed, one that takes more, one of functions, and another workflow that was cancelled. */
 const giveWork = async (user: Client) => {
   const { workflowId } = await user.call('createWorkflow', { body: { name: 'seeds', kind: 'tasks' } })
   const { workflowId: cancelled } = await user.call('createWorkflow', { body: { name: 'over', kind: 'function' } })
@@ -68,6 +72,7 @@ const giveWork = async (user: Client) => {
     jobs: [{ args: none }, { args: none }],
   })
   const ended = await user.call('submitTask', { body: command('ended', ['echo', 'a seed']) })
+  const failed = await user.call('submitTask', { body: command('failed', ['false']) })
   const open = await user.call('submitTask', { body: { ...command('open', ['true']), open: true } })
   const bundle = await sendBundle(user)
   const called = await user.call('submitTask', {
@@ -85,6 +90,7 @@ const giveWork = async (user: Client) => {
     bundle,
     value,
     finished: ended.taskId,
+    failed: failed.taskId,
     firstJobId: ended.firstJobId!,
     open: open.taskId,
     called: called.taskId,
@@ -160,9 +166,10 @@ const eventuallyDone = (user: Client, taskId: `t${number}`) =>
   eventually(async () => (await user.call('getTask', { params: { id: taskId } })).state === 'done')
 
 /** Asks ten times a second, for half a minute at most. */
-export const eventually = async (look: () => Promise<boolean>): Promise<void> => {
+export const eventually = async <T>(look: () => Promise<T | undefined | false>): Promise<T> => {
   for (let n = 0; n < 300; n++) {
-    if (await look()) return
+    const found = await look()
+    if (found) return found
     await delay(100)
   }
   throw new Error(`not within 30 s: ${look}`)

@@ -10,7 +10,7 @@ import { places } from './routes.tsx'
 
 type Found = { path: string; key?: string; title: string; aside?: React.ReactNode }
 
-/** Goes to anything by its id, to places by their names, and to what the server finds by name or label. */
+/** Goes to anything by its id, to places by their names, and to what the server finds by name, label or the text of an error. */
 export const Finder = ({ close }: { close: () => void }) => {
   const [text, setText] = useState('')
   const [chosen, setChosen] = useState(0)
@@ -37,7 +37,7 @@ export const Finder = ({ close }: { close: () => void }) => {
         aria-expanded="true"
         aria-controls="found"
         aria-activedescendant={found[chosen] && `found-${chosen}`}
-        placeholder="w12, t34, j56, a name, or label=value"
+        placeholder="w12, t34, j56, a name, label=value, or what an error says"
         value={text}
         onChange={(event) => {
           setText(event.target.value)
@@ -79,9 +79,13 @@ const useFound = (words: string): Found[] => {
 
 /** Where a hit leads to: things have pages, and the others are found on pages. */
 const pathOf = ({ kind, id, name }: Hit) => {
+  if (kind === 'trouble') return `/errors/${id}`
   if (kind === 'user') return `/workflows?${new URLSearchParams({ owner: name })}`
   return kind === 'queue' || kind === 'pilot' ? '/queues' : `/${id}`
 }
+
+/** On its pages a trouble is an error. */
+const wordOf = ({ kind }: Hit) => (kind === 'trouble' ? 'error' : kind)
 
 const foundOf = (hit: Hit): Found => ({
   path: pathOf(hit),
@@ -89,7 +93,7 @@ const foundOf = (hit: Hit): Found => ({
   title: [hit.name, hit.id].filter(Boolean).join(' '),
   aside: (
     <>
-      {hit.label ?? hit.kind} {hit.owner} {hit.state && <State state={hit.state} noun={hit.kind} />}
+      {hit.label ?? wordOf(hit)} {hit.owner} {hit.state && <State state={hit.state} noun={hit.kind} />}
     </>
   ),
 })

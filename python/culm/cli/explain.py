@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, List, Mapping, Optional
+from typing import Any, List, Mapping, Optional, Sequence
 
 from .._client import Client
 from .cli import Cli
@@ -11,6 +11,8 @@ from .ids import Subject, naming, subject_of
 from .look.style import Style
 from .look.text_width import plain_text
 from .look.times import local_time
+from .pages import Row
+from .troubles import trouble_lines, troubles_of
 from .verb import Argument, Given, Verb
 
 #: Why something is as it is (`explanation` in `src/contract/jobs.ts`).
@@ -18,11 +20,12 @@ Explanation = Mapping[str, Any]
 
 
 def _act(cli: Cli, given: Given) -> int:
-    explanation = explain(cli.client(), subject_of(given.id))
+    client, subject = cli.client(), subject_of(given.id)
+    explanation = explain(client, subject)
     if cli.json:
         cli.print_json(explanation)
     else:
-        cli.print(*_lines_of(explanation, cli.style()))
+        cli.print(*_lines_of(explanation, troubles_of(client, subject), cli.style()))
     return 0
 
 
@@ -32,9 +35,13 @@ def explain(client: Client, subject: Subject) -> Explanation:
     return found
 
 
-def _lines_of(explanation: Explanation, style: Style) -> List[str]:
+def _lines_of(explanation: Explanation, troubles: Sequence[Row], style: Style) -> List[str]:
     lead = f'{style.paint("bold", explanation["subject"])} is {explanation["state"]}: '
-    return [*reason_lines(explanation, lead, style), *remedy_lines(explanation['remedy'], style)]
+    return [
+        *reason_lines(explanation, lead, style),
+        *trouble_lines(troubles, '  ', style),
+        *remedy_lines(explanation['remedy'], style),
+    ]
 
 
 def reason_lines(explanation: Explanation, lead: str, style: Style) -> List[str]:

@@ -19,6 +19,7 @@ from .look.times import ago, duration, local_time, parse_time, seconds_between
 from .look.values import megabytes, number_text, show_arguments, show_sent
 from .ls import table_of
 from .pages import Row, first_found, rows_of
+from .troubles import trouble_lines, troubles_of
 from .verb import Argument, Given, Option, Verb
 
 #: So many moves and rows are shown; `culm ls` and `--json` have the rest.
@@ -142,6 +143,7 @@ def _find_workflow(client: Client, subject: Subject, style: Style) -> _Found:
 
 def _find_task(client: Client, subject: Subject, style: Style) -> _Found:
     row = _row_of(client, subject)
+    troubles = troubles_of(client, subject)
     path = f'{subject.path}/jobs'
     wanted = {'limit': _MOST_ROWS, 'state': 'failed'}
     failed = first_found(client, path, wanted) if row['counts'].get('failed') else []
@@ -152,10 +154,12 @@ def _find_task(client: Client, subject: Subject, style: Style) -> _Found:
     rest = f'{len(jobs)} {which} of {total}; all of them: culm ls {subject.id} -n {total}'
     sections = [
         _task_lines(row, style),
+        trouble_lines(troubles, '', style),
         table_of('jobs', jobs, style) if jobs else [],
         [style.paint('dim', rest)] if every['next'] else [],
     ]
-    return _Found(row, {'jobRows': jobs}, _moves_of(client, row['workflowId'], subject.id), sections)
+    parts = {'jobRows': jobs, 'troubles': troubles}
+    return _Found(row, parts, _moves_of(client, row['workflowId'], subject.id), sections)
 
 
 def _find_job(client: Client, subject: Subject, style: Style) -> _Found:

@@ -1,4 +1,4 @@
-import { type Hit, maxHits } from '../../contract/search.ts'
+import { type Hit, maxErrorsRead, maxHits, minErrorText } from '../../contract/search.ts'
 import { type Noun, readId, showId } from '../../lib/ids.ts'
 import type { Db } from '../../store/db.ts'
 import * as store from '../../store/search.ts'
@@ -12,7 +12,7 @@ type Asked = { experimentId: number; text: string }
 /** One way to find something; each gives a few of the kinds that it knows. */
 type Source = (db: Db, asked: Asked) => Promise<Hit[]>
 
-/** Anything by its id, its name, or a label. */
+/** Anything by its id, its name, a label, or what an error says. */
 export const search = async (engine: Engine, principal: Principal, q: string): Promise<{ items: Hit[] }> => {
   const asked = { experimentId: experimentOf(principal), text: q.trim() }
   if (asked.text === '') return { items: [] }
@@ -22,11 +22,12 @@ export const search = async (engine: Engine, principal: Principal, q: string): P
 
 const byId: Source = async (db, { experimentId, text }) => {
   const number = (noun: Noun) => readId(noun, text) ?? 0
-  const [workflow, task, job] = [number('w'), number('t'), number('j')]
+  const [workflow, task, job, trouble] = [number('w'), number('t'), number('j'), number('e')]
   return [
     ...(workflow ? hitsOf('workflow', 'w', await store.workflowHits(db, experimentId, [workflow])) : []),
     ...(task ? hitsOf('task', 't', await store.taskHits(db, experimentId, [task])) : []),
     ...(job ? hitsOf('job', 'j', await store.jobHit(db, experimentId, job)) : []),
+    ...(trouble ? hitsOf('trouble', 'e', await store.troubleHit(db, experimentId, trouble)) : []),
   ]
 }
 
@@ -58,8 +59,15 @@ const pilots: Source = async (db, { text }) => {
 const users: Source = async (db, { experimentId, text }) =>
   hitsOf('user', null, await store.userHits(db, experimentId, text.toLowerCase(), maxHits))
 
+/** Errors by what they say, in any case. */
+const troubles: Source = async (db, { experimentId, text }) => {
+  if (text.length < minErrorText) return []
+  const asked = { experimentId, text: text.toLowerCase(), newest: maxErrorsRead, limit: maxHits }
+  return hitsOf('trouble', 'e', await store.troubleHits(db, asked))
+}
+
 /** In the order in which they are shown. A further source is a line here, and a kind in the contract. */
-const sources: Source[] = [byId, workflows, tasks, queues, pilots, users]
+const sources: Source[] = [byId, workflows, tasks, queues, pilots, users, troubles]
 
 /** All texts that begin so: no character is above the last of Unicode. */
 const beginningWith = (text: string): store.Between => ({ from: text, to: `${text}\u{10ffff}` })

@@ -1,8 +1,10 @@
 import type { z } from 'zod'
 import { fault } from '../../contract/faults.ts'
 import { type JobEntry, type jobQuery, maxListedText, type RemoteError, type Usage } from '../../contract/jobs.ts'
-import type { Task, TaskCurve, taskQuery } from '../../contract/tasks.ts'
+import { maxSpreadJobs, type Task, type TaskCurve, type TaskSpread, type taskQuery } from '../../contract/tasks.ts'
 import { readId, showId } from '../../lib/ids.ts'
+import { histogramOf } from '../../policy/spread/histogram.ts'
+import { indexesOf } from '../../policy/spread/sample.ts'
 import { curveOf } from '../../store/curves.ts'
 import * as lists from '../../store/lists.ts'
 import * as store from '../../store/views.ts'
@@ -46,6 +48,24 @@ export const taskCurve = async (engine: Engine, principal: Principal, id: number
   const kept = points.map(({ at, ...counts }) => ({ at: at.toISOString(), counts: showCounts(counts) }))
   return { items: [...kept, { at: task.endedAt ?? engine.clock().toISOString(), counts: task.counts }] }
 }
+
+/** Of all jobs, or of some that stand for them: however many there are, it takes as long. */
+export const taskSpread = async (engine: Engine, principal: Principal, id: number): Promise<TaskSpread> => {
+  const task = await getTask(engine, principal, id)
+  const indexes = indexesOf(task.counts.total, maxSpreadJobs)
+  const uses = await store.usesOfJobs(engine.db, id, indexes)
+  const shares = uses.map(({ cpuSeconds, wallSeconds }) =>
+    cpuSeconds !== null && wallSeconds ? cpuSeconds / wallSeconds : null,
+  )
+  return {
+    ...{ jobs: indexes.length, of: task.counts.total, ended: uses.length },
+    wallSeconds: histogramOf(said(uses.map((use) => use.wallSeconds))),
+    memoryMb: histogramOf(said(uses.map((use) => use.maxRssMb))),
+    cpuShare: histogramOf(said(shares)),
+  }
+}
+
+const said = (values: (number | null)[]): number[] => values.filter((value) => value !== null)
 
 export const listJobs = async (engine: Engine, principal: Principal, id: number, q: z.output<typeof jobQuery>) => {
   await seeTask(engine, principal, id)

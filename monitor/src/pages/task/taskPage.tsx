@@ -17,6 +17,7 @@ import { payloadText } from '../../words/values.ts'
 import { Curve } from './curve.tsx'
 import { Failures } from './failures.tsx'
 import { JobsView } from './jobsView.tsx'
+import { Spread } from './spread.tsx'
 
 const ResultsView = lazy(() => import('../results/taskResults.tsx'))
 const MetricsView = lazy(() => import('./metricsView.tsx'))
@@ -63,6 +64,7 @@ const TaskPage = ({ id, view }: { id: TaskId; view: string }) => {
             <Why why={why} />
             <Failures task={task} />
             <Curve task={task} />
+            <Spread key={task.id} task={task} />
             <JobsView task={task} />
           </>
         )}

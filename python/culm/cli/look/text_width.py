@@ -14,7 +14,7 @@ def text_width(text: str) -> int:
     return len(text) if text.isascii() and text.isprintable() else sum(map(_width_of, _characters(text)))
 
 
-def cut_text(text: str, width: int, mark: str = '…') -> str:
+def cut_text(text: str, width: float, mark: str = '…') -> str:
     """The text, or as much of its beginning as leaves room for a mark of what is missing."""
     if text_width(text) <= width:
         return text
