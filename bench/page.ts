@@ -63,7 +63,7 @@ const makeWork = async (culm: Culm, changes: number): Promise<{ views: View[]; s
   const views = [
     { name: '/w/results', address: `${culm.url}/${first}/results` },
     { name: '/w/graph', address: `${culm.url}/${second}/graph` },
-    { name: '/w/graph, unfolded', address: `${culm.url}/${second}/graph`, prepare: unfold },
+    { name: '/w/graph unfolded', address: `${culm.url}/${second}/graph`, prepare: unfold },
     { name: '/w', address: `${culm.url}/${first}` },
     { name: '/w/timeline', address: `${culm.url}/${first}/timeline` },
     { name: '/w/story', address: `${culm.url}/${first}/story` },

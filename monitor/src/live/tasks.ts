@@ -5,10 +5,22 @@ import { ask } from '../api/ask.ts'
 import { pageSize, type TaskId, type WorkflowId } from '../api/queries.ts'
 import { numberIn } from '../words/ids.ts'
 
-/** The tasks of a workflow that are known here. The map is one and the same all the time; `version` tells that it has changed. */
-export type Tasks = { byId: Map<TaskId, Task>; version: number; earlier: string | null; isRead: boolean }
+/**
+ * The tasks of a workflow that are known here. The map is one and the same all the time; `version` tells that it has changed. `marks` are places to read on from: of the last task
+ * of each page, the cursor of what is earlier.
+ */
+export type Tasks = {
+  byId: Map<TaskId, Task>
+  version: number
+  earlier: string | null
+  isRead: boolean
+  marks: Map<TaskId, string>
+}
 
-const noTasks = (): Tasks => ({ byId: new Map(), version: 0, earlier: null, isRead: false })
+/** So many tasks are kept of a workflow that makes more all the time; the oldest go, and are asked for again when they are wanted. */
+const mostTasks = 3000
+
+const noTasks = (): Tasks => ({ byId: new Map(), version: 0, earlier: null, isRead: false, marks: new Map() })
 
 const keyOf = (id: WorkflowId) => ['tasks', id] as const
 
@@ -19,15 +31,32 @@ const readPage = (workflowId: WorkflowId, after?: string, signal?: AbortSignal) 
 
 /** The newest tasks, back to one that is known. */
 const readNewest = async (client: QueryClient, id: WorkflowId, signal: AbortSignal): Promise<Tasks> => {
-  const { byId, version, earlier, isRead } = knownTasks(client, id)
+  const { byId, version, earlier, isRead, marks } = knownTasks(client, id)
   const known = new Set(byId.keys())
   let next: string | null | undefined
   do {
     const page = await readPage(id, next ?? undefined, signal)
     for (const task of page.items) byId.set(task.id, task)
+    if (page.next) marks.set(page.items.at(-1)!.id, page.next)
     next = page.items.some((task) => known.has(task.id)) ? null : page.next
   } while (isRead && next)
-  return { byId, version: version + 1, earlier: isRead ? earlier : (next ?? null), isRead: true }
+  return bounded({ byId, version: version + 1, earlier: isRead ? earlier : (next ?? null), isRead: true, marks })
+}
+
+/** Without those before a mark, when there are too many. */
+const bounded = (tasks: Tasks): Tasks => {
+  const { byId, marks } = tasks
+  const most = byId.size - mostTasks
+  if (most <= 0) return tasks
+  const ids = inOrder(byId.values()).map(({ id }) => id)
+  const first = ids.findIndex((id, i) => i >= most && marks.has(id))
+  if (first < 0) return tasks
+  const earlier = marks.get(ids[first]!)!
+  for (const id of ids.slice(0, first)) {
+    byId.delete(id)
+    marks.delete(id)
+  }
+  return { ...tasks, earlier }
 }
 
 const tasksQuery = (client: QueryClient, id: WorkflowId, isOver: boolean) =>
@@ -48,7 +77,8 @@ export const useTasks = (id: WorkflowId, wanted: number, isOver: boolean) => {
   }, [client, id, earlier, size, wanted])
   // biome-ignore lint/correctness/useExhaustiveDependencies: the map is the same when what is in it has changed; the version tells
   const tasks = useMemo(() => inOrder(byId?.values() ?? []), [byId, version])
-  return { tasks, isRead: data?.isRead ?? false, hasEarlier: earlier !== null }
+  const hasEarlier = earlier !== null
+  return { tasks, isRead: data?.isRead ?? false, hasEarlier, mayReadEarlier: hasEarlier && size < mostTasks }
 }
 
 const inOrder = (tasks: Iterable<Task>) => [...tasks].sort((a, b) => numberIn(a.id) - numberIn(b.id))
