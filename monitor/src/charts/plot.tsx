@@ -81,7 +81,7 @@ const optionsOf = (element: HTMLElement, { xTitle, yTitle, series, isLog, isTime
     ...sizeOf(element),
     scales: { x: { time: isTime }, y: { distr: isLog ? 3 : 1 } },
     axes: [
-      { ...axis, label: xTitle, size: 28 },
+      { ...axis, label: xTitle, size: isTime ? 44 : 28, ...(isTime ? { values: timeMarks } : {}) },
       { ...axis, label: yTitle, size: 52 },
     ],
     cursor: { points: { size: 7 }, drag: { x: true, y: false } },
@@ -91,6 +91,18 @@ const optionsOf = (element: HTMLElement, { xTitle, yTitle, series, isLog, isTime
     ],
   }
 }
+
+/**
+ * Marks of a time axis, by how far they are apart, s: what each says, and what those say besides at which a year, month, day or hour begins. A day has 24 hours, and a date its parts
+ * in one order everywhere.
+ */
+const timeMarks: (number | string | null)[][] = [
+  [31_536_000, '{YYYY}', null, null, null, null, null, null, 1],
+  [2_419_200, '{YYYY}-{MM}', null, null, null, null, null, null, 1],
+  [86_400, '{MM}-{DD}', '\n{YYYY}', null, null, null, null, null, 1],
+  [60, '{HH}:{mm}', '\n{YYYY}-{MM}-{DD}', null, '\n{MM}-{DD}', null, null, null, 1],
+  [1, '{HH}:{mm}:{ss}', '\n{YYYY}-{MM}-{DD}', null, '\n{MM}-{DD}', null, null, null, 1],
+]
 
 const timeOf = (seconds: number) =>
   new Date(seconds * 1000).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
@@ -125,7 +137,7 @@ const dots =
     const side = Math.round(size * devicePixelRatio)
     pen.save()
     pen.beginPath()
-    pen.rect(bbox.left, bbox.top, bbox.width, bbox.height)
+    pen.rect(bbox.left - side, bbox.top - side, bbox.width + 2 * side, bbox.height + 2 * side)
     pen.clip()
     pen.fillStyle = colour
     for (let i = from; i <= to; i++) {

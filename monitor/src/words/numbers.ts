@@ -18,4 +18,7 @@ export const sizeOf = (bytes: number) => {
 export const percent = (part: number, whole: number) => (whole > 0 ? Math.floor((100 * part) / whole) : 0)
 
 /** Per second, with as many digits as mean something. */
-export const rate = (n: number) => (n >= 10 ? count(Math.round(n)) : n.toFixed(n > 0 && n < 1 ? 2 : 1))
+export const rate = (n: number) => {
+  if (n === 0 || n >= 10) return count(Math.round(n))
+  return n.toFixed(n < 1 ? 2 : 1)
+}
