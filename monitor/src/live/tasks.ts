@@ -4,18 +4,10 @@ import type { Task } from '../../../src/contract/tasks.ts'
 import { ask } from '../api/ask.ts'
 import { pageSize, type TaskId, type WorkflowId } from '../api/queries.ts'
 import { numberIn } from '../words/ids.ts'
+import { type Known, onlyNewest } from './onlyNewest.ts'
 
-/**
- * The tasks of a workflow that are known here. The map is one and the same all the time; `version` tells that it has changed. `marks` are places to read on from: of the last task
- * of each page, the cursor of what is earlier.
- */
-export type Tasks = {
-  byId: Map<TaskId, Task>
-  version: number
-  earlier: string | null
-  isRead: boolean
-  marks: Map<TaskId, string>
-}
+/** The tasks of a workflow that are known here. The map is one and the same all the time; `version` tells that it has changed. */
+export type Tasks = Known & { version: number; earlier: string | null; isRead: boolean }
 
 /** So many tasks are kept of a workflow that makes more all the time; the oldest go, and are asked for again when they are wanted. */
 const mostTasks = 3000
@@ -40,23 +32,8 @@ const readNewest = async (client: QueryClient, id: WorkflowId, signal: AbortSign
     if (page.next) marks.set(page.items.at(-1)!.id, page.next)
     next = page.items.some((task) => known.has(task.id)) ? null : page.next
   } while (isRead && next)
-  return bounded({ byId, version: version + 1, earlier: isRead ? earlier : (next ?? null), isRead: true, marks })
-}
-
-/** Without those before a mark, when there are too many. */
-const bounded = (tasks: Tasks): Tasks => {
-  const { byId, marks } = tasks
-  const most = byId.size - mostTasks
-  if (most <= 0) return tasks
-  const ids = inOrder(byId.values()).map(({ id }) => id)
-  const first = ids.findIndex((id, i) => i >= most && marks.has(id))
-  if (first < 0) return tasks
-  const earlier = marks.get(ids[first]!)!
-  for (const id of ids.slice(0, first)) {
-    byId.delete(id)
-    marks.delete(id)
-  }
-  return { ...tasks, earlier }
+  const forgotten = onlyNewest({ byId, marks }, mostTasks)
+  return { byId, marks, version: version + 1, earlier: forgotten ?? (isRead ? earlier : (next ?? null)), isRead: true }
 }
 
 const tasksQuery = (client: QueryClient, id: WorkflowId, isOver: boolean) =>

@@ -6,6 +6,7 @@ import { pageSize, type TaskId } from '../../api/queries.ts'
 import { mostOutcomes, type Point, pointOf } from '../../live/outcomes.ts'
 import { hasEnded } from '../../states/counts.ts'
 import { Results } from './results.tsx'
+import { wholePages } from './wholePages.ts'
 
 const TaskResults = ({ task }: { task: Task }) => {
   const client = useQueryClient()
@@ -26,7 +27,7 @@ type Page = { after: string | undefined; points: Point[]; next: string | null }
 
 /** All that have ended. Jobs end about in their order: what is whole from the first on is not read again. */
 const readPages = async (id: TaskId, known: Page[], signal: AbortSignal): Promise<Page[]> => {
-  const pages = known.slice(0, wholeOf(known))
+  const pages = known.slice(0, wholePages(known, pageSize))
   let after = pages.at(-1)?.next ?? undefined
   do {
     const { items, next } = await ask('GET /v1/tasks/:id/outcomes', {
@@ -38,12 +39,4 @@ const readPages = async (id: TaskId, known: Page[], signal: AbortSignal): Promis
     after = next ?? undefined
   } while (after && pages.length < mostOutcomes / pageSize)
   return pages
-}
-
-/** So many pages from the first on have no gap in which a job could still end. */
-const wholeOf = (pages: Page[]): number => {
-  const first = pages.findIndex(
-    ({ points, next }, i) => next === null || points.at(-1)!.index !== (i + 1) * pageSize - 1,
-  )
-  return first < 0 ? pages.length : first
 }
