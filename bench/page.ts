@@ -26,14 +26,17 @@ export const run = async (said: Record<string, string | boolean>): Promise<Bench
   }
   return withCulm(
     async (culm) => {
-      const { views, stop } = await makeWork(culm, options.changes)
+      const { views, rate, stop } = await makeWork(culm, options.changes)
       const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu'] })
       try {
         const chosen = views.filter(({ name }) => options.only?.includes(name) ?? true)
         const session = await signIn(browser, culm)
-        return options.minutes > 0
-          ? await overMinutes(browser, session, chosen, options)
-          : await oneByOne(browser, session, chosen, options)
+        const changesPerSecond = rate()
+        const result =
+          options.minutes > 0
+            ? await overMinutes(browser, session, chosen, options)
+            : await oneByOne(browser, session, chosen, options)
+        return withRate(result, changesPerSecond())
       } finally {
         await browser.close()
         await stop()
@@ -45,8 +48,15 @@ export const run = async (said: Record<string, string | boolean>): Promise<Bench
 
 type View = { name: string; address: string; prepare?: (page: Page) => Promise<void> }
 
+type Work = {
+  views: View[]
+  /** Begins to count; what it gives tells how many changes a second there have been since. */
+  rate: () => () => number
+  stop: () => Promise<void>
+}
+
 /** The views that have the most to draw are measured first, while what they draw still grows. */
-const makeWork = async (culm: Culm, changes: number): Promise<{ views: View[]; stop: () => Promise<void> }> => {
+const makeWork = async (culm: Culm, changes: number): Promise<Work> => {
   const jobsPerSecond = changes / 2
   const flow = await startFlow(culm, {
     jobsPerSecond: 0.8 * jobsPerSecond,
@@ -74,11 +84,15 @@ const makeWork = async (culm: Culm, changes: number): Promise<{ views: View[]; s
     { name: '/', address: `${culm.url}/` },
     ...['/workflows', '/errors', '/queues', '/reports'].map((name) => ({ name, address: culm.url + name })),
   ]
+  const rate = () => {
+    const [jobs, began] = [flow.finished(), performance.now()]
+    return () => round((2000 * (flow.finished() - jobs)) / (performance.now() - began), 0)
+  }
   const stop = async () => {
     await flow.stop()
     await user.close()
   }
-  return { views, stop }
+  return { views, rate, stop }
 }
 
 const payload = { kind: 'command' as const, command: ['fit'] }
@@ -219,6 +233,12 @@ const lineOf = ({ view, firstPaintMs, comingUp, long, frames, heaps }: Measured)
   round(quantiles(frames).p95, 1),
   ...heaps.map((mb) => round(mb, 1)),
 ]
+
+const withRate = (result: BenchResult, changesPerSecond: number): BenchResult => ({
+  ...result,
+  json: { ...result.json, changesPerSecond },
+  notes: [...(result.notes ?? []), `There were ${changesPerSecond.toLocaleString('en')} changes a second meanwhile.`],
+})
 
 const sharedNote =
   'Chromium, server, PostgreSQL and the flow share the machine. One workflow has more than 3,000 tasks, and one of its tasks 60,000 jobs; jobs tell a loss, and one of 200 fails.'
