@@ -17,6 +17,7 @@ const benches: Record<string, () => Promise<Bench>> = {
   soak: () => import('./soak.ts'),
   pages: () => import('./pages.ts'),
   viewers: () => import('./viewers.ts'),
+  page: () => import('./page.ts'),
   'call-latency': () => import('./callLatency.ts'),
   'python-calls': () => import('./pythonCalls.ts'),
   'function-peers': () => import('./functionPeers.ts'),

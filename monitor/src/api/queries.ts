@@ -95,6 +95,8 @@ export const graphQuery = (id: WorkflowId, isOver: boolean) =>
     queryKey: ['graph', id],
     queryFn: ({ signal }) => ask('GET /v1/workflows/:id/graph', { params: { id }, signal }),
     refetchInterval: isOver ? false : listsMs,
+    // It may have thousands of nodes: to compare all of them with those before takes longer than it spares.
+    structuralSharing: false,
   })
 
 export const taskQuery = (id: TaskId) =>

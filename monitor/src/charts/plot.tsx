@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'react'
 import uPlot from 'uplot'
+import { drawInTurn } from './inTurn.ts'
 
 /** A line, a line of steps, or dots; its colour by a name of the page. */
 export type Series = { title: string; colour: string; kind: 'line' | 'steps' | 'dots'; width?: number; size?: number }
@@ -53,7 +54,7 @@ export const Plot = ({ label, xTitle, yTitle, x, series, ys, isLog = false, isTi
     }
   }, [shape])
   // biome-ignore lint/correctness/useExhaustiveDependencies: whenever there are other numbers
-  useEffect(() => chart.current?.setData(data), [x, ys])
+  useEffect(() => drawInTurn(chart, () => chart.current?.setData(data)), [x, ys])
   return <div ref={place} className="chart" role="img" aria-label={label} />
 }
 
@@ -80,7 +81,7 @@ const optionsOf = (element: HTMLElement, { xTitle, yTitle, series, isLog, isTime
     ...sizeOf(element),
     scales: { x: { time: isTime }, y: { distr: isLog ? 3 : 1 } },
     axes: [
-      { ...axis, label: xTitle, size: 28 },
+      { ...axis, label: xTitle, size: isTime ? 44 : 28, ...(isTime ? { values: timeMarks } : {}) },
       { ...axis, label: yTitle, size: 52 },
     ],
     cursor: { points: { size: 7 }, drag: { x: true, y: false } },
@@ -91,6 +92,18 @@ const optionsOf = (element: HTMLElement, { xTitle, yTitle, series, isLog, isTime
   }
 }
 
+/**
+ * Marks of a time axis, by how far they are apart, s: what each says, and what those say besides at which a year, month, day or hour begins. A day has 24 hours, and a date its parts
+ * in one order everywhere.
+ */
+const timeMarks: (number | string | null)[][] = [
+  [31_536_000, '{YYYY}', null, null, null, null, null, null, 1],
+  [2_419_200, '{YYYY}-{MM}', null, null, null, null, null, null, 1],
+  [86_400, '{MM}-{DD}', '\n{YYYY}', null, null, null, null, null, 1],
+  [60, '{HH}:{mm}', '\n{YYYY}-{MM}-{DD}', null, '\n{MM}-{DD}', null, null, null, 1],
+  [1, '{HH}:{mm}:{ss}', '\n{YYYY}-{MM}-{DD}', null, '\n{MM}-{DD}', null, null, null, 1],
+]
+
 const timeOf = (seconds: number) =>
   new Date(seconds * 1000).toLocaleString(undefined, { dateStyle: 'medium', timeStyle: 'short' })
 
@@ -100,25 +113,58 @@ const seriesOf = ({ title, kind, width = 2, size = 4 }: Series, colour: string):
   stroke: colour,
   width,
   points: { show: false },
-  ...(kind === 'dots' ? { paths: dots(size), fill: colour } : {}),
-  ...(kind === 'steps' ? { paths: uPlot.paths.stepped!({ align: 1 }) } : {}),
+  ...(kind === 'dots' ? { paths: dots(size, colour), fill: colour } : {}),
+  ...(kind === 'steps' ? { paths: steps } : {}),
   spanGaps: true,
 })
 
-/** All dots as one path of squares: thousands of circles would take longer than a frame. */
+/** Where the values of a scale are drawn, in pixels of the canvas: known once for thousands of them. */
+const placesOn = (chart: uPlot, name: 'x' | 'y') => {
+  const { min = 0, max = 1, distr } = chart.scales[name]!
+  const scaled = distr === 3 ? Math.log : Number
+  const [from, to] = [chart.valToPos(min!, name, true), chart.valToPos(max!, name, true)]
+  const [low, high] = [scaled(min!), scaled(max!)]
+  return (value: number) => from + ((to - from) * (scaled(value) - low)) / (high - low)
+}
+
+/** Dots are squares of whole pixels, each filled by itself: as one path, or as circles, thousands of them would take longer than a frame. */
 const dots =
-  (size: number): uPlot.Series.PathBuilder =>
+  (size: number, colour: string): uPlot.Series.PathBuilder =>
   (chart, series, from, to) => {
-    const fill = new Path2D()
-    const side = size * devicePixelRatio
+    const { ctx: pen, bbox } = chart
+    const [x, y] = [placesOn(chart, 'x'), placesOn(chart, 'y')]
     const [xs, ys] = [chart.data[0], chart.data[series]!]
+    const side = Math.round(size * devicePixelRatio)
+    pen.save()
+    pen.beginPath()
+    pen.rect(bbox.left - side, bbox.top - side, bbox.width + 2 * side, bbox.height + 2 * side)
+    pen.clip()
+    pen.fillStyle = colour
     for (let i = from; i <= to; i++) {
-      const y = ys[i]
-      if (y === null || y === undefined) continue
-      fill.rect(chart.valToPos(xs[i]!, 'x', true) - side / 2, chart.valToPos(y, 'y', true) - side / 2, side, side)
+      const value = ys[i]
+      if (value === null || value === undefined) continue
+      pen.fillRect(Math.round(x(xs[i]!) - side / 2), Math.round(y(value) - side / 2), side, side)
     }
-    return { fill, stroke: null }
+    pen.restore()
+    return null
   }
+
+/** A line that stays as it was until the next value that differs; of thousands of values few do. */
+const steps: uPlot.Series.PathBuilder = (chart, series, from, to) => {
+  const stroke = new Path2D()
+  const [x, y] = [placesOn(chart, 'x'), placesOn(chart, 'y')]
+  const [xs, ys] = [chart.data[0], chart.data[series]!]
+  let before: number | undefined
+  for (let i = from; i <= to; i++) {
+    const value = ys[i]
+    if (value === null || value === undefined || (value === before && i < to)) continue
+    if (before === undefined) stroke.moveTo(x(xs[i]!), y(value))
+    else stroke.lineTo(x(xs[i]!), y(before))
+    stroke.lineTo(x(xs[i]!), y(value))
+    before = value
+  }
+  return { stroke }
+}
 
 const colourReader = (element: HTMLElement) => (name: string) => {
   const probe = document.createElement('span')

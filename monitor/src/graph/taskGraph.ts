@@ -87,18 +87,31 @@ const nameOf = ({ name, parentJobId }: GraphNode) => `${parentJobId ?? ''} ${nam
 export const nodesOf = ({ keys, members, loops }: Shape, current: ReadonlyMap<string, GraphNode>): Node[] =>
   keys.map((key, i) => {
     const tasks = members.get(key)!.map((task) => current.get(task.id) ?? task)
-    const state = stateOf(tasks)
-    const n = tasks.reduce((sum, one) => sum + one.tasks, 0)
-    return {
-      key,
-      title: n > 1 ? `${tasks[0]!.name} × ${n}` : tasks[0]!.name,
-      ids: tasks.map(({ id }) => id).sort((a, b) => numberIn(a) - numberIn(b)),
-      state,
-      kind: kindOf(state, 'task'),
-      counts: sumOf(tasks.map(({ counts }) => counts)),
-      isLoop: loops.has(i),
-    }
+    return tasks.length === 1 ? ownNodeOf(tasks[0]!) : nodeOf(key, tasks, loops.has(i))
   })
+
+/** Of thousands of tasks few change at a time: the node of one that has not is the one of before. */
+const known = new WeakMap<GraphNode, Node>()
+
+const ownNodeOf = (task: GraphNode): Node => {
+  const node = known.get(task) ?? nodeOf(task.id, [task], false)
+  known.set(task, node)
+  return node
+}
+
+const nodeOf = (key: string, tasks: GraphNode[], isLoop: boolean): Node => {
+  const state = stateOf(tasks)
+  const n = tasks.reduce((sum, one) => sum + one.tasks, 0)
+  return {
+    key,
+    title: n > 1 ? `${tasks[0]!.name} × ${n}` : tasks[0]!.name,
+    ids: tasks.map(({ id }) => id).sort((a, b) => numberIn(a) - numberIn(b)),
+    state,
+    kind: kindOf(state, 'task'),
+    counts: sumOf(tasks.map(({ counts }) => counts)),
+    isLoop,
+  }
+}
 
 /** Of several: what still goes on, or else the worst end. */
 const stateOf = (tasks: GraphNode[]): string => {

@@ -1,6 +1,7 @@
 import { type QueryClient, useQuery } from '@tanstack/react-query'
 import type { Outcome } from '../../../src/contract/jobs.ts'
 import type { JobId, TaskId, WorkflowId } from '../api/queries.ts'
+import { numberIn } from '../words/ids.ts'
 import { lineOf, numbersIn } from '../words/values.ts'
 
 /** What the page keeps of an outcome: a line of it, why it failed, and what of it can be drawn. */
@@ -13,6 +14,8 @@ export type Point = {
   cause?: string
   errorType?: string
   numbers: Record<string, number>
+  /** The number in `taskId`, by which thousands are ordered again and again. */
+  task: number
 }
 
 /** The map is one and the same all the time; `version` tells that it has changed. */
@@ -30,6 +33,7 @@ export const pointOf = (outcome: Outcome): Point => ({
   cause: outcome.cause,
   errorType: outcome.error?.type,
   numbers: numbersIn(outcome.value),
+  task: numberIn(outcome.taskId),
 })
 
 const keyOf = (id: WorkflowId) => ['outcomes', id] as const

@@ -23,16 +23,25 @@ export const useStory = (id: WorkflowId | JobId, refetchInterval: number | false
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (page: Page) => page.next ?? undefined,
     refetchInterval,
+    structuralSharing: false,
   })
   const moves = useMemo(() => query.data?.pages.flatMap(({ items }) => items) ?? [], [query.data])
-  return { moves, more: query.hasNextPage ? () => query.fetchNextPage() : undefined, isRead: query.isSuccess }
+  return {
+    moves,
+    more: query.hasNextPage ? () => query.fetchNextPage() : undefined,
+    isRead: query.isSuccess,
+    isFull: (query.data?.pages.at(-1)?.items.length ?? 0) >= mostLater,
+  }
 }
+
+/** So many moves are kept of what happens while the page is open: a workflow that goes on for days moves without end. */
+const mostLater = 2000
 
 /** What happens later is added once the end has been read. */
 export const addMoves = (client: QueryClient, id: WorkflowId, moves: Move[]) =>
   client.setQueryData<InfiniteData<Page>>(keyOf(id), (old) => {
     const last = old?.pages.at(-1)
-    if (!old || !last || last.next !== null) return old
+    if (!old || !last || last.next !== null || last.items.length >= mostLater) return old
     const known = new Set(last.items.map(signOf))
     const items = [...last.items, ...moves.filter((move) => !known.has(signOf(move)))]
     return { ...old, pages: [...old.pages.slice(0, -1), { ...last, items }] }

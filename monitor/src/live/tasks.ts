@@ -4,11 +4,15 @@ import type { Task } from '../../../src/contract/tasks.ts'
 import { ask } from '../api/ask.ts'
 import { pageSize, type TaskId, type WorkflowId } from '../api/queries.ts'
 import { numberIn } from '../words/ids.ts'
+import { type Known, onlyNewest } from './onlyNewest.ts'
 
 /** The tasks of a workflow that are known here. The map is one and the same all the time; `version` tells that it has changed. */
-export type Tasks = { byId: Map<TaskId, Task>; version: number; earlier: string | null; isRead: boolean }
+export type Tasks = Known & { version: number; earlier: string | null; isRead: boolean }
 
-const noTasks = (): Tasks => ({ byId: new Map(), version: 0, earlier: null, isRead: false })
+/** So many tasks are kept of a workflow that makes more all the time; the oldest go, and are asked for again when they are wanted. */
+const mostTasks = 3000
+
+const noTasks = (): Tasks => ({ byId: new Map(), version: 0, earlier: null, isRead: false, marks: new Map() })
 
 const keyOf = (id: WorkflowId) => ['tasks', id] as const
 
@@ -19,15 +23,17 @@ const readPage = (workflowId: WorkflowId, after?: string, signal?: AbortSignal) 
 
 /** The newest tasks, back to one that is known. */
 const readNewest = async (client: QueryClient, id: WorkflowId, signal: AbortSignal): Promise<Tasks> => {
-  const { byId, version, earlier, isRead } = knownTasks(client, id)
+  const { byId, version, earlier, isRead, marks } = knownTasks(client, id)
   const known = new Set(byId.keys())
   let next: string | null | undefined
   do {
     const page = await readPage(id, next ?? undefined, signal)
     for (const task of page.items) byId.set(task.id, task)
+    if (page.next) marks.set(page.items.at(-1)!.id, page.next)
     next = page.items.some((task) => known.has(task.id)) ? null : page.next
   } while (isRead && next)
-  return { byId, version: version + 1, earlier: isRead ? earlier : (next ?? null), isRead: true }
+  const forgotten = onlyNewest({ byId, marks }, mostTasks)
+  return { byId, marks, version: version + 1, earlier: forgotten ?? (isRead ? earlier : (next ?? null)), isRead: true }
 }
 
 const tasksQuery = (client: QueryClient, id: WorkflowId, isOver: boolean) =>
@@ -48,7 +54,8 @@ export const useTasks = (id: WorkflowId, wanted: number, isOver: boolean) => {
   }, [client, id, earlier, size, wanted])
   // biome-ignore lint/correctness/useExhaustiveDependencies: the map is the same when what is in it has changed; the version tells
   const tasks = useMemo(() => inOrder(byId?.values() ?? []), [byId, version])
-  return { tasks, isRead: data?.isRead ?? false, hasEarlier: earlier !== null }
+  const hasEarlier = earlier !== null
+  return { tasks, isRead: data?.isRead ?? false, hasEarlier, mayReadEarlier: hasEarlier && size < mostTasks }
 }
 
 const inOrder = (tasks: Iterable<Task>) => [...tasks].sort((a, b) => numberIn(a.id) - numberIn(b.id))

@@ -22,11 +22,14 @@ export const useWatchedWorkflow = (id: WorkflowId) => {
   }, [client, id])
 }
 
+/** So often what was told of is asked for in full at most, ms. */
+const lookAgainMs = 800
+
 /** So often a graph that is seen is asked for at most, ms: it may have thousands of nodes. */
 const graphMs = 2000
 
 const watchWorkflow = (client: QueryClient, id: WorkflowId, signal: AbortSignal) => {
-  const lookAgain = atMostEvery(400, () => {
+  const lookAgain = atMostEvery(lookAgainMs, () => {
     client.invalidateQueries({ queryKey: ['workflow', id] })
     client.invalidateQueries({ queryKey: ['explanation', id] })
     askForTasks(client, id)

@@ -17,11 +17,12 @@ const columns: Column<Move>[] = [
 
 /** Every move of a thing. */
 export const StoryView = ({ id, everyMs = false }: { id: WorkflowId | JobId; everyMs?: number | false }) => {
-  const { moves, more, isRead } = useStory(id, everyMs)
+  const { moves, more, isRead, isFull } = useStory(id, everyMs)
   return (
     <>
       {moves.length > 0 && <Table label="Story" rows={moves} columns={columns} keyOf={signOf} />}
       {isRead && moves.length === 0 && <p className="nothing">Nothing has moved yet.</p>}
+      {isFull && <p className="nothing">More has happened since: open the page anew to read on.</p>}
       {more && (
         <div className="more">
           <button type="button" onClick={more}>

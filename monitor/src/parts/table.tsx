@@ -10,7 +10,11 @@ export type Column<Row> = {
   width?: string
   cell: (row: Row) => React.ReactNode
   sortBy?: (row: Row) => number | string
+  /** The same where the screen is narrow. */
+  narrow?: string
   isRight?: boolean
+  /** Where the screen is narrow, of what stands in it only the shape is seen. */
+  isMark?: boolean
   /** Left out where the screen is narrow. */
   isWide?: boolean
 }
@@ -41,8 +45,8 @@ export const Table = <Row extends object>({ label, rows, columns, keyOf }: Props
   return (
     <table className="table" aria-label={label} aria-rowcount={sorted.length}>
       <colgroup>
-        {columns.map(({ id, width, isWide }) => (
-          <col key={id} className={isWide ? 'wide' : ''} style={{ '--width': width } as React.CSSProperties} />
+        {columns.map((column) => (
+          <col key={column.id} className={classOf(column)} style={widthsOf(column)} />
         ))}
       </colgroup>
       <thead>
@@ -53,7 +57,7 @@ export const Table = <Row extends object>({ label, rows, columns, keyOf }: Props
         </tr>
       </thead>
       <tbody ref={place}>
-        <Spacer height={before} columns={columns.length} />
+        <Spacer height={before} />
         {items.map((index) => {
           const row = sorted[index]!
           return (
@@ -66,13 +70,17 @@ export const Table = <Row extends object>({ label, rows, columns, keyOf }: Props
             </tr>
           )
         })}
-        <Spacer height={after} columns={columns.length} />
+        <Spacer height={after} />
       </tbody>
     </table>
   )
 }
 
-const classOf = <Row,>({ isRight, isWide }: Column<Row>) => `${isRight ? 'right' : ''} ${isWide ? 'wide' : ''}`
+const classOf = <Row,>({ isRight, isWide, isMark }: Column<Row>) =>
+  [isRight && 'right', isWide && 'wide', isMark && 'mark'].filter(Boolean).join(' ')
+
+const widthsOf = <Row,>({ width, narrow = width }: Column<Row>) =>
+  ({ '--width': width, '--narrow': narrow }) as React.CSSProperties
 
 type Sorting = { getIsSorted: () => false | 'asc' | 'desc'; toggleSorting: () => void; getCanSort: () => boolean }
 
@@ -95,10 +103,11 @@ const Head = <Row,>({ column, sorting }: { column: Column<Row>; sorting: Sorting
   )
 }
 
-const Spacer = ({ height, columns }: { height: number; columns: number }) =>
+/** Spans no columns: those that a narrow screen leaves out would get room by it. */
+const Spacer = ({ height }: { height: number }) =>
   height > 0 && (
     <tr>
-      <td className="spacer" colSpan={columns} style={{ height }} />
+      <td className="spacer" style={{ height }} />
     </tr>
   )
 

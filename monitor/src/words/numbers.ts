@@ -1,5 +1,7 @@
-/** Numbers as people read them. */
-export const count = (n: number) => n.toLocaleString()
+/** Numbers as people read them. One format for all: a number that makes its own takes a hundred times as long. */
+const grouped = new Intl.NumberFormat()
+
+export const count = (n: number) => grouped.format(n)
 
 export const plural = (n: number, word: string) => `${count(n)} ${word}${n === 1 ? '' : 's'}`
 
@@ -16,4 +18,7 @@ export const sizeOf = (bytes: number) => {
 export const percent = (part: number, whole: number) => (whole > 0 ? Math.floor((100 * part) / whole) : 0)
 
 /** Per second, with as many digits as mean something. */
-export const rate = (n: number) => (n >= 10 ? count(Math.round(n)) : n.toFixed(n > 0 && n < 1 ? 2 : 1))
+export const rate = (n: number) => {
+  if (n === 0 || n >= 10) return count(Math.round(n))
+  return n.toFixed(n < 1 ? 2 : 1)
+}

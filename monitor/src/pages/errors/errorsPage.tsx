@@ -41,7 +41,7 @@ const ErrorsPage = () => {
       <Refused error={error} />
       {data && data.items.length > 0 && (
         <>
-          <p className="soft">
+          <p className="soft counted">
             {plural(attempts, 'attempt')} failed in {plural(data.items.length, 'way')}
           </p>
           <Table label="Errors" rows={data.items} columns={columns} keyOf={({ id }) => id} />
@@ -102,6 +102,7 @@ const columnsOf = (search: string): Column<Trouble>[] => [
     id: 'cause',
     title: 'Cause',
     width: '8rem',
+    narrow: '6.6rem',
     cell: ({ cause }) => <State state="failed" text={cause} />,
     sortBy: ({ cause }) => cause,
   },
@@ -130,6 +131,7 @@ const columnsOf = (search: string): Column<Trouble>[] => [
     id: 'attempts',
     title: 'Attempts',
     width: '6.5rem',
+    narrow: '5rem',
     isRight: true,
     cell: ({ attempts }) => count(attempts),
     sortBy: ({ attempts }) => attempts,
@@ -155,7 +157,7 @@ const columnsOf = (search: string): Column<Trouble>[] => [
   {
     id: 'queues',
     title: 'Queues',
-    width: '10rem',
+    width: '7rem',
     cell: ({ queues }) => <span title={queues.join(', ')}>{queues.join(', ')}</span>,
     sortBy: ({ queues }) => queues.join(),
     isWide: true,
@@ -173,6 +175,7 @@ const columnsOf = (search: string): Column<Trouble>[] => [
     id: 'last',
     title: 'Last',
     width: '7rem',
+    narrow: '5.6rem',
     isRight: true,
     cell: ({ lastAt }) => <Ago at={lastAt} />,
     sortBy: ({ lastAt }) => -Date.parse(lastAt),

@@ -54,7 +54,7 @@ export const Log = ({ id, isOver }: { id: JobId; isOver: boolean }) => {
         onChange={(event) => search.setText(event.target.value)}
         onKeyDown={(event) => event.key === 'Enter' && search.step(event.shiftKey ? -1 : 1)}
       />
-      <span className="num" aria-live="polite">
+      <span className={search.text ? 'num' : 'hidden-word'} aria-live="polite">
         {search.text && `${search.at}/${search.found}`}
       </span>
       {!isOver && (

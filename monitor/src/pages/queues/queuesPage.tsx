@@ -53,7 +53,14 @@ const NoPilots = () => (
 )
 
 const pilotColumns: Column<Pilot>[] = [
-  { id: 'state', title: 'State', width: '8rem', cell: ({ state }) => <State state={state} />, sortBy: (p) => p.state },
+  {
+    id: 'state',
+    title: 'State',
+    width: '8rem',
+    isMark: true,
+    cell: ({ state }) => <State state={state} />,
+    sortBy: (p) => p.state,
+  },
   {
     id: 'name',
     title: 'Pilot',
@@ -88,7 +95,14 @@ const pilotColumns: Column<Pilot>[] = [
     cell: (p) => `${p.jobs}/${p.slots}`,
     sortBy: (p) => p.jobs,
   },
-  { id: 'seen', title: 'Last seen', width: '7rem', isRight: true, cell: ({ seenAt }) => <Ago at={seenAt} /> },
+  {
+    id: 'seen',
+    title: 'Last seen',
+    width: '7rem',
+    narrow: '6rem',
+    isRight: true,
+    cell: ({ seenAt }) => <Ago at={seenAt} />,
+  },
   {
     id: 'since',
     title: 'Up for',

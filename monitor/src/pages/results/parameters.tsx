@@ -18,14 +18,17 @@ const readMs = 3000
 const atOnce = 4
 
 /** How the objective hangs on the arguments. */
-export const Parameters = ({ points: newest, objective }: { points: Point[]; objective: string }) => {
-  const points = useCalmed(newest, readMs)
-  const chosen = useMemo(() => chooseFrom(points, objective), [points, objective])
+export const Parameters = ({ ranked: newest, objective }: { ranked: Point[]; objective: string }) => {
+  const ranked = useCalmed(newest, readMs)
+  const chosen = useMemo(() => chooseFrom(ranked), [ranked])
   const key = chosen.map(({ id }) => id).join()
   const { data: trials } = useQuery({
     queryKey: ['trials', objective, key],
     queryFn: ({ signal }) => readTrials(chosen, objective, signal),
     staleTime: Number.POSITIVE_INFINITY,
+    // Others are chosen as more come: those of before are not asked for again.
+    gcTime: 0,
+    structuralSharing: false,
     placeholderData: (earlier) => earlier,
   })
   const names = useMemo(() => varyingIn(trials ?? []), [trials])
@@ -45,16 +48,16 @@ export const Parameters = ({ points: newest, objective }: { points: Point[]; obj
   )
 }
 
-const chooseFrom = (points: Point[], objective: string): Point[] => {
-  const told = points.filter(({ numbers }) => objective in numbers)
-  if (told.length <= mostRead) return told
-  const best = told.toSorted((a, b) => a.numbers[objective]! - b.numbers[objective]!).slice(0, mostRead / 2)
-  const step = Math.ceil(told.length / (mostRead / 2))
-  return [...new Set([...best, ...told.filter((_, i) => i % step === 0)])]
+/** Those that are spread are every so many by the numbers of their jobs, of which half go when there are too many: so few have to be read anew as more come. */
+const chooseFrom = (ranked: Point[]): Point[] => {
+  if (ranked.length <= mostRead) return ranked
+  const best = ranked.slice(0, mostRead / 2)
+  const step = 2 ** Math.ceil(Math.log2(ranked.length / (mostRead / 2)))
+  return [...new Set([...best, ...ranked.filter(({ index, task }) => (index + task) % step === 0).slice(0, mostRead)])]
 }
 
-/** What has been read; the arguments of a job never change. */
-const known = new Map<JobId, Record<string, number>>()
+/** What has been read of those that were chosen last; the arguments of a job never change. */
+let known = new Map<JobId, Record<string, number>>()
 
 const readTrials = async (points: Point[], objective: string, signal: AbortSignal): Promise<Trial[]> => {
   const missing = points.filter(({ id }) => !known.has(id))
@@ -66,6 +69,7 @@ const readTrials = async (points: Point[], objective: string, signal: AbortSigna
     return readNext()
   }
   await Promise.all(Array.from({ length: atOnce }, readNext))
+  known = new Map(points.map(({ id }) => [id, known.get(id)!]))
   return points.map(({ id, numbers }) => ({ id, value: numbers[objective]!, parameters: known.get(id)! }))
 }
 

@@ -1,4 +1,4 @@
-import { useMemo, useState } from 'react'
+import { useCallback, useMemo, useRef, useState } from 'react'
 import { useLocation } from 'wouter'
 import { isWideRange, Plot, type Series } from '../../charts/plot.tsx'
 import { useCalmed } from '../../live/calmed.ts'
@@ -7,7 +7,6 @@ import { Command } from '../../parts/lesson.tsx'
 import { Section } from '../../parts/section.tsx'
 import { type Column, Table } from '../../parts/table.tsx'
 import { Thing } from '../../parts/thing.tsx'
-import { numberIn } from '../../words/ids.ts'
 import { count, plural, rounded } from '../../words/numbers.ts'
 import { bestSoFar, paretoFront } from './optimum.ts'
 import { Parameters } from './parameters.tsx'
@@ -18,19 +17,35 @@ const drawMs = 600
 /** What jobs gave back, where it has numbers: how the best came down, how two of them trade, and which parameters matter. */
 export const Results = ({ points: newest }: { points: Point[] }) => {
   const points = useCalmed(newest, drawMs)
-  const inOrder = useMemo(() => points.toSorted((a, b) => numberIn(a.taskId) - numberIn(b.taskId) || a.index - b.index), [points])
+  const inOrder = useOrdered(points, inJobOrder)
   const names = useMemo(() => namesIn(inOrder), [inOrder])
   const [chosen, setChosen] = useState<string>()
   const objective = chosen ?? (names.includes('loss') ? 'loss' : names[0])
+  const told = useMemo(() => points.filter(({ numbers }) => objective !== undefined && objective in numbers), [points, objective])
+  const lowestFirst = useCallback((a: Point, b: Point) => a.numbers[objective!]! - b.numbers[objective!]!, [objective])
+  const ranked = useOrdered(told, lowestFirst)
   if (objective === undefined) return <NoNumbers points={points.length} />
   return (
     <>
       <Course points={inOrder} names={names} objective={objective} choose={setChosen} />
-      {names.length > 1 && <Trade points={inOrder} names={names} objective={objective} />}
-      <Parameters points={inOrder} objective={objective} />
-      <Best points={inOrder} objective={objective} />
+      {names.length > 1 && <Trade ranked={ranked} names={names} objective={objective} />}
+      <Parameters ranked={ranked} objective={objective} />
+      <Best ranked={ranked} objective={objective} />
     </>
   )
+}
+
+const inJobOrder = (a: Point, b: Point) => a.task - b.task || a.index - b.index
+
+/** In order: those of before are so already, which a sort finds out by one look at each, and a few new ones go between them. */
+const useOrdered = (points: Point[], compare: (a: Point, b: Point) => number): Point[] => {
+  const before = useRef<Point[]>([])
+  return useMemo(() => {
+    const fresh = new Set(points)
+    const known = before.current.filter((point) => fresh.delete(point))
+    before.current = [...known, ...fresh].sort(compare)
+    return before.current
+  }, [points, compare])
 }
 
 /** The names of numbers, those that most have first. */
@@ -107,15 +122,15 @@ const Course = ({ points, names, objective, choose }: CourseProps) => {
 }
 
 /** Two numbers against each other, with those that nobody beats in both. Of the second it is said whether lower or higher is better. */
-const Trade = ({ points, names, objective }: { points: Point[]; names: string[]; objective: string }) => {
+const Trade = ({ ranked, names, objective }: { ranked: Point[]; names: string[]; objective: string }) => {
   const [, go] = useLocation()
   const others = names.filter((name) => name !== objective)
   const [chosen, setChosen] = useState<string>()
   const [better, setBetter] = useState('lower')
   const other = chosen !== undefined && others.includes(chosen) ? chosen : others[0]!
   const { told, x, ys, front } = useMemo(
-    () => tradeOf(points, objective, other, better === 'higher'),
-    [points, objective, other, better],
+    () => tradeOf(ranked, objective, other, better === 'higher'),
+    [ranked, objective, other, better],
   )
   const aside = (
     <span className="tools">
@@ -141,10 +156,8 @@ const Trade = ({ points, names, objective }: { points: Point[]; names: string[];
   )
 }
 
-const tradeOf = (points: Point[], objective: string, other: string, isHigherBetter: boolean) => {
-  const told = points
-    .filter(({ numbers }) => objective in numbers && other in numbers)
-    .sort((a, b) => a.numbers[objective]! - b.numbers[objective]!)
+const tradeOf = (ranked: Point[], objective: string, other: string, isHigherBetter: boolean) => {
+  const told = ranked.filter(({ numbers }) => other in numbers)
   const first = told.map(({ numbers }) => numbers[objective]!)
   const second = told.map(({ numbers }) => numbers[other]!)
   const unbeaten = new Set(paretoFront(first, isHigherBetter ? second.map((value) => -value) : second))
@@ -167,16 +180,9 @@ const bestColumns = (objective: string): Column<Point>[] => [
   { id: 'says', title: 'Value', cell: ({ says }) => <span className="mono" title={says}>{says}</span> },
 ]
 
-const Best = ({ points, objective }: { points: Point[]; objective: string }) => {
+const Best = ({ ranked, objective }: { ranked: Point[]; objective: string }) => {
   const columns = useMemo(() => bestColumns(objective), [objective])
-  const best = useMemo(
-    () =>
-      points
-        .filter(({ numbers }) => objective in numbers)
-        .sort((a, b) => a.numbers[objective]! - b.numbers[objective]!)
-        .slice(0, mostListed),
-    [points, objective],
-  )
+  const best = useMemo(() => ranked.slice(0, mostListed), [ranked])
   return (
     <Section title={`The ${Math.min(mostListed, best.length)} lowest`}>
       <Table label="Lowest" rows={best} columns={columns} keyOf={({ id }) => id} />

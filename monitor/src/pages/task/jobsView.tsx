@@ -15,7 +15,7 @@ import { type AttemptCause, attemptCauses } from '../../states/causes.ts'
 import { hasEnded, partsOf } from '../../states/counts.ts'
 import { duration } from '../../words/durations.ts'
 import { count, plural } from '../../words/numbers.ts'
-import { cellText, pathsIn, plainOf } from './paths.ts'
+import { cellText, cellWords, pathsIn, plainOf } from './paths.ts'
 
 type JobState = JobEntry['state']
 type Cells = Record<string, unknown>
@@ -157,17 +157,25 @@ const reasonOf = ({ unmet, heldBy, cause, errorLine }: Line) => {
 }
 
 const columnsOf = ([given, gave]: [string[], string[]]): Column<Line>[] => [
-  { id: 'index', title: '#', width: '4.5rem', cell: ({ index }) => index, sortBy: ({ index }) => index },
-  { id: 'job', title: 'Job', width: '6.5rem', cell: ({ id }) => <Thing id={id} /> },
+  {
+    id: 'index',
+    title: '#',
+    width: '4.5rem',
+    narrow: '2.8rem',
+    cell: ({ index }) => index,
+    sortBy: ({ index }) => index,
+  },
+  { id: 'job', title: 'Job', width: '6.5rem', narrow: '5rem', cell: ({ id }) => <Thing id={id} /> },
   {
     id: 'state',
     title: 'State',
     width: '8.5rem',
+    isMark: true,
     cell: ({ state }) => <State state={state} noun="job" />,
     sortBy: ({ state }) => state,
   },
-  ...given.slice(0, mostColumns).map((path) => cellColumn('given', path)),
-  ...gave.slice(0, mostColumns).map((path) => cellColumn('gave', path)),
+  ...given.slice(0, mostColumns).map((path) => cellColumn('given', path, true)),
+  ...gave.slice(0, mostColumns).map((path, i) => cellColumn('gave', path, i > 0)),
   {
     id: 'reason',
     title: 'Reason',
@@ -225,17 +233,17 @@ const Ran = ({ line: { usage, sentAt, startedAt, endedAt } }: { line: Line }) =>
   )
 }
 
-const cellColumn = (side: 'given' | 'gave', path: string): Column<Line> => ({
+const cellColumn = (side: 'given' | 'gave', path: string, isWide: boolean): Column<Line> => ({
   id: `${side} ${path}`,
   title: path,
   cell: (line) => (
     <span className="mono" title={cellText(line[side][path])}>
-      {cellText(line[side][path])}
+      {cellWords(line[side][path])}
     </span>
   ),
   sortBy: (line) => {
     const cell = line[side][path]
     return typeof cell === 'number' ? cell : cellText(cell)
   },
-  isWide: side === 'given',
+  isWide,
 })

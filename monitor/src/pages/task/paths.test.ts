@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { cellText, pathsIn, plainOf } from './paths.ts'
+import { cellText, cellWords, pathsIn, plainOf } from './paths.ts'
 
 const args = (plain: unknown) => plainOf({ text: JSON.stringify(plain) }, 'arguments')
 const value = (plain: unknown) => plainOf({ text: JSON.stringify(plain) }, 'value')
@@ -24,5 +24,10 @@ test('a result is one column, or one for each member; what JSON lacks stays toge
 test('columns are those of all jobs, and a cell is a line of text', () => {
   expect(pathsIn([{ a: 1 }, { b: 1, a: 2 }])).toEqual(['a', 'b'])
   expect([cellText(undefined), cellText('x'), cellText(null), cellText([1])]).toEqual(['', 'x', 'null', '[1]'])
+  expect([cellWords(0.060000000000000005), cellWords(12_345_678_901), cellWords('1.23456')]).toEqual([
+    '0.06',
+    '12345678901',
+    '1.23456',
+  ])
   expect(cellText({ $culm: 'tuple', v: [1, 2] })).toBe('(1, 2)')
 })

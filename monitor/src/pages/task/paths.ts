@@ -1,4 +1,5 @@
 import type { Value } from '../../../../src/contract/base.ts'
+import { rounded } from '../../words/numbers.ts'
 import { readable } from '../../words/tagged.ts'
 
 /** JSON objects as columns: each member by its dot path, two levels deep; what is deeper stands as its text. */
@@ -41,6 +42,10 @@ const cellsOf = (plain: unknown, path: string, depth = 0): Cells => {
 
 /** The paths of all of them, in the order in which they are met. */
 export const pathsIn = (all: readonly Cells[]): string[] => [...new Set(all.flatMap((cells) => Object.keys(cells)))]
+
+/** As a cell has room for it; the whole of it is seen when it is pointed at. */
+export const cellWords = (cell: unknown): string =>
+  typeof cell === 'number' && !Number.isInteger(cell) ? rounded(cell) : cellText(cell)
 
 export const cellText = (cell: unknown): string => {
   if (cell === undefined) return ''

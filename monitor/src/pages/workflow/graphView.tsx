@@ -8,6 +8,7 @@ import { GraphCanvas, type GraphHandle } from '../../graph/graphCanvas.tsx'
 import type { Layout } from '../../graph/layout.ts'
 import { type Node, nodesOf, type Shape, shapeOf } from '../../graph/taskGraph.ts'
 import { useLayout } from '../../graph/useLayout.ts'
+import { useCalmed } from '../../live/calmed.ts'
 import { save } from '../../parts/save.ts'
 import { KindShape } from '../../parts/state.tsx'
 import type { Kind } from '../../states/kinds.ts'
@@ -24,7 +25,11 @@ const GraphView = ({ id, isOver }: { id: WorkflowId; isOver: boolean }) => {
 }
 export default GraphView
 
-const LaidOut = ({ id, graph }: { id: WorkflowId; graph: Graph }) => {
+/** So often it is drawn at most, ms. */
+const drawMs = 400
+
+const LaidOut = ({ id, graph: newest }: { id: WorkflowId; graph: Graph }) => {
+  const graph = useCalmed(newest, drawMs)
   const [wanted, setFolded] = useState<boolean>()
   const [unfolded, setUnfolded] = useState<ReadonlySet<string>>(new Set())
   const isFolded = wanted ?? graph.nodes.length > manyTasks

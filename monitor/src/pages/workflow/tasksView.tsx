@@ -4,6 +4,7 @@ import type { Explanation } from '../../../../src/contract/jobs.ts'
 import type { Task } from '../../../../src/contract/tasks.ts'
 import type { Workflow } from '../../../../src/contract/workflows.ts'
 import type { TaskId } from '../../api/queries.ts'
+import { useCalmed } from '../../live/calmed.ts'
 import { type Outcomes, useOutcomes } from '../../live/outcomes.ts'
 import { readMoreTasks } from '../../live/tasks.ts'
 import { useMayChange } from '../../parts/actions/actions.tsx'
@@ -20,11 +21,14 @@ import { numberIn } from '../../words/ids.ts'
 import { percent, rounded } from '../../words/numbers.ts'
 import { errorText, textOf } from '../../words/values.ts'
 
-type Props = { workflow: Workflow; tasks: Task[]; why: Explanation | undefined; hasEarlier: boolean }
+/** So often it is looked at most for what thousands of jobs gave back, ms. */
+const resultsMs = 600
 
-export const TasksView = ({ workflow, tasks, why, hasEarlier }: Props) => {
+type Props = { workflow: Workflow; tasks: Task[]; why: Explanation | undefined; mayReadEarlier: boolean }
+
+export const TasksView = ({ workflow, tasks, why, mayReadEarlier }: Props) => {
   const client = useQueryClient()
-  const results = useResults(useOutcomes(workflow.id))
+  const results = useResults(useCalmed(useOutcomes(workflow.id), resultsMs))
   const lines = useMemo(() => tasks.map((task) => ({ task, result: results.get(task.id) })), [tasks, results])
   const mayChange = useMayChange()
   const mayPick = ({ task }: Line) => mayChange({ owner: task.owner })
@@ -47,7 +51,7 @@ export const TasksView = ({ workflow, tasks, why, hasEarlier }: Props) => {
         aside={
           <div className="tools">
             {picked.tools}
-            {hasEarlier && (
+            {mayReadEarlier && (
               <button type="button" onClick={() => readMoreTasks(client, workflow.id)}>
                 Show earlier ones
               </button>
@@ -93,6 +97,7 @@ const columns: Column<Line>[] = [
     id: 'state',
     title: 'State',
     width: '7.5rem',
+    isMark: true,
     cell: ({ task }) => <State state={task.state} noun="task" />,
     sortBy: ({ task }) => task.state,
   },
@@ -110,6 +115,7 @@ const columns: Column<Line>[] = [
     id: 'progress',
     title: 'Progress',
     width: '24%',
+    narrow: '22%',
     cell: ({ task }) => <JobsBar counts={task.counts} />,
     sortBy: ({ task: { counts } }) => percent(endedIn(counts), counts.total),
   },
@@ -126,6 +132,7 @@ const columns: Column<Line>[] = [
     id: 'took',
     title: 'Took',
     width: '5.5rem',
+    narrow: '4.8rem',
     cell: ({ task }) => <Lasted from={task.createdAt} to={task.endedAt} />,
     isRight: true,
   },

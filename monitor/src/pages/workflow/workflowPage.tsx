@@ -37,7 +37,7 @@ const WorkflowPage = ({ id, view }: { id: WorkflowId; view: string }) => {
   const { data: workflow, error } = useQuery(workflowQuery(id))
   const { data: why } = useQuery(explanationQuery(id, workflow?.state))
   const isOver = workflow !== undefined && hasEnded(workflow.state)
-  const { tasks, hasEarlier } = useTasks(id, wantedBy[view] ?? 0, isOver)
+  const { tasks, hasEarlier, mayReadEarlier } = useTasks(id, wantedBy[view] ?? 0, isOver)
   useEffect(() => {
     document.title = workflow ? `${workflow.name} · ${id}` : `${id} · Culm`
   }, [workflow, id])
@@ -68,7 +68,7 @@ const WorkflowPage = ({ id, view }: { id: WorkflowId; view: string }) => {
       </Progress>
       <Tabs id={id} tabs={tabs} view={view} />
       <Suspense fallback={null}>
-        {view === '' && <TasksView workflow={workflow} tasks={tasks} why={why} hasEarlier={hasEarlier} />}
+        {view === '' && <TasksView workflow={workflow} tasks={tasks} why={why} mayReadEarlier={mayReadEarlier} />}
         {view === 'graph' && <GraphView id={id} isOver={isOver} />}
         {view === 'timeline' && <TimelineView tasks={tasks} hasEarlier={hasEarlier} />}
         {view === 'results' && <ResultsView id={id} />}

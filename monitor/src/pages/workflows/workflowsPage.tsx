@@ -90,18 +90,24 @@ const Sum = ({ workflows }: { workflows: Workflow[] }) => (
   </span>
 )
 
-const withLabels = (filter: Filter) => [
-  ...workflowColumns.slice(0, 3),
-  labelsColumn(filter),
-  ...workflowColumns.slice(3),
-]
+/** Labels take their room from columns that can spare it. */
+const withLabels = (filter: Filter) => {
+  const narrower: Record<string, string> = { owner: '6rem', progress: '8rem' }
+  const columns = workflowColumns.map((column) => ({ ...column, width: narrower[column.id] ?? column.width }))
+  return [...columns.slice(0, 3), labelsColumn(filter), ...columns.slice(3)]
+}
 
 /** Pressed, a label is one more that all must have. */
 const labelsColumn = (filter: Filter): Column<Workflow> => ({
   id: 'labels',
   title: 'Labels',
   cell: ({ labels }) => (
-    <Labels labels={labels} hrefOf={(label) => hrefOf({ ...filter, label: [...new Set([...filter.label, label])] })} />
+    <span className="cut">
+      <Labels
+        labels={labels}
+        hrefOf={(label) => hrefOf({ ...filter, label: [...new Set([...filter.label, label])] })}
+      />
+    </span>
   ),
   isWide: true,
 })
