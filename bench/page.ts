@@ -158,11 +158,12 @@ const open = async (
   browser: Browser,
   storageState: Session,
   view: View,
+  script?: string,
 ): Promise<{ page: Page; tools: CDPSession }> => {
   const context = await browser.newContext({ storageState, viewport: { width: 1200, height: 900 } })
   const page = await context.newPage()
   const tools = await context.newCDPSession(page)
-  await page.addInitScript(watch)
+  if (script) await page.addInitScript(script)
   await page.goto(view.address)
   await page.locator('h1').first().waitFor({ state: 'attached' })
   await view.prepare?.(page)
@@ -200,7 +201,7 @@ const measure = async (
   seconds: number,
   profiles: string | undefined,
 ): Promise<Measured> => {
-  const { page, tools } = await open(browser, session, view)
+  const { page, tools } = await open(browser, session, view, watch)
   await sleep(3000)
   const firstPaintMs = (await page.evaluate(
     "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? 0",
