@@ -149,9 +149,15 @@ export class Servers {
     return server
   }
 
+  /**
+   * Woken late, and looking seldom of itself: most statements of a seed were looks of idle agents. Only what a server notes of its own hearing keeps its pace, since the
+   * leases of pilots count with it.
+   */
   #slowed(agent: Agent): Agent {
+    if (agent.name === 'hearing') return agent
     const { delayMs } = agent
-    return delayMs ? { ...agent, delayMs: async () => (await delayMs()) * this.#slowness } : agent
+    const everyMs = agent.everyMs * this.#slowness
+    return { ...agent, everyMs, ...(delayMs ? { delayMs: async () => (await delayMs()) * this.#slowness } : {}) }
   }
 
   /** As over NOTIFY: a little later, and not always. */
