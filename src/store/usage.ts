@@ -117,7 +117,7 @@ export const usageRows = (
                when 'queue' then (select name from queue where id = ref)
                when 'site' then (select s.name from queue q join site s on s.id = q.site_id where q.id = ref)
                when 'label' then (select labels ->> ${f.label}::text from label_set where id = ref)
-               else nullif(word, '') end as name,
+               else nullif(word, '') end collate "C" as name,
              at, attempts, finished, failed, cancelled, wall, cpu
       from r),
     added as (
