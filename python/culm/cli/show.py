@@ -18,7 +18,7 @@ from .look.text_width import plain_text
 from .look.times import ago, duration, local_time, parse_time, seconds_between
 from .look.values import megabytes, number_text, show_arguments, show_sent
 from .ls import table_of
-from .pages import Row, first_found, rows_of
+from .pages import Query, Row, first_found, rows_of
 from .troubles import trouble_lines, troubles_of
 from .verb import Argument, Given, Option, Verb
 
@@ -145,7 +145,7 @@ def _find_task(client: Client, subject: Subject, style: Style) -> _Found:
     row = _row_of(client, subject)
     troubles = troubles_of(client, subject)
     path = f'{subject.path}/jobs'
-    wanted = {'limit': _MOST_ROWS, 'state': 'failed'}
+    wanted: Query = {'limit': _MOST_ROWS, 'state': 'failed'}
     failed = first_found(client, path, wanted) if row['counts'].get('failed') else []
     every = client.get(path, {'limit': _MOST_ROWS})
     # Of many jobs those that failed are what one looks for.

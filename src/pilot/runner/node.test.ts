@@ -125,13 +125,16 @@ test('a job that returns its callback says until when its value may come; that o
 })
 
 test('a file that a job leaves is seen also where others left nothing for long', async () => {
-  const { run, send, words } = startRunner()
+  const { run, send, words, channel } = startRunner()
   const place = await mkdtemp(join(folder, 'place-'))
   await utimes(place, 1, 1)
   for (const jobId of ['j1', 'j2', 'j3']) await run({ export: 'echo', jobId, folder: place })
+  // In one piece: all three are there when the first is done.
+  channel.cork()
   send({ export: 'block', jobId: 'j4', args: { text: '{"a":[20]}' }, folder: place })
   send({ export: 'leave', jobId: 'j5', args: { text: '{"a":["left"]}' }, folder: place })
   send({ export: 'echo', jobId: 'j6', folder: place })
+  channel.uncork()
   expect((await words('skipped', 1))[0]!.jobIds).toEqual(['j6'])
 })
 
