@@ -8,8 +8,9 @@ export type Asset = { gzip: Buffer; brotli: Buffer }
 /** Each of these is the same page; what it shows is decided by its address. */
 const id = ':id(^[wtj][1-9]\\d{0,14}$)'
 const trouble = ':trouble(^e[1-9]\\d{0,14}$)'
+const queue = ':queue(^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$)'
 const pagePaths = [
-  ...['/', '/workflows', '/errors', `/errors/${trouble}`, '/queues', '/reports', '/users'],
+  ...['/', '/workflows', '/errors', `/errors/${trouble}`, '/queues', `/queues/${queue}`, '/reports', '/users'],
   ...[`/${id}`, `/${id}/:view(^[a-z]+$)`],
 ]
 

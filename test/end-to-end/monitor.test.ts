@@ -5,7 +5,9 @@ import path from 'node:path'
 import axe from 'axe-core'
 import { type BrowserContext, chromium, type Page, type Request } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Client } from '../../src/contract/client.ts'
 import type { ClaimReply, Report } from '../../src/contract/pilots.ts'
+import { ensurePerson, makeOperator } from '../../src/store/people.ts'
 import { eventually, startTestServer, type TestServer } from '../support/server.ts'
 
 const executablePath = '/usr/bin/chromium'
@@ -66,6 +68,13 @@ const shows = (page: Page, text: string | RegExp) => page.locator('main').getByT
 /** From here on only the stream brings news of a workflow: what is asked for gets no answer. */
 const holdAnswers = (page: Page) => page.route(/\/v1\/(workflows\/w\d+|tasks\?.*)$/, () => {})
 
+/** What axe finds in the page as it is. */
+const violationsIn = async (page: Page) => {
+  await page.evaluate(axe.source)
+  const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults
+  return violations.map(({ id, nodes }) => [id, nodes[0]!.html])
+}
+
 const text = (value: unknown) => ({ text: JSON.stringify(value) })
 const command = { kind: 'command' as const, command: ['true'] }
 
@@ -97,19 +106,32 @@ const submit = (workflowId: `w${number}`, n: number, more: object = {}) =>
     },
   })
 
+/** A queue of its own, at a site of its own. Gives what its pilots call the server with. */
+const newQueue = async (name: string) => {
+  const { db, clock } = server.engine
+  const operator = await server.person('ada')
+  await makeOperator(db, await ensurePerson(db, { experimentId: 1, name: 'ada', admin: false, now: clock() }))
+  await operator.call('createQueue', { body: { name, site: `site-of-${name}` } })
+  const { token } = await operator.call('createToken', { body: { queue: name } })
+  return { queue: name, client: server.client(token) }
+}
+
 let pilots = 0
 /** A pilot that is none: it claims by the API, and reports what the test says. */
-const withPilot = async (act: (pilot: Awaited<ReturnType<typeof newPilot>>) => Promise<void>) => {
-  const pilot = await newPilot()
+const withPilot = async (
+  act: (pilot: Awaited<ReturnType<typeof newPilot>>) => Promise<void>,
+  place = { queue: 'local', client: server.pilot },
+) => {
+  const pilot = await newPilot(place)
   try {
     await act(pilot)
   } finally {
     await pilot.leave()
   }
 }
-const newPilot = async () => {
-  const { pilotId, epoch } = await server.pilot.call('registerPilot', {
-    body: { name: `pilot-${++pilots}`, queue: 'local', slots: 100, host: 'node7', version: '1' },
+const newPilot = async ({ queue, client }: { queue: string; client: Client }) => {
+  const { pilotId, epoch } = await client.call('registerPilot', {
+    body: { name: `pilot-${++pilots}`, queue, slots: 100, host: 'node7', version: '1' },
   })
   let claimSeq = 0
   const params = { id: pilotId }
@@ -117,7 +139,7 @@ const newPilot = async () => {
     take: async (taskId: string, n: number) => {
       const taken: ClaimReply['jobs'] = []
       while (taken.length < n) {
-        const { jobs } = await server.pilot.call('claim', {
+        const { jobs } = await client.call('claim', {
           params,
           body: { epoch, claimSeq: ++claimSeq, cores: 100, jobs: n - taken.length, waitSeconds: 10 },
         })
@@ -126,13 +148,13 @@ const newPilot = async () => {
       }
       return taken
     },
-    report: (...reports: Report[]) => server.pilot.call('report', { params, body: { epoch, reports } }),
+    report: (...reports: Report[]) => client.call('report', { params, body: { epoch, reports } }),
     print: ({ jobId, attempt }: { jobId: `j${number}`; attempt: number }, offset: number, words: string) =>
-      server.pilot.call('sendLogs', {
+      client.call('sendLogs', {
         params,
         body: { epoch, chunks: [{ jobId, attempt, stream: 'stdout', offset, text: words }] },
       }),
-    leave: () => server.pilot.call('leavePilot', { params, body: { epoch } }),
+    leave: () => client.call('leavePilot', { params, body: { epoch } }),
   }
 }
 type Held = { jobId: `j${number}`; attempt: number }
@@ -670,6 +692,82 @@ describe.skipIf(isMissing)(
       await page.getByRole('img', { name: /^finished in the last hour: \d+/ }).waitFor()
     })
 
+    test('a queue tells how well it did of late, what fails there and who serves it, from the list of all to its own page', async () => {
+      const name = 'far-east.2'
+      const place = await newQueue(name)
+      const page = await signedIn('/queues')
+      const line = rowsOf(page, 'Queues').filter({ hasText: name })
+      await line.waitFor()
+      await eventually(
+        async () => (await line.locator('td').allTextContents()).slice(-2).join() === '–,–',
+        'nothing has ended there',
+      )
+      await line.getByRole('link', { name }).click()
+      await page.waitForURL(`${server.url}/queues/${name}`)
+      await shows(page, `culm submit --queue ${name} -- echo hello`)
+      await shows(page, `culm queue token ${name}`)
+      await shows(page, 'No attempt has failed here')
+
+      const { taskId } = await submit(await newWorkflow('far away'), 4, { queue: name })
+      await withPilot(async (pilot) => {
+        const [first, ...others] = await pilot.take(taskId, 4)
+        const usage = { wallSeconds: 7200, cpuSeconds: 3600 }
+        const error = { type: 'TideError', message: 'the harbour is dry' }
+        await pilot.report(
+          ...[{ ...failed(first!, error), usage }, ...others.map((job) => ({ ...finished(job, 1), usage }))],
+        )
+        const asked = async () => (await server.user.call('usage', { query: { by: 'queue' } })).items
+        await eventually(async () => (await asked()).find((group) => group.name === name)?.attempts === 4, 'added up')
+        await eventually(
+          async () => (await server.user.call('listTroubles', { query: { queue: name } })).items.length === 1,
+          'what failed is told',
+        )
+
+        await page.reload()
+        await page.getByRole('heading', { name, level: 1 }).waitFor()
+        expect(await page.title()).toBe(`${name} · Queues`)
+        await shows(page, '0 of 100 slots in use')
+        const numbers = page.locator('.vital')
+        await numbers.first().waitFor()
+        expect(await numbers.allTextContents()).toEqual([
+          ...['4attempts', '3jobs finished', '1jobs failed'],
+          ...['75 %ended well', '50 %efficiency (CPU / wall)', '8 hwall time'],
+        ])
+        await rowsOf(page, 'Pilots').getByText('node7').waitFor()
+        const cause = rowsOf(page, 'Failures by cause')
+        expect(await cause.count()).toBe(1)
+        await cause.getByRole('img', { name: '100 % of 1 failed attempt' }).waitFor()
+        for (const colorScheme of ['light', 'dark'] as const) {
+          await page.emulateMedia({ colorScheme })
+          expect(await violationsIn(page), colorScheme).toEqual([])
+        }
+        await page.getByRole('link', { name: 'TideError: the harbour is dry' }).click()
+        await page.waitForURL(/\/errors\/e\d+$/)
+        await page.goBack()
+        await cause.getByRole('link', { name: 'user' }).click()
+        await page.waitForURL(`${server.url}/errors?cause=user&queue=${name}`)
+        await rowsOf(page, 'Errors').getByText('the harbour is dry').waitFor()
+        expect(await rowsOf(page, 'Errors').count()).toBe(1)
+
+        await visit(page, '/queues')
+        await line.getByRole('cell', { name: '75 %', exact: true }).waitFor()
+        await line.getByRole('cell', { name: '50 %', exact: true }).waitFor()
+        await page.keyboard.press('/')
+        await page.keyboard.type('far-ea')
+        await page.getByRole('option', { name: /far-east\.2.* queue/ }).waitFor()
+        await page.keyboard.press('Enter')
+        await page.waitForURL(`${server.url}/queues/${name}`)
+      }, place)
+    })
+
+    test('a queue that there is not is said, with what makes one', async () => {
+      const page = await signedIn('/queues/nowhere')
+      await shows(page, 'No such queue')
+      await shows(page, 'culm queue add nowhere')
+      await page.getByRole('link', { name: 'All queues' }).click()
+      await page.getByRole('heading', { name: 'Queues and pilots' }).waitFor()
+    })
+
     test('axe finds nothing on any page, in either scheme', { timeout: 120_000 }, async () => {
       const workflowId = await newWorkflow('for all readers')
       const { taskId } = await submit(workflowId, 3)
@@ -688,6 +786,7 @@ describe.skipIf(isMissing)(
           '/errors',
           `/errors/${trouble}`,
           '/queues',
+          '/queues/local',
           '/reports',
           '/users',
           ...views,
@@ -698,12 +797,7 @@ describe.skipIf(isMissing)(
             await page.emulateMedia({ colorScheme })
             await visit(page, place)
             await page.locator('h1').waitFor()
-            await page.evaluate(axe.source)
-            const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults
-            expect(
-              violations.map(({ id, nodes }) => [place, colorScheme, id, nodes[0]!.html]),
-              'violations',
-            ).toEqual([])
+            expect(await violationsIn(page), `${place}, ${colorScheme}`).toEqual([])
           }
       })
     })
@@ -739,6 +833,7 @@ describe.skipIf(isMissing)(
         'workflows',
         'errors',
         'queues',
+        'queues/local',
         'reports',
         'users',
         workflowId,

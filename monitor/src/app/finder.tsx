@@ -5,6 +5,7 @@ import type { Hit } from '../../../src/contract/search.ts'
 import { searchQuery } from '../api/queries.ts'
 import { Dialog } from '../parts/dialog.tsx'
 import { State } from '../parts/state.tsx'
+import { queuePath } from '../parts/thing.tsx'
 import { idPattern, nounOf } from '../words/ids.ts'
 import { places } from './routes.tsx'
 
@@ -81,7 +82,8 @@ const useFound = (words: string): Found[] => {
 const pathOf = ({ kind, id, name }: Hit) => {
   if (kind === 'trouble') return `/errors/${id}`
   if (kind === 'user') return `/workflows?${new URLSearchParams({ owner: name })}`
-  return kind === 'queue' || kind === 'pilot' ? '/queues' : `/${id}`
+  if (kind === 'queue') return queuePath(name)
+  return kind === 'pilot' ? '/queues' : `/${id}`
 }
 
 /** On its pages a trouble is an error. */

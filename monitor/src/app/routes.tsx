@@ -11,6 +11,7 @@ const JobPage = lazy(() => import('../pages/job/jobPage.tsx'))
 const ErrorsPage = lazy(() => import('../pages/errors/errorsPage.tsx'))
 const TroublePage = lazy(() => import('../pages/errors/troublePage.tsx'))
 const QueuesPage = lazy(() => import('../pages/queues/queuesPage.tsx'))
+const QueuePage = lazy(() => import('../pages/queues/queuePage.tsx'))
 const ReportsPage = lazy(() => import('../pages/reports/reportsPage.tsx'))
 const UsersPage = lazy(() => import('../pages/users/usersPage.tsx'))
 
@@ -33,5 +34,7 @@ export const pageAt = (path: string) => {
   if (id?.startsWith('j')) return <JobPage key={id} id={id as JobId} />
   const [, trouble] = /^\/errors\/(e[1-9]\d{0,14})$/.exec(path) ?? []
   if (trouble) return <TroublePage key={trouble} id={trouble as TroubleView['id']} />
+  const [, queue] = /^\/queues\/([A-Za-z0-9][A-Za-z0-9._-]{0,62})$/.exec(path) ?? []
+  if (queue) return <QueuePage key={queue} name={queue} />
   return undefined
 }

@@ -1,3 +1,5 @@
+import { count, rounded } from './numbers.ts'
+
 /** Each unit holds below so many ms. */
 const units = [
   { below: 1000, ms: 1, word: 'ms' },
@@ -18,4 +20,11 @@ export const between = (from: string, to: string | null | undefined, now = Date.
 export const ago = (at: string, now = Date.now()) => {
   const ms = now - Date.parse(at)
   return ms < 5000 ? 'just now' : `${duration(ms)} ago`
+}
+
+/** In hours; what is less than one, as people say it. */
+export const hours = (seconds: number) => {
+  if (seconds > 0 && seconds < 3600) return duration(seconds * 1000)
+  const n = seconds / 3600
+  return `${n >= 100 ? count(Math.round(n)) : rounded(Number(n.toPrecision(3)))} h`
 }

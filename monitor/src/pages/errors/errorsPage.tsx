@@ -2,7 +2,6 @@ import { useQuery } from '@tanstack/react-query'
 import { useEffect, useMemo } from 'react'
 import { Link } from 'wouter'
 import type { Trouble } from '../../../../src/contract/troubles.ts'
-import { ask } from '../../api/ask.ts'
 import { queuesQuery } from '../../api/queries.ts'
 import { Sparkline } from '../../charts/sparkline.tsx'
 import { Command, Lesson } from '../../parts/lesson.tsx'
@@ -12,21 +11,14 @@ import { type Column, Table } from '../../parts/table.tsx'
 import { Ago } from '../../parts/time.tsx'
 import { attemptCauses } from '../../states/causes.ts'
 import { count, plural } from '../../words/numbers.ts'
-import { type Filter, fromOf, searchOf, useFilter } from './window.ts'
+import { troublesQuery } from './troublesQuery.ts'
+import { type Filter, searchOf, useFilter } from './window.ts'
 import { WindowChoice } from './windowChoice.tsx'
 
 /** What goes wrong: failures by kind, the most frequent of a window first. */
 const ErrorsPage = () => {
   const [filter, setFilter] = useFilter('/errors')
-  const { data, error } = useQuery({
-    queryKey: ['troubles', filter],
-    queryFn: ({ signal }) => {
-      const { hours, ...words } = filter
-      return ask('GET /v1/troubles', { query: { ...words, from: fromOf(hours), limit: 200 }, signal })
-    },
-    refetchInterval: 5000,
-    placeholderData: (earlier) => earlier,
-  })
+  const { data, error } = useQuery(troublesQuery(filter))
   const columns = useMemo(() => columnsOf(searchOf({ ...filter, cause: undefined, queue: undefined })), [filter])
   useEffect(() => {
     document.title = 'Errors · Culm'

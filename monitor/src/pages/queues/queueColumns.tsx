@@ -2,6 +2,7 @@ import type { Queue } from '../../../../src/contract/pilots.ts'
 import { Bar } from '../../parts/jobsBar.tsx'
 import { State } from '../../parts/state.tsx'
 import type { Column } from '../../parts/table.tsx'
+import { QueueLink } from '../../parts/thing.tsx'
 import { count, percent } from '../../words/numbers.ts'
 
 const inUse = (used: number, slots: number) => [
@@ -22,7 +23,7 @@ const shareOf = ({ running, slots }: Queue) => Math.min(100, percent(running, sl
 /** A queue in a line. */
 export const queueColumns: Column<Queue>[] = [
   { id: 'state', title: 'State', width: '8rem', isMark: true, cell: ({ state }) => <State state={state} /> },
-  { id: 'name', title: 'Queue', cell: ({ name }) => <b>{name}</b>, sortBy: ({ name }) => name },
+  { id: 'name', title: 'Queue', cell: ({ name }) => <QueueLink name={name} />, sortBy: ({ name }) => name },
   {
     id: 'used',
     title: 'In use',

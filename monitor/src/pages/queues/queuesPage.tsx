@@ -1,19 +1,19 @@
 import { useQuery } from '@tanstack/react-query'
-import { useEffect } from 'react'
-import type { Pilot } from '../../../../src/contract/pilots.ts'
+import { useEffect, useMemo } from 'react'
 import { pilotsQuery, queuesQuery } from '../../api/queries.ts'
 import { Command } from '../../parts/lesson.tsx'
 import { Section } from '../../parts/section.tsx'
-import { State } from '../../parts/state.tsx'
-import { type Column, Table } from '../../parts/table.tsx'
-import { Ago, Lasted, When } from '../../parts/time.tsx'
-import { numberIn } from '../../words/ids.ts'
-import { queueColumns, Used } from './queueColumns.tsx'
+import { Table } from '../../parts/table.tsx'
+import { queueUsageQuery, usageColumns } from './ofLate.tsx'
+import { pilotColumns } from './pilotColumns.tsx'
+import { queueColumns } from './queueColumns.tsx'
 
 /** Queues, and the pilots that serve them. */
 const QueuesPage = () => {
   const { data: queues } = useQuery(queuesQuery)
   const { data: pilots } = useQuery(pilotsQuery)
+  const { data: usage } = useQuery(queueUsageQuery)
+  const columns = useMemo(() => [...queueColumns, ...usageColumns(usage)], [usage])
   useEffect(() => {
     document.title = 'Queues · Culm'
   }, [])
@@ -23,8 +23,11 @@ const QueuesPage = () => {
   return (
     <>
       <h1>Queues and pilots</h1>
-      <Section title="Queues">
-        <Table label="Queues" rows={queues.items} columns={queueColumns} keyOf={({ name }) => name} />
+      <Section
+        title="Queues"
+        aside={<span className="wide soft small">how well they did: work of your experiment in the last 24 hours</span>}
+      >
+        <Table label="Queues" rows={queues.items} columns={columns} keyOf={({ name }) => name} />
       </Section>
       <Section title="Pilots">
         {here.length > 0 ? (
@@ -51,68 +54,3 @@ const NoPilots = () => (
     <Command>culm pilot --help</Command>
   </div>
 )
-
-const pilotColumns: Column<Pilot>[] = [
-  {
-    id: 'state',
-    title: 'State',
-    width: '8rem',
-    isMark: true,
-    cell: ({ state }) => <State state={state} />,
-    sortBy: (p) => p.state,
-  },
-  {
-    id: 'name',
-    title: 'Pilot',
-    cell: ({ id, name }) => (
-      <>
-        {id} <span className="soft">{name}</span>
-      </>
-    ),
-    sortBy: ({ id }) => numberIn(id),
-  },
-  { id: 'host', title: 'Host', cell: ({ host }) => host, sortBy: ({ host }) => host, isWide: true },
-  {
-    id: 'queue',
-    title: 'Queue',
-    width: '9rem',
-    cell: ({ queue }) => queue,
-    sortBy: ({ queue }) => queue,
-    isWide: true,
-  },
-  {
-    id: 'used',
-    title: 'In use',
-    width: '16%',
-    cell: (pilot) => <Used used={pilot.jobs} slots={pilot.slots} />,
-    isWide: true,
-  },
-  {
-    id: 'jobs',
-    title: 'Jobs',
-    width: '6rem',
-    isRight: true,
-    cell: (p) => `${p.jobs}/${p.slots}`,
-    sortBy: (p) => p.jobs,
-  },
-  {
-    id: 'seen',
-    title: 'Last seen',
-    width: '7rem',
-    narrow: '6rem',
-    isRight: true,
-    cell: ({ seenAt }) => <Ago at={seenAt} />,
-  },
-  {
-    id: 'since',
-    title: 'Up for',
-    width: '6rem',
-    isRight: true,
-    cell: ({ startedAt, seenAt, state }) => (
-      <When at={startedAt}>
-        <Lasted from={startedAt} to={state === 'gone' ? seenAt : null} />
-      </When>
-    ),
-    isWide: true,
-  },
-]

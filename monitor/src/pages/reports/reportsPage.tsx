@@ -9,8 +9,8 @@ import { Refused } from '../../parts/problem.tsx'
 import { save } from '../../parts/save.ts'
 import { say } from '../../parts/says.tsx'
 import { type Column, Table } from '../../parts/table.tsx'
-import { duration } from '../../words/durations.ts'
-import { count, percent, rounded } from '../../words/numbers.ts'
+import { hours } from '../../words/durations.ts'
+import { count, percent } from '../../words/numbers.ts'
 import { type Asked, groupings, type Range, steps, timesOf, useAsked } from './asked.ts'
 
 /** So many groups are drawn; a table without steps has two hundred. */
@@ -120,13 +120,6 @@ const seriesOf = ({ from, to, step }: UsageReport, groups: Line[], measure: Meas
     return y
   })
   return { x, ys }
-}
-
-/** In hours; what is less than one, as people say it. */
-const hours = (seconds: number) => {
-  if (seconds > 0 && seconds < 3600) return duration(seconds * 1000)
-  const n = seconds / 3600
-  return `${n >= 100 ? count(Math.round(n)) : rounded(Number(n.toPrecision(3)))} h`
 }
 
 const titleOf = (by: string) =>
