@@ -23,6 +23,8 @@ const calls: Call[] = [
   { page: 'home', path: () => '/v1/overview' },
   { page: 'queues', path: () => '/v1/queues' },
   { page: 'queues', path: () => '/v1/pilots?limit=200' },
+  { page: 'queues', path: () => `/v1/usage?by=queue&limit=200&${daysBack(1)}` },
+  { page: 'queue', path: (_, n) => `/v1/troubles?queue=queue${1 + (n % 100)}&limit=200&${daysBack(1)}` },
   {
     page: 'finder',
     path: (_, n) => `/v1/search?q=${['fit', 'search%209', 'no%20minimum', 'w77', 'c1', 'queue7', 'zzz'][n % 7]}`,

@@ -54,7 +54,11 @@ const newPage = async (): Promise<Page> => {
 const signedIn = async (place = '/'): Promise<Page> => {
   const page = await newPage()
   await page.goto(`${server.url}/#token=${server.userToken}`)
-  if (place !== '/') await visit(page, place)
+  // The cookie comes with an answer, which a page that is left does not wait for.
+  if (place !== '/') {
+    await page.getByRole('link', { name: 'Workflows', exact: true }).waitFor()
+    await visit(page, place)
+  }
   return page
 }
 

@@ -38,7 +38,7 @@ const Unknown = ({ name }: { name: string }) => (
   <>
     <h1>No such queue</h1>
     <div className="lesson">
-      <p className="soft">None is named {name}. An operator makes one, and a token for its pilots:</p>
+      <p className="soft">None is named {name}. An operator makes one:</p>
       <Command>{`culm queue add ${name}`}</Command>
       <p>
         <Link href="/queues">All queues</Link>
