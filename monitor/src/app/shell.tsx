@@ -106,7 +106,7 @@ const ThemeSwitch = () => {
 const Main = () => {
   const [path] = useLocation()
   const main = useRef<HTMLElement>(null)
-  const thing = path.split('/')[1]
+  const thing = thingAt(path)
   const shown = useRef(thing)
   useEffect(() => {
     if (shown.current === thing) return
@@ -120,6 +120,9 @@ const Main = () => {
     </main>
   )
 }
+
+/** Views of a workflow, task or job are of the same thing; a queue and an error have addresses below those of their lists. */
+const thingAt = (path: string): string => /^\/[wtj]\d+/.exec(path)?.[0] ?? path
 
 const NoPage = () => (
   <Lesson title="There is no such page">
