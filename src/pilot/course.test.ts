@@ -46,7 +46,9 @@ test('a job of a day has points of about half an hour, and tells them no more of
 
 test('a peak of memory between two points is seen, however many become one', () => {
   const { course } = courseOf(5000, { memoryMb: (at): number => (at === 777 ? 9000 : 50) })
-  const [seconds] = course.whole()!.find(([, memoryMb]) => memoryMb === 9000)!
+  const peaks = course.whole()!.filter(([, memoryMb]) => memoryMb !== 50)
+  expect(peaks).toHaveLength(1)
+  const [seconds] = peaks[0]!
   expect(seconds).toBeGreaterThanOrEqual(777)
   expect(seconds).toBeLessThan(777 + 128)
 })
