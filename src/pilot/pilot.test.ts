@@ -352,7 +352,7 @@ test('memory and cores of a job are told while it runs and once at its end, and 
   const [seconds, memoryMb, cores] = points.at(-1)!
   expect(seconds).toBeGreaterThan(0.5)
   expect(seconds).toBeLessThanOrEqual(usage!.wallSeconds!)
-  expect(Math.max(...points.map((point) => point[1]))).toBeCloseTo(usage!.maxRssMb!, 3)
+  expect(Math.max(...points.map((point) => point[1]))).toBeLessThanOrEqual(usage!.maxRssMb!)
   expect(memoryMb).toBeGreaterThan(0)
   expect(cores).toBeGreaterThanOrEqual(0)
   expect(told(short)).toEqual([])
