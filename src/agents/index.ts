@@ -8,6 +8,7 @@ import { goOnRetrying } from '../services/rounds.ts'
 import { forgetSessions } from '../services/sessions.ts'
 import { silentPilots } from '../services/silentPilots.ts'
 import { sweepPage } from '../services/sweeps.ts'
+import { forgetCourses } from '../services/told.ts'
 import { anyTaskWaits } from '../store/edges.ts'
 import { forgetReplies } from '../store/people.ts'
 import { nextTimerAt } from '../store/timers.ts'
@@ -67,7 +68,7 @@ const sweeps = (engine: Engine): Agent => ({
   once: () => sweepPage(engine),
 })
 
-/** Replies to keyed requests and to posts are kept for a day: whoever repeats a request does so within minutes. Minutes of usage are kept for two. */
+/** Replies to keyed requests and to posts are kept for a day: whoever repeats a request does so within minutes. Minutes of usage are kept for two, what attempts used over time for thirty. */
 const replies = (engine: Engine): Agent => ({
   name: 'replies',
   everyMs: 3_600_000,
@@ -77,6 +78,7 @@ const replies = (engine: Engine): Agent => ({
     await forgetMinutes(engine)
     await forgetSessions(engine)
     await forgetTroubles(engine)
+    await forgetCourses(engine)
     return false
   },
 })

@@ -23,7 +23,7 @@ import * as secrets from '../services/secrets.ts'
 import * as steer from '../services/steer.ts'
 import { addJobs, submitTask } from '../services/submitTask.ts'
 import * as tokens from '../services/tokens.ts'
-import { keepTold, readMetrics, taskMetrics } from '../services/told.ts'
+import { jobResources, keepTold, readMetrics, taskMetrics } from '../services/told.ts'
 import { traceWaits } from '../services/traceWaits.ts'
 import { workflowGraph } from '../services/views/graph.ts'
 import * as jobs from '../services/views/jobs.ts'
@@ -163,6 +163,7 @@ export const handlers: Handlers = {
     ),
   jobMetrics: ({ engine, principal, params, query, signal }) =>
     readMetrics(engine, principal, num('j', params), query, signal),
+  jobResources: ({ engine, principal, params }) => jobResources(engine, principal, num('j', params)),
   keepCheckpoint: ({ engine, principal, params, body }) => keepCheckpoint(engine, principal, num('j', params), body),
 
   search: ({ engine, principal, query }) => search(engine, principal, query.q),

@@ -556,6 +556,14 @@ export const routes = {
     query: telling.metricQuery,
     reply: telling.metricPage,
   },
+  jobResources: {
+    method: 'GET',
+    path: '/v1/jobs/:id/resources',
+    who: people,
+    summary: 'Memory and cores of the attempts of a job over time',
+    params: j,
+    reply: telling.courses,
+  },
   keepCheckpoint: {
     method: 'POST',
     path: '/v1/jobs/:id/checkpoint',
@@ -712,7 +720,7 @@ export const routes = {
     method: 'POST',
     path: '/v1/pilots/:id/told',
     who: ['pilot'],
-    summary: 'What jobs said of themselves: metrics and progress',
+    summary: 'What jobs said of themselves: metrics and progress; and what they used over time',
     params: p,
     body: telling.told,
     reply: z.object({ kept: z.int() }),

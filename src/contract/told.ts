@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { at, attempt, epoch, jobId, name, wellFormed } from './base.ts'
 
-/** What a job says of itself while it runs: metrics, which are numbers by name at a step, and its progress. */
+/** What a job says of itself while it runs: metrics, which are numbers by name at a step, and its progress; and what its pilot sees it use meanwhile. */
 
 /** Fifteen digits: a `bigint` of the database that numbers hold. */
 const step = z
@@ -32,8 +32,23 @@ export const progress = z.strictObject({
 })
 export type Progress = z.infer<typeof progress>
 
+/** So many points at most has what an attempt used over time. */
+export const maxCoursePoints = 60
+
+/** More than any machine has, so that no number is refused by a column. */
+const measure = z.number().min(0).max(1_000_000_000)
+
+/** No tuple in the schema, since that of OpenAPI has another form than that of the validator. */
+export const coursePoint = (
+  z.array(measure).length(3) as unknown as z.ZodType<[seconds: number, memoryMb: number, cores: number]>
+).meta({
+  description:
+    'Seconds since the start of the attempt; memory, MB (the most since the point before); cores at work since then',
+})
+export type CoursePoint = z.infer<typeof coursePoint>
+
 /** So much at most in one request of a pilot. */
-export const [maxToldMetrics, maxToldProgress] = [5000, 1000]
+export const [maxToldMetrics, maxToldProgress, maxToldCourses] = [5000, 1000, 200]
 
 export const toldMetric = z.strictObject({ jobId, attempt, name, step, value: metricValue })
 export type ToldMetric = z.infer<typeof toldMetric>
@@ -41,10 +56,15 @@ export type ToldMetric = z.infer<typeof toldMetric>
 export const toldProgress = z.strictObject({ jobId, attempt, ...progress.shape })
 export type ToldProgress = z.infer<typeof toldProgress>
 
+/** What an attempt used over time, all of it each time it is told. */
+export const toldCourse = z.strictObject({ jobId, attempt, points: z.array(coursePoint).min(1).max(maxCoursePoints) })
+export type ToldCourse = z.infer<typeof toldCourse>
+
 export const told = z.strictObject({
   epoch,
   metrics: z.array(toldMetric).max(maxToldMetrics).default([]),
   progress: z.array(toldProgress).max(maxToldProgress).default([]),
+  courses: z.array(toldCourse).max(maxToldCourses).default([]),
 })
 
 export const metricLine = z.object({ name, step, value: metricValue, attempt, at })
@@ -88,3 +108,25 @@ export const progressView = z.object({
   at,
 })
 export type ProgressView = z.infer<typeof progressView>
+
+/** Of a job with more attempts the newest so many are told. */
+export const maxCourses = 20
+
+/** What an attempt used over time. */
+export const course = z.object({
+  attempt,
+  points: z.array(
+    z.object({
+      seconds: z.number().meta({ description: 'Since its start, s' }),
+      memoryMb: z.number().meta({ description: 'The most since the point before, MB' }),
+      cores: z.number().meta({ description: 'At work since the point before' }),
+    }),
+  ),
+})
+export type Course = z.infer<typeof course>
+
+export const courses = z.object({
+  items: z.array(course).meta({
+    description: `By attempt, of the newest ${maxCourses}. An attempt that ran for less than some seconds has none; they are kept for 30 days`,
+  }),
+})

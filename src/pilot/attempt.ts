@@ -1,9 +1,11 @@
 import type { Usage } from '../contract/jobs.ts'
 import type { ClaimedJob, ClaimedTask, Report } from '../contract/pilots.ts'
 import type { Told } from '../contract/runner.ts'
+import type { CoursePoint } from '../contract/told.ts'
 import type { Clock } from '../lib/clock.ts'
 import { StopWatch } from '../lib/stopWatch.ts'
 import type { AttemptTrace } from './attemptTrace.ts'
+import { Course } from './course.ts'
 import { type Failed, failed, type Outcome } from './failure.ts'
 import { attemptKey, type JobOutput } from './jobOutput.ts'
 
@@ -27,6 +29,8 @@ export type Desk = {
   report(report: Report): void
   /** What it says of itself. */
   tell(attempt: Attempt, told: Told): void
+  /** What it has used until now. */
+  tellCourse(attempt: Attempt, points: CoursePoint[]): void
   /** Its phase changed, and with it perhaps the cores, memory and GPUs it takes. */
   moved(attempt: Attempt, from: Phase): void
   /** Its processes are to be measured, from now on or no longer. */
@@ -63,6 +67,7 @@ export class Attempt {
   devices: readonly string[] | null
 
   readonly #desk: Desk
+  readonly #course: Course
   #phase: Phase = 'waiting'
   #stop: Stop | null = null
   #resolveStopping = () => {}
@@ -88,6 +93,7 @@ export class Attempt {
     desk,
     devices = null,
     trace,
+    courseSeconds = 10,
   }: {
     job: ClaimedJob
     task: ClaimedTask
@@ -95,6 +101,8 @@ export class Attempt {
     desk: Desk
     devices?: readonly string[] | null
     trace?: AttemptTrace
+    /** What an attempt uses over time is told of those that run so long, and no more often, s. */
+    courseSeconds?: number
   }) {
     this.trace = trace
     this.key = attemptKey(job.jobId, job.attempt)
@@ -103,6 +111,7 @@ export class Attempt {
     this.output = output
     this.devices = devices
     this.#desk = desk
+    this.#course = new Course(courseSeconds)
     this.stopping = new Promise((resolve) => {
       this.#resolveStopping = resolve
     })
@@ -178,6 +187,17 @@ export class Attempt {
 
   tells(told: Told): void {
     this.#desk.tell(this, told)
+  }
+
+  /** What its processes use now, and have used since they were measured first. */
+  uses(memoryMb: number, cpuSeconds: number): void {
+    this.usage = {
+      maxRssMb: Math.max(this.usage.maxRssMb ?? 0, memoryMb),
+      cpuSeconds: Math.max(this.usage.cpuSeconds ?? 0, cpuSeconds),
+    }
+    if (!this.#watched) return
+    this.#course.add({ seconds: (performance.now() - this.#startedMs) / 1000, memoryMb, cpuSeconds })
+    this.#tellCourse(this.#course.due())
   }
 
   awaits(): void {
@@ -258,6 +278,7 @@ export class Attempt {
     else if (told.what === 'deferred') report.until = told.until
     else if (told.what === 'failed') tellFailure(report, told)
     if (this.#startedAt) report.usage = this.#usageWith('usage' in told ? told.usage : undefined)
+    this.#tellCourse(this.#course.whole())
     return report
   }
 
@@ -274,6 +295,10 @@ export class Attempt {
     if (this.#leader.pid === undefined) return
     this.#watched = true
     this.#desk.watch(this, this.#leader)
+  }
+
+  #tellCourse(points: CoursePoint[] | null): void {
+    if (points) this.#desk.tellCourse(this, points)
   }
 
   #report({ what }: Pick<Report, 'what'>): void {

@@ -49,6 +49,7 @@ const bench = (
       return { jobId: report.jobId, answer: 'moved', state: 'running', ...answer(report) }
     },
     tell: () => {},
+    tellCourse: () => {},
     watch: () => {},
     unwatch: () => {},
     onFree: () => {},

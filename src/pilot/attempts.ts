@@ -1,6 +1,7 @@
 import { stopsTask } from '../contract/jobs.ts'
 import type { ClaimedTask, ClaimReply, Report, ReportsReply } from '../contract/pilots.ts'
 import type { Told } from '../contract/runner.ts'
+import type { CoursePoint } from '../contract/told.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import { noTracer, type Tracer } from '../lib/trace.ts'
@@ -39,6 +40,10 @@ export type AttemptsOptions = {
   report(report: Report): Promise<Answer | null>
   /** What a job says of itself, on its way to the server. */
   tell(attempt: Attempt, told: Told): void
+  /** What it has used until now. */
+  tellCourse(attempt: Attempt, points: CoursePoint[]): void
+  /** What an attempt uses over time is told of those that run so long, and no more often, s; ten when left out. */
+  courseSeconds?: number
   watch(key: string, leader: Leader, limitMb: number | null): void
   unwatch(key: string): void
   /** Cores are free that were not. */
@@ -78,6 +83,7 @@ export class Attempts {
       clock: options.clock,
       report: (report) => void this.#reportMove(report),
       tell: options.tell,
+      tellCourse: options.tellCourse,
       moved: (attempt, from) => this.#account(attempt, from),
       unwatch: (attempt) => options.unwatch(attempt.key),
       watch: (attempt, leader) => options.watch(attempt.key, leader, attempt.task.memoryMb),
@@ -148,6 +154,7 @@ export class Attempts {
         desk: this.#desk,
         devices: this.#devices.count > 0 ? [] : null,
         trace: task.trace === undefined ? undefined : new AttemptTrace(tracer, job, task.trace),
+        courseSeconds: this.#options.courseSeconds,
       })
       this.#held.set(attempt.key, attempt)
       this.#live++
@@ -173,13 +180,8 @@ export class Attempts {
     this.#stopHeld(held, { why: 'memory', graceMs: 0, message })
   }
 
-  measured(key: string, maxRssMb: number, cpuSeconds: number): void {
-    const held = this.#held.get(key)
-    if (!held) return
-    held.usage = {
-      maxRssMb: Math.max(held.usage.maxRssMb ?? 0, maxRssMb),
-      cpuSeconds: Math.max(held.usage.cpuSeconds ?? 0, cpuSeconds),
-    }
+  measured(key: string, memoryMb: number, cpuSeconds: number): void {
+    this.#held.get(key)?.uses(memoryMb, cpuSeconds)
   }
 
   /** Gives back what does not compute now: it could only be in the way of an end that is near. */

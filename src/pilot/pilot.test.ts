@@ -1,4 +1,5 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Payload } from '../contract/tasks.ts'
 import { command, pilotFixture, until, valueIn } from './testing/pilotFixture.ts'
@@ -330,4 +331,29 @@ test('a missing interpreter, and one without the runner, are the fault of the pl
     cause: 'site',
     error: { message: expect.stringMatching(/did not come up.*No module named/s) },
   })
+})
+
+test('memory and cores of a job are told while it runs and once at its end, and of a short one never', async () => {
+  await pilots.start({ courseSeconds: 0.5 })
+  const busy = command('sh', '-c', 'while [ ! -e "$1" ]; do :; done', 'sh')
+  const go = join(pilots.scratch, 'go')
+  const long = pilots.server.submit({ payload: busy, args: [go], memoryMb: 1000 })
+  const short = pilots.server.submit({ payload: command('true'), memoryMb: 1000 })
+  const told = (jobId: string) => pilots.server.told.courses.filter((course) => course.jobId === jobId)
+  await pilots.server.until('what it used until now, twice', () => told(long).length >= 2)
+  writeFileSync(go, '')
+  const before = told(long).length
+  const { usage } = await pilots.server.ended(long)
+  await pilots.server.until('all that it used', () => told(long).length > before)
+  await pilots.server.ended(short)
+  const { attempt, points } = told(long).at(-1)!
+  expect(attempt).toBe(1)
+  expect(points.length).toBeGreaterThan(told(long)[0]!.points.length)
+  const [seconds, memoryMb, cores] = points.at(-1)!
+  expect(seconds).toBeGreaterThan(0.5)
+  expect(seconds).toBeLessThanOrEqual(usage!.wallSeconds!)
+  expect(Math.max(...points.map((point) => point[1]))).toBeLessThanOrEqual(usage!.maxRssMb!)
+  expect(memoryMb).toBeGreaterThan(0)
+  expect(cores).toBeGreaterThanOrEqual(0)
+  expect(told(short)).toEqual([])
 })

@@ -77,6 +77,8 @@ export type PilotOptions = {
   waitSeconds?: number
   /** How much of each output stream of an attempt is kept, bytes. */
   maxLogBytes?: number
+  /** Memory and cores over time are told of attempts that run so long, and no more often, s. */
+  courseSeconds?: number
   onRegistered?: (pilotId: string) => void
 }
 
@@ -208,6 +210,8 @@ const assemble = (options: PilotOptions) => {
     canFollow,
     report: (report) => reports.report(report),
     tell: ({ task }, word) => told.add(word, hiddenOf(task)),
+    tellCourse: ({ job: { jobId, attempt } }, points) => told.addCourse({ jobId, attempt, points }),
+    courseSeconds: options.courseSeconds,
     watch: (key, { pid, apart }, limitMb) => second.tell({ t: 'watch', key, pid: pid!, limitMb, apart }),
     unwatch: (key) => second.tell({ t: 'unwatch', key }),
     onFree: () => claims.coresFreed(),

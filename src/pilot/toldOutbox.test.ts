@@ -36,10 +36,30 @@ const until = async (holds: () => boolean): Promise<void> => {
   while (!holds()) await new Promise((resolve) => setImmediate(resolve))
 }
 
+test('of what an attempt has used all goes that was told last, in no larger requests than the server takes', async () => {
+  const { outbox, sent, rest } = gated()
+  const tell = (n: number, ...points: [number, number, number][]) =>
+    outbox.addCourse({ jobId: `j${n}`, attempt: 1, points })
+  tell(1, [10, 100, 1])
+  expect(sent.map(({ courses }) => courses)).toEqual([[{ jobId: 'j1', attempt: 1, points: [[10, 100, 1]] }]])
+  for (let n = 2; n < 302; n++) tell(n, [10, 50, 1])
+  tell(2, [10, 50, 1], [20, 60, 2])
+  const batches = await rest()
+  for (const batch of batches) contract.parse({ epoch: 1, ...batch })
+  const waited = batches.flatMap(({ courses }) => courses)
+  expect(waited).toHaveLength(300)
+  expect(waited.find(({ jobId }) => jobId === 'j2')!.points).toEqual([
+    [10, 50, 1],
+    [20, 60, 2],
+  ])
+})
+
 test('the first word goes at once; what comes meanwhile goes together, and of progress only the last', async () => {
   const { outbox, sent, tell, rest } = gated()
   tell('j1', 'loss', 1)
-  expect(sent).toEqual([{ metrics: [{ jobId: 'j1', attempt: 1, name: 'loss', step: 1, value: 1 }], progress: [] }])
+  expect(sent).toEqual([
+    { metrics: [{ jobId: 'j1', attempt: 1, name: 'loss', step: 1, value: 1 }], progress: [], courses: [] },
+  ])
   for (const done of [1, 2, 3]) outbox.add({ t: 'told', jobId: 'j1', attempt: 1, progress: { done, total: 9 } }, null)
   outbox.add({ t: 'told', jobId: 'j2', attempt: 1, progress: { done: 5 } }, null)
   tell('j1', 'loss', 2)

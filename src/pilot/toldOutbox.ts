@@ -1,8 +1,10 @@
 import type { Told } from '../contract/runner.ts'
 import {
   maxProgressText,
+  maxToldCourses,
   maxToldMetrics,
   maxToldProgress,
+  type ToldCourse,
   type ToldMetric,
   type ToldProgress,
 } from '../contract/told.ts'
@@ -13,15 +15,15 @@ import { storable } from './failure.ts'
 import { attemptKey } from './jobOutput.ts'
 import { type Hidden, redact } from './redaction.ts'
 
-export type ToldBatch = { metrics: ToldMetric[]; progress: ToldProgress[] }
+export type ToldBatch = { metrics: ToldMetric[]; progress: ToldProgress[]; courses: ToldCourse[] }
 
 /** One metric of one attempt, as long as any of it waits: how often it was said, and of how many one is kept. */
 type Curve = { said: number; stride: number }
 type Waiting = { metric: ToldMetric; curve: Curve; place: number }
 
 /**
- * What jobs said of themselves, on its way to the server: the first of it at once, then what gathers in `pauseMs`. Of progress only the last word counts. Metrics
- * are never a reason to hold a job up: when more than `maxWaiting` of them wait, since the server is away, the longest curves are thinned, evenly, so that they keep
+ * What jobs said of themselves, on its way to the server: the first of it at once, then what gathers in `pauseMs`. Of progress and courses only the last word
+ * counts. Metrics are never a reason to hold a job up: when more than `maxWaiting` of them wait, since the server is away, the longest curves are thinned, evenly, so that they keep
  * their form.
  */
 export class ToldOutbox {
@@ -32,6 +34,7 @@ export class ToldOutbox {
   #metrics: Waiting[] = []
   #curves = new Map<string, Curve>()
   #progress = new Map<string, ToldProgress>()
+  #courses = new Map<string, ToldCourse>()
   #pumping: Promise<void> | null = null
 
   constructor({
@@ -54,6 +57,12 @@ export class ToldOutbox {
         this.#push({ ...of, name: shown(name, maxName, hidden), step, value })
     if (progress) this.#progress.set(attemptKey(jobId, attempt), { ...of, ...withoutSecrets(progress, hidden) })
     if (this.#metrics.length > this.#maxWaiting) this.#thin()
+    this.#pumping ??= this.#pump()
+  }
+
+  /** What an attempt has used until now. */
+  addCourse(course: ToldCourse): void {
+    this.#courses.set(attemptKey(course.jobId, course.attempt), course)
     this.#pumping ??= this.#pump()
   }
 
@@ -91,8 +100,12 @@ export class ToldOutbox {
   }
 
   async #pump(): Promise<void> {
-    while (this.#metrics.length + this.#progress.size > 0) {
-      const batch = { metrics: this.#takeMetrics(), progress: this.#takeProgress() }
+    while (this.#metrics.length + this.#progress.size + this.#courses.size > 0) {
+      const batch = {
+        metrics: this.#takeMetrics(),
+        progress: take(this.#progress, maxToldProgress),
+        courses: take(this.#courses, maxToldCourses),
+      }
       try {
         await this.#send(batch)
       } catch (error) {
@@ -108,12 +121,13 @@ export class ToldOutbox {
     if (this.#metrics.length === 0) this.#curves.clear()
     return taken.map(({ metric }) => metric)
   }
+}
 
-  #takeProgress(): ToldProgress[] {
-    const taken = [...this.#progress].slice(0, maxToldProgress)
-    for (const [key] of taken) this.#progress.delete(key)
-    return taken.map(([, progress]) => progress)
-  }
+/** The first `most` of them, which no longer wait. */
+const take = <T>(waiting: Map<string, T>, most: number): T[] => {
+  const taken = [...waiting].slice(0, most)
+  for (const [key] of taken) waiting.delete(key)
+  return taken.map(([, one]) => one)
 }
 
 /** How long curves may be so that all of them fit: those that are shorter stay as they are. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { finished, type Held, type ScriptedPilot, startWorld } from '../../test/support/engines.ts'
 import { metricQuery, taskMetricQuery, told } from '../contract/told.ts'
 import { readId } from '../lib/ids.ts'
-import { keepTold, readMetrics, taskMetrics } from './told.ts'
+import { forgetCourses, jobResources, keepTold, readMetrics, taskMetrics } from './told.ts'
 import { getJob } from './views/jobs.ts'
 
 let world: Awaited<ReturnType<typeof startWorld>>
@@ -142,4 +142,47 @@ test('the last value of each job of a task comes in pages by index, with those t
     [...first.items, ...second.items].map(({ index, jobId, last }) => [index, jobId, last?.step, last?.value]),
   ).toEqual(ids.map((id, i) => [i, `j${id}`, ...(i === 2 ? [undefined, undefined] : [7, id])]))
   expect(second.next).toBeNull()
+})
+
+test('what an attempt used over time is its last word, by attempts, and none of one that others have', async () => {
+  const { place, ids, pilot, jobs } = await begun()
+  const first = jobs[0]!
+  const used = (held: Held, ...points: [number, number, number][]) => ({ courses: [{ ...nameOf(held), points }] })
+  const resources = async () => (await jobResources(world.first, place.ann, ids[0]!)).items
+  expect(await resources()).toEqual([])
+  expect(await tell(place, pilot, used(first, [10, 100, 0.5]))).toEqual({ kept: 1 })
+  await tell(place, pilot, used(first, [10, 100, 0.5], [20.04, 200.26, 1.99951]))
+  const whole = {
+    attempt: 1,
+    points: [
+      { seconds: 10, memoryMb: 100, cores: 0.5 },
+      { seconds: 20, memoryMb: 200.3, cores: 2 },
+    ],
+  }
+  expect(await resources()).toEqual([whole])
+
+  await world.pass(120)
+  const other = await place.pilot()
+  const [second] = await other.take()
+  expect(second!.attempt).toBe(2)
+  expect(await tell(place, pilot, used(first, [99, 9, 9]))).toEqual({ kept: 0 })
+  expect(await tell(place, pilot, used(second!, [99, 9, 9])), 'nor does another pilot speak for it').toEqual({
+    kept: 0,
+  })
+  await other.report([finished(second!)])
+  expect(await tell(place, other, used(second!, [11, 1, 0])), 'its last word comes after its end').toEqual({ kept: 1 })
+  expect(await resources()).toEqual([whole, { attempt: 2, points: [{ seconds: 11, memoryMb: 1, cores: 0 }] }])
+})
+
+test('what attempts used over time is forgotten after 30 days', async () => {
+  const { place, ids, pilot, jobs } = await begun()
+  const points: [number, number, number][] = [[10, 100, 0.5]]
+  await tell(place, pilot, { courses: [{ ...nameOf(jobs[0]!), points }] })
+  const told = async () => (await jobResources(world.first, place.ann, ids[0]!)).items.length
+  world.jump(29 * 86_400)
+  await forgetCourses(world.first)
+  expect(await told()).toBe(1)
+  world.jump(2 * 86_400)
+  await forgetCourses(world.first)
+  expect(await told()).toBe(0)
 })

@@ -1,14 +1,20 @@
 import type { z } from 'zod'
 import { fault } from '../contract/faults.ts'
 import { sentNumber } from '../contract/sentNumber.ts'
-import type {
-  MetricLine,
-  metricPage,
-  metricQuery,
-  TaskMetric,
-  ToldMetric,
-  ToldProgress,
-  taskMetricQuery,
+import {
+  type Course,
+  type CoursePoint,
+  type courses,
+  type MetricLine,
+  maxCourses,
+  type metricPage,
+  type metricQuery,
+  type TaskMetric,
+  type ToldCourse,
+  type ToldMetric,
+  type ToldProgress,
+  type taskMetricQuery,
+  type told,
 } from '../contract/told.ts'
 import { hasEnded } from '../domain/job/states.ts'
 import { readId, showId } from '../lib/ids.ts'
@@ -26,21 +32,23 @@ export const keepTold = async (
   engine: Engine,
   principal: Principal,
   pilotId: number,
-  { epoch, metrics, progress }: { epoch: number; metrics: ToldMetric[]; progress: ToldProgress[] },
+  { epoch, metrics, progress, courses }: z.output<typeof told>,
 ): Promise<{ kept: number }> => {
   await livingPilot(engine, principal, pilotId, epoch)
   const points = lastOf(metrics.map(metricRow), (row) => JSON.stringify([row.jobId, row.attempt, row.name, row.step]))
   const stands = lastOf(progress.map(progressRow), (row) => String(row.jobId))
+  const used = lastOf(courses.map(courseRow), attemptKey)
   const kept = await transact(engine, async (tx, effects) => {
     await store.neverWait(tx)
-    const attempts = lastOf([...points, ...stands], attemptKey)
+    const attempts = lastOf([...points, ...stands, ...used], attemptKey)
     const heard = new Set((await store.speaksFor(tx, pilotId, attempts)).map(attemptKey))
     const isHeard = (row: Attempt) => heard.has(attemptKey(row))
     const now = engine.clock()
-    effects.ring(...attempts.filter(isHeard).map(({ jobId }) => `told:${jobId}` as const))
+    effects.ring(...[...points, ...stands].filter(isHeard).map(({ jobId }) => `told:${jobId}` as const))
     return (
       (await store.upsertMetrics(tx, points.filter(isHeard), now)) +
-      (await store.upsertProgress(tx, stands.filter(isHeard), now))
+      (await store.upsertProgress(tx, stands.filter(isHeard), now)) +
+      (await store.upsertCourses(tx, used.filter(isHeard), now))
     )
   })
   return { kept }
@@ -68,6 +76,21 @@ const progressRow = ({ jobId, attempt, done, total, text }: ToldProgress): store
   total: total ?? null,
   text: text ?? null,
 })
+
+const courseRow = ({ jobId, attempt, points }: ToldCourse): store.CourseRow => ({
+  jobId: readId('j', jobId)!,
+  attempt,
+  points: JSON.stringify(points.map(shortPoint)),
+})
+
+/** As exact as anybody sees it. */
+const shortPoint = ([seconds, memoryMb, cores]: CoursePoint) => [
+  rounded(seconds, 10),
+  rounded(memoryMb, 10),
+  rounded(cores, 1000),
+]
+
+const rounded = (value: number, parts: number): number => Math.round(value * parts) / parts
 
 /**
  * Metrics of a job after `after`, waiting for more when there is nothing yet and it still runs. Names come in order, so who follows a job as it goes asks for one of
@@ -137,3 +160,22 @@ const taskMetric = ({ index, jobId, step, value, attempt, at }: store.LastMetric
   jobId: showId('j', jobId),
   last: at && { step: step!, value: sentNumber(value!), attempt: attempt!, at: at.toISOString() },
 })
+
+/** So long what attempts used over time can be looked at, ms. */
+const coursesKeptMs = 30 * 86_400_000
+
+export const jobResources = async (
+  engine: Engine,
+  principal: Principal,
+  jobId: number,
+): Promise<z.output<typeof courses>> => {
+  await seeJob(engine, principal, jobId)
+  const rows = await store.coursesOf(engine.db, jobId, maxCourses)
+  return { items: rows.reverse().map(({ attempt, points }) => ({ attempt, points: coursePoints(points) })) }
+}
+
+const coursePoints = (points: string): Course['points'] =>
+  (JSON.parse(points) as CoursePoint[]).map(([seconds, memoryMb, cores]) => ({ seconds, memoryMb, cores }))
+
+export const forgetCourses = (engine: Engine) =>
+  store.forgetCourses(engine.db, new Date(engine.clock().getTime() - coursesKeptMs))

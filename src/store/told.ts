@@ -35,6 +35,17 @@ export const upsertProgress = (db: Db, rows: ProgressRow[], now: Date) =>
     on conflict (job_id) do update set attempt = excluded.attempt, done = excluded.done, total = excluded.total, text = excluded.text, at = excluded.at
     where progress.attempt <= excluded.attempt`)
 
+/** `points`: JSON of them. */
+export type CourseRow = Attempt & { points: string }
+
+/** Each attempt stands in the rows once. When it was told first stays, so that only its points are written anew. */
+export const upsertCourses = (db: Db, rows: CourseRow[], now: Date) =>
+  db.run(sql`
+    insert into course (job_id, attempt, points, at)
+    select u.*, ${now} from unnest(${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.attempt)}::int[], ${rows.map((r) => r.points)}::text[]) u(job_id, attempt, points)
+    order by job_id, attempt
+    on conflict (job_id, attempt) do update set points = excluded.points`)
+
 export type MetricLineRow = { name: string; step: number; value: number; attempt: number; at: Date }
 
 /** A place in the metrics of a job: everything up to it was read. */
@@ -74,3 +85,10 @@ export const lastMetrics = (db: Db, m: { taskId: number; name: string; afterInde
 export const progressOf = (db: Db, jobId: number) =>
   db.row<{ attempt: number; done: number; total: number | null; text: string | null; at: Date }>(sql`
     select attempt, done, total, text, at from progress where job_id = ${jobId}`)
+
+/** Of the newest attempts, those first. */
+export const coursesOf = (db: Db, jobId: number, limit: number) =>
+  db.rows<{ attempt: number; points: string }>(sql`
+    select attempt, points from course where job_id = ${jobId} order by attempt desc limit ${limit}`)
+
+export const forgetCourses = (db: Db, before: Date) => db.run(sql`delete from course where at < ${before}`)

@@ -158,6 +158,8 @@ const newPilot = async ({ queue, client }: { queue: string; client: Client }) =>
         params,
         body: { epoch, chunks: [{ jobId, attempt, stream: 'stdout', offset, text: words }] },
       }),
+    used: ({ jobId, attempt }: Held, ...points: [seconds: number, memoryMb: number, cores: number][]) =>
+      client.call('sendTold', { params, body: { epoch, courses: [{ jobId, attempt, points }] } }),
     leave: () => client.call('leavePilot', { params, body: { epoch } }),
   }
 }
@@ -374,6 +376,37 @@ describe.skipIf(isMissing)(
         await shows(page, 'File "fit.py", line 7')
         await page.getByRole('cell', { name: 'exit code 1' }).waitFor()
         expect(await log.textContent()).toBe('reading run 1\nreading run 2\n')
+      })
+    })
+
+    test('memory and cores of a job are drawn as it goes on, of the attempt that is chosen, beside what it may have', {
+      timeout: 60_000,
+    }, async () => {
+      const more = { cores: 2, memoryMb: 1000, attempts: { user: 2 } }
+      const { taskId, firstJobId } = await submit(await newWorkflow('grows'), 1, more)
+      await withPilot(async (pilot) => {
+        const [first] = await pilot.take(taskId, 1)
+        const page = await signedIn(`/${firstJobId}`)
+        await page.getByRole('heading', { name: 'Attempts' }).waitFor()
+        expect(await page.getByRole('heading', { name: 'Resources' }).count()).toBe(0)
+        await pilot.used(first!, [5, 100, 0.5], [10, 400, 1.75])
+        const chart = (name: string) => page.getByRole('img', { name, exact: true }).waitFor()
+        await chart('Attempt 1, memory: 400 MB at most, of 1000, over 10 s')
+        await chart('Attempt 1, cores: 1.75 at most, of 2, over 10 s')
+        await pilot.used(first!, [5, 100, 0.5], [10, 400, 1.75], [20, 900, 1])
+        await chart('Attempt 1, memory: 900 MB at most, of 1000, over 20 s')
+
+        await pilot.report(failed(first!, { type: 'Full', message: 'no room' }))
+        const [second] = await pilot.take(taskId, 1)
+        await pilot.used(second!, [11, 50, 1])
+        await chart('Attempt 2, memory: 50 MB at most, of 1000, over 11 s')
+        await page.getByRole('combobox', { name: 'Attempt' }).selectOption('1')
+        await chart('Attempt 1, memory: 900 MB at most, of 1000, over 20 s')
+        await page.reload()
+        await chart('Attempt 1, memory: 900 MB at most, of 1000, over 20 s')
+        await page.evaluate(axe.source)
+        const { violations } = (await page.evaluate('axe.run()')) as axe.AxeResults
+        expect(violations.map(({ id, nodes }) => [id, nodes[0]!.html])).toEqual([])
       })
     })
 

@@ -82,7 +82,11 @@ const bodies: Record<string, (north: North) => Ask> = {
     body: { epoch: 1, chunks: [{ jobId: j, attempt: 1, stream: 'stderr', offset: 0, text: 'x' }] },
   }),
   sendTold: ({ j, word }) => ({
-    body: { epoch: 1, metrics: [{ jobId: j, attempt: 1, name: word, step: 2, value: 1 }], progress: [] },
+    body: {
+      epoch: 1,
+      metrics: [{ jobId: j, attempt: 1, name: word, step: 2, value: 1 }],
+      courses: [{ jobId: j, attempt: 1, points: [[20, 200, 2]] }],
+    },
   }),
   taskMetrics: ({ word }) => ({ query: { name: word } }),
   keepCheckpoint: ({ hash, word }) => ({ body: { version: 1, files: [{ path: 'a', hash, bytes: word.length }] } }),
@@ -237,6 +241,7 @@ const life = async (user: Client, pilot: Client, experiment: string): Promise<Li
     epoch: 1,
     metrics: [{ ...held, name: word, step: 1, value: 0.5 }],
     progress: [{ ...held, done: 1, text: word }],
+    courses: [{ ...held, points: [[10, 100, 1]] as [number, number, number][] }],
   }
   await pilot.call('sendTold', { params: { id: pilotId }, body: told })
   const { id: k } = await user.call('createToken', { body: { note: word } })
@@ -363,6 +368,7 @@ const seen = async ({ w, t, j }: North): Promise<unknown> =>
     north.client.call('getJob', { params: { id: j } }),
     north.client.call('jobLog', { params: { id: j } }),
     north.client.call('jobMetrics', { params: { id: j } }),
+    north.client.call('jobResources', { params: { id: j } }),
     north.client.call('listSecrets'),
     north.client.call('listUsers'),
   ])

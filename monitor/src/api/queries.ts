@@ -120,6 +120,15 @@ export const jobQuery = (id: JobId) =>
     refetchInterval: ({ state }) => (jobHasEnded(state.data?.state) ? 20_000 : 1500),
   })
 
+/** What its attempts used over time; asked for once more when it has ended, since the last of it comes then. */
+export const resourcesQuery = (id: JobId, isOver: boolean) =>
+  queryOptions({
+    queryKey: ['resources', id, isOver],
+    queryFn: ({ signal }) => ask('GET /v1/jobs/:id/resources', { params: { id }, signal }),
+    refetchInterval: isOver ? 20_000 : 5000,
+    placeholderData: (before, query) => (query?.queryKey[1] === id ? before : undefined),
+  })
+
 const jobHasEnded = (state: string | undefined) => ['finished', 'failed', 'cancelled', 'closed'].includes(state ?? '')
 
 /** Why something is as it is. Of what went well there is nothing to tell. */

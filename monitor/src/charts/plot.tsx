@@ -14,24 +14,31 @@ type Props = {
   isLog?: boolean
   /** `x` is seconds since 1970. */
   isTime?: boolean
+  /** No y is below zero, and the axis begins there. */
+  isFromZero?: boolean
   /** Called with the place in `x` that was clicked. */
   pick?: (i: number) => void
 }
 
 /** A chart of several series over the same x. It is made once, and given new data as they come. */
-export const Plot = ({ label, xTitle, yTitle, x, series, ys, isLog = false, isTime = false, pick }: Props) => {
+export const Plot = (props: Props) => {
+  const { label, xTitle, yTitle, x, series, ys, isLog = false, isTime = false, isFromZero = false, pick } = props
   const place = useRef<HTMLDivElement>(null)
   const chart = useRef<uPlot>(undefined)
   const picked = useRef(pick)
   picked.current = pick
   const data = [x, ...ys] as uPlot.AlignedData
-  const shape = JSON.stringify([series, isLog, isTime, xTitle, yTitle])
+  const shape = JSON.stringify([series, isLog, isTime, isFromZero, xTitle, yTitle])
   // biome-ignore lint/correctness/useExhaustiveDependencies: made anew only when it is another kind of chart
   useEffect(() => {
     const element = place.current!
     const make = () => {
       chart.current?.destroy()
-      chart.current = new uPlot(optionsOf(element, { xTitle, yTitle, series, isLog, isTime }), data, element)
+      chart.current = new uPlot(
+        optionsOf(element, { xTitle, yTitle, series, isLog, isTime, isFromZero }),
+        data,
+        element,
+      )
     }
     make()
     const clicked = () => {
@@ -65,9 +72,10 @@ const sizeOf = (element: HTMLElement) => ({
   height: Math.max(60, element.clientHeight - legendHeight),
 })
 
-type Wanted = { xTitle: string; yTitle: string; series: Series[]; isLog: boolean; isTime: boolean }
+type Wanted = { [K in 'xTitle' | 'yTitle' | 'series' | 'isLog' | 'isTime' | 'isFromZero']: NonNullable<Props[K]> }
 
-const optionsOf = (element: HTMLElement, { xTitle, yTitle, series, isLog, isTime }: Wanted): uPlot.Options => {
+const optionsOf = (element: HTMLElement, wanted: Wanted): uPlot.Options => {
+  const { xTitle, yTitle, series, isLog, isTime, isFromZero } = wanted
   const colour = colourReader(element)
   const axis = {
     stroke: colour('var(--soft)'),
@@ -79,7 +87,7 @@ const optionsOf = (element: HTMLElement, { xTitle, yTitle, series, isLog, isTime
   }
   return {
     ...sizeOf(element),
-    scales: { x: { time: isTime }, y: { distr: isLog ? 3 : 1 } },
+    scales: { x: { time: isTime }, y: { distr: isLog ? 3 : 1, ...(isFromZero && { range: fromZero }) } },
     axes: [
       { ...axis, label: xTitle, size: isTime ? 44 : 28, ...(isTime ? { values: timeMarks } : {}) },
       { ...axis, label: yTitle, size: 52 },
@@ -91,6 +99,8 @@ const optionsOf = (element: HTMLElement, { xTitle, yTitle, series, isLog, isTime
     ],
   }
 }
+
+const fromZero: uPlot.Range.Function = (_chart, _min, max) => [0, max > 0 ? 1.08 * max : 1]
 
 /**
  * Marks of a time axis, by how far they are apart, s: what each says, and what those say besides at which a year, month, day or hour begins. A day has 24 hours, and a date its parts

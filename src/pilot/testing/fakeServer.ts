@@ -6,10 +6,11 @@ import { fault, problemOf } from '../../contract/faults.ts'
 import type { Claim, ClaimedJob, ClaimedTask, ClaimReply, RenewalReply, Report } from '../../contract/pilots.ts'
 import { type Route, routes } from '../../contract/routes.ts'
 import type { Payload } from '../../contract/tasks.ts'
-import type { ToldMetric, ToldProgress } from '../../contract/told.ts'
+import type { ToldCourse, ToldMetric, ToldProgress } from '../../contract/told.ts'
 import { sha256 } from '../../lib/digest.ts'
 
 type JobId = `j${number}`
+type ToldWords = { metrics: ToldMetric[]; progress: ToldProgress[]; courses: ToldCourse[] }
 type Job = { job: ClaimedJob; task: ClaimedTask; state: 'ready' | 'held' | 'awaiting' | 'woken' | 'ended' }
 export type Submission = Partial<Omit<ClaimedTask, 'taskId' | 'payload' | 'common'>> & {
   payload: Payload
@@ -36,7 +37,7 @@ export class FakeServer {
   /** What one stream of an attempt has said so far. */
   readonly output = new Map<string, string>()
   /** What jobs said of themselves. */
-  readonly told: { metrics: ToldMetric[]; progress: ToldProgress[] } = { metrics: [], progress: [] }
+  readonly told: ToldWords = { metrics: [], progress: [], courses: [] }
   left = 0
   epoch = 0
   renewSeconds = 15
@@ -198,11 +199,12 @@ export class FakeServer {
     on('sendLogs', (body: { chunks: { jobId: string; stream: string; offset: number; text: string }[] }) =>
       this.#logs(body.chunks),
     )
-    on('sendTold', ({ metrics, progress }: { metrics: ToldMetric[]; progress: ToldProgress[] }) => {
+    on('sendTold', ({ metrics, progress, courses }: ToldWords) => {
       this.told.metrics.push(...metrics)
       this.told.progress.push(...progress)
+      this.told.courses.push(...courses)
       this.#changed.emit('change')
-      return { kept: metrics.length + progress.length }
+      return { kept: metrics.length + progress.length + courses.length }
     })
     on('leavePilot', () => {
       this.left++

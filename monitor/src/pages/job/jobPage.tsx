@@ -18,6 +18,7 @@ import { Attempts } from './attempts.tsx'
 import { Log } from './log.tsx'
 
 const Metrics = lazy(() => import('./jobMetrics.tsx'))
+const Resources = lazy(() => import('./jobResources.tsx'))
 
 const JobPage = ({ id }: { id: JobId }) => {
   const { data: job, error } = useQuery(jobQuery(id))
@@ -65,6 +66,7 @@ const JobPage = ({ id }: { id: JobId }) => {
       <Log id={id} isOver={isOver} />
       <Suspense fallback={null}>
         <Metrics id={id} isOver={isOver} />
+        <Resources job={job} isOver={isOver} />
       </Suspense>
       <Section title="Attempts">
         {job.attempts.length > 0 ? (
