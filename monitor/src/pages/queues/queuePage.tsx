@@ -12,7 +12,7 @@ import { Refused } from '../../parts/problem.tsx'
 import { Section } from '../../parts/section.tsx'
 import { State } from '../../parts/state.tsx'
 import { type Column, Table } from '../../parts/table.tsx'
-import { Ago } from '../../parts/time.tsx'
+import { TroubleLine } from '../../parts/troubleLine.tsx'
 import type { AttemptCause } from '../../states/causes.ts'
 import { hours } from '../../words/durations.ts'
 import { count, percent, plural } from '../../words/numbers.ts'
@@ -163,16 +163,8 @@ const MostFrequent = ({ queue, troubles }: { queue: string; troubles: Trouble[] 
     aside={<Link href={`/errors${searchOf({ hours: lateHours, queue })}`}>All errors here</Link>}
   >
     <ul className="worries">
-      {troubles.map(({ id, cause, text, attempts, lastAt }) => (
-        <li key={id}>
-          <State state="failed" text={`${count(attempts)} ${cause}`} />
-          <span title={text}>
-            <Link href={`/errors/${id}`}>{text}</Link>
-          </span>
-          <span className="soft">
-            <Ago at={lastAt} />
-          </span>
-        </li>
+      {troubles.map((trouble) => (
+        <TroubleLine key={trouble.id} trouble={trouble} />
       ))}
     </ul>
   </Section>

@@ -3,11 +3,9 @@ import { Link } from 'wouter'
 import type { Task } from '../../../../src/contract/tasks.ts'
 import { ask } from '../../api/ask.ts'
 import { Section } from '../../parts/section.tsx'
-import { State } from '../../parts/state.tsx'
 import { Thing } from '../../parts/thing.tsx'
-import { Ago } from '../../parts/time.tsx'
+import { TroubleLine } from '../../parts/troubleLine.tsx'
 import { hasEnded } from '../../states/counts.ts'
-import { count } from '../../words/numbers.ts'
 
 /** What went wrong in a task, by kind: also what was tried again and went well. */
 export const Failures = ({ task }: { task: Task }) => {
@@ -20,17 +18,10 @@ export const Failures = ({ task }: { task: Task }) => {
   return (
     <Section title="Failed attempts by kind" aside={<Link href="/errors">All errors</Link>}>
       <ul className="worries">
-        {data.items.slice(0, 12).map(({ id, cause, text, attempts, lastAt, jobId }) => (
-          <li key={id}>
-            <State state="failed" text={`${count(attempts)} ${cause}`} />
-            <span title={text}>
-              <Link href={`/errors/${id}`}>{text}</Link>
-            </span>
-            <span className="soft">
-              <Ago at={lastAt} />
-            </span>
-            <Thing id={jobId} />
-          </li>
+        {data.items.slice(0, 12).map((trouble) => (
+          <TroubleLine key={trouble.id} trouble={trouble}>
+            <Thing id={trouble.jobId} />
+          </TroubleLine>
         ))}
       </ul>
     </Section>
