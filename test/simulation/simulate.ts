@@ -98,7 +98,7 @@ export const simulate = async (
         isOver = users.every((user) => user.isDone) && (await leftOver(db)).length === 0
       }
     })
-    const everySteps = Math.max(500, jobs)
+    const everySteps = Math.max(1000, 2 * jobs)
     let nextCheck = everySteps
     await timeline
       .run(
