@@ -33,105 +33,110 @@ const start = new Date('2030-01-01T00:00:00Z')
 /** What is left when all is calm must have ended within this time, ms. */
 const drainMs = 1_800_000
 
-/** One seed from its beginning to its verdict: `jobs` jobs, and what befalls them. `atEnd` may look at the database, and have it judged once more. */
-export const simulate = async (
-  template: Template,
-  {
-    seed,
-    jobs,
-    atEnd,
-  }: {
-    seed: number
-    jobs: number
-    atEnd?: (db: Database, judged: (db: Db) => Promise<string[]>) => Promise<void>
-  },
-): Promise<Verdict> => {
+type Run = {
+  seed: number
+  jobs: number
+  /** May look at the database, and have it judged once more. */
+  atEnd?: (db: Database, judged: (db: Db) => Promise<string[]>) => Promise<void>
+}
+
+/** One seed from its beginning to its verdict: `jobs` jobs, and what befalls them. */
+export const simulate = async (template: Template, run: Run): Promise<Verdict> => {
   const began = performance.now()
   const { db, drop } = await template.fresh()
   try {
-    const chance = new Chance(seed)
-    const plan = planOf(chance.of('plan'), jobs)
-    const timeline = new Timeline(start, chance.of('timeline'))
-    const chronicle = new Chronicle(timeline.clock)
-    const parts = { timeline, chronicle, faults: plan.faults }
-    const servers = new Servers({ ...parts, chance: chance.of('servers'), db, slowness: plan.slowness })
-    const network = new Network({ ...parts, chance: chance.of('network'), servers })
-    const model = new Model()
-    const referee = new Referee(model, () => timeline.now, servers.deaf)
-    const world: World = {
-      plan,
-      chance,
-      timeline,
-      chronicle,
-      db,
-      servers,
-      network,
-      model,
-      referee,
-      isCalm: () => weather.isCalm,
-    }
-    const weather = new Weather(world)
-    chronicle.note('plan', JSON.stringify(plan))
-
-    const queues = await placesFor(db)
-    const users = await Promise.all(
-      Array.from({ length: plan.users }, async (_, i) => {
-        const name = `user${i + 1}`
-        const personId = await ensurePerson(db, { experimentId: 1, name, admin: false, now: start })
-        return new SimulatedUser(world, { personId, name }, Math.ceil(jobs / plan.users))
-      }),
-    )
-    for (const user of users) user.start()
-    weather.begin(
-      plan.pilots.map(({ queue, ...rest }, i) => ({
-        name: `pilot${i + 1}`,
-        queue: { id: queues.get(queue)!, name: queue },
-        ...rest,
-      })),
-    )
-
-    const broken: string[] = []
-    let isOver = false
-    timeline.spawn(async () => {
-      while (!isOver) {
-        await timeline.sleep(5000)
-        isOver = users.every((user) => user.isDone) && (await leftOver(db)).length === 0
-      }
-    })
-    const everySteps = Math.max(1000, 2 * jobs)
-    let nextCheck = everySteps
-    await timeline
-      .run(
-        () => isOver || [broken, referee.broken, network.mishaps, servers.mishaps].some((lines) => lines.length > 0),
-        new Date(start.getTime() + plan.calmAfterMs + drainMs),
-        async () => {
-          if (timeline.steps < nextCheck) return
-          nextCheck += everySteps
-          broken.push(...(await brokenNow(db)))
-        },
-      )
-      .catch((error) => broken.push(`the simulation itself: ${error instanceof Error ? error.stack : error}`))
-    broken.push(...referee.broken, ...network.mishaps, ...servers.mishaps)
-    if (broken.length === 0) {
-      if (!isOver) broken.push(...(await leftOver(db)), ...(users.every((u) => u.isDone) ? [] : ['a user still waits']))
-      broken.push(...(await brokenNow(db)))
-      if (broken.length === 0) broken.push(...(await judge(db, model, referee)))
-      await atEnd?.(db, (tx) => judge(tx, model, referee))
-    }
-    for (const row of await historyOf(db)) chronicle.add(row.line)
-    const total = [...model.tasks.values()].reduce((n, task) => n + task.jobs.length, 0)
-    return {
-      seed,
-      digest: chronicle.digest(),
-      broken,
-      trace: broken.length > 0 ? await traceOf(db, chronicle, broken) : [],
-      jobs: total,
-      steps: timeline.steps,
-      virtualSeconds: (timeline.now - start.getTime()) / 1000,
-      seconds: (performance.now() - began) / 1000,
-    }
+    const world = makeWorld(db, run)
+    const users = await populate(world, run.jobs)
+    const broken = await live(world, users, run.jobs)
+    if (broken.length === 0) broken.push(...(await judgedAtEnd(world, run.atEnd)))
+    return { ...(await verdictOf(world, broken)), seed: run.seed, seconds: (performance.now() - began) / 1000 }
   } finally {
     await drop()
+  }
+}
+
+const makeWorld = (db: Database, { seed, jobs }: Run): World => {
+  const chance = new Chance(seed)
+  const plan = planOf(chance.of('plan'), jobs)
+  const timeline = new Timeline(start, chance.of('timeline'))
+  const chronicle = new Chronicle(timeline.clock)
+  const parts = { timeline, chronicle, faults: plan.faults }
+  const servers = new Servers({ ...parts, chance: chance.of('servers'), db, slowness: plan.slowness })
+  const network = new Network({ ...parts, chance: chance.of('network'), servers })
+  const model = new Model()
+  const referee = new Referee(model, () => timeline.now, servers.deaf)
+  chronicle.note('plan', JSON.stringify(plan))
+  return { plan, chance, timeline, chronicle, db, servers, network, model, referee, isCalm: false }
+}
+
+/** Servers, pilots and users, who begin; the users, to be waited for. */
+const populate = async (world: World, jobs: number): Promise<SimulatedUser[]> => {
+  const { db, plan } = world
+  const queues = await placesFor(db)
+  const users = await Promise.all(
+    Array.from({ length: plan.users }, async (_, i) => {
+      const name = `user${i + 1}`
+      const personId = await ensurePerson(db, { experimentId: 1, name, admin: false, now: start })
+      return new SimulatedUser(world, { personId, name }, Math.ceil(jobs / plan.users))
+    }),
+  )
+  for (const user of users) user.start()
+  const pilots = plan.pilots.map(({ queue, ...rest }, i) => ({
+    ...rest,
+    name: `pilot${i + 1}`,
+    queue: { id: queues.get(queue)!, name: queue },
+  }))
+  new Weather(world).begin(pilots)
+  return users
+}
+
+/** Lets time pass until all users have what they wanted, or something is wrong: what that is. */
+const live = async (world: World, users: SimulatedUser[], jobs: number): Promise<string[]> => {
+  const { db, plan, timeline, servers, network, referee } = world
+  const broken: string[] = []
+  let isOver = false
+  timeline.spawn(async () => {
+    while (!isOver) {
+      await timeline.sleep(5000)
+      isOver = users.every((user) => user.isDone) && (await leftOver(db)).length === 0
+    }
+  })
+  const wrong = () => [...broken, ...referee.broken, ...network.mishaps, ...servers.mishaps]
+  const everySteps = Math.max(1000, 2 * jobs)
+  let nextLook = everySteps
+  const look = async () => {
+    if (timeline.steps < nextLook) return
+    nextLook += everySteps
+    broken.push(...(await brokenNow(db)))
+  }
+  try {
+    await timeline.run(() => isOver || wrong().length > 0, new Date(start.getTime() + plan.calmAfterMs + drainMs), look)
+  } catch (error) {
+    broken.push(`the simulation itself: ${error instanceof Error ? error.stack : error}`)
+  }
+  if (wrong().length > 0 || isOver) return wrong()
+  return [...(await leftOver(db)), ...(users.every((user) => user.isDone) ? [] : ['a user still waits'])]
+}
+
+const judgedAtEnd = async ({ db, model, referee }: World, atEnd: Run['atEnd']): Promise<string[]> => {
+  const broken = await brokenNow(db)
+  if (broken.length === 0) broken.push(...(await judge(db, model, referee)))
+  await atEnd?.(db, (tx) => judge(tx, model, referee))
+  return broken
+}
+
+const verdictOf = async (
+  { db, model, chronicle, timeline }: World,
+  broken: string[],
+): Promise<Omit<Verdict, 'seed' | 'seconds'>> => {
+  for (const { line } of await historyOf(db)) chronicle.add(line)
+  return {
+    digest: chronicle.digest(),
+    broken,
+    trace: broken.length > 0 ? await traceOf(db, chronicle, broken) : [],
+    jobs: [...model.tasks.values()].reduce((n, task) => n + task.jobs.length, 0),
+    steps: timeline.steps,
+    virtualSeconds: (timeline.now - start.getTime()) / 1000,
   }
 }
 

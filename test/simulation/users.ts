@@ -152,7 +152,7 @@ export class SimulatedUser {
   /** Each 15 s; now and then the driver is not heard for longer than the server waits, and then goes on. */
   async #renew(workflow: ModelWorkflow, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const silentMs = !this.#world.isCalm() && this.#chance.happens(0.05) ? this.#chance.between(30_000, 120_000) : 0
+      const silentMs = !this.#world.isCalm && this.#chance.happens(0.05) ? this.#chance.between(30_000, 120_000) : 0
       await this.#world.timeline.wait(null, 15_000 + silentMs, signal)
       if (signal.aborted) return
       await this.#must(`renews ${workflow.id}`, (engine, p) => renewDriver(engine, p, num(workflow.id), 1))

@@ -9,7 +9,6 @@ export class Weather {
   readonly #chance: Chance
   readonly #pilots: SimulatedPilot[] = []
   #heldDown = false
-  isCalm = false
   #newNames = 0
 
   constructor(world: World) {
@@ -35,7 +34,7 @@ export class Weather {
 
   #becomeCalm(faults: Faults): void {
     this.#world.chronicle.note('weather', 'is calm')
-    this.isCalm = true
+    this.#world.isCalm = true
     for (const name of Object.keys(faults) as (keyof Faults)[]) if (name !== 'latencyMs') faults[name] = 0
     this.#heldDown = false
     this.#world.servers.databaseAway = false
@@ -55,7 +54,8 @@ export class Weather {
     for (;;) {
       pilot.start()
       while (pilot.isAlive) await timeline.sleep(1000)
-      for (let left = this.#chance.around(40_000); left > 0 && !this.isCalm; left -= 1000) await timeline.sleep(1000)
+      for (let left = this.#chance.around(40_000); left > 0 && !this.#world.isCalm; left -= 1000)
+        await timeline.sleep(1000)
     }
   }
 
@@ -71,9 +71,9 @@ export class Weather {
 
   async #every(meanSeconds: number, act: () => Promise<void>): Promise<void> {
     if (meanSeconds === 0) return
-    while (!this.isCalm) {
+    while (!this.#world.isCalm) {
       await this.#world.timeline.sleep(this.#chance.around(meanSeconds * 1000))
-      if (!this.isCalm) await act()
+      if (!this.#world.isCalm) await act()
     }
   }
 

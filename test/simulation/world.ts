@@ -22,7 +22,7 @@ export type World = {
   model: Model
   referee: Referee
   /** Nothing fails any more. */
-  isCalm: () => boolean
+  isCalm: boolean
 }
 
 /** Asks until there is an answer: what it gives, or the fault it was refused with. `pause` is how the caller waits; it throws when he is gone. */
