@@ -109,7 +109,7 @@ insert into attempt (job_id, attempt, ending, pilot_id, sent_at, started_at, end
   from job j join t on t.id = j.task_id left join result r on r.job_id = j.id cross join lateral generate_series(1, j.attempt) n
   where j.state in ('finished', 'failed') or j.held_by = 'timer' order by j.id;
 
--- What was used, by hours, days and the minutes of late.
+-- What was used, by hours, days and the minutes of late; in order of time, in which it is added up.
 insert into label (experiment_id, noun, name, value, id)
   select experiment_id, 'workflow', e.key, e.value, id from workflow, jsonb_each_text(labels) e
   union all select experiment_id, 'task', e.key, e.value, id from task, jsonb_each_text(labels) e;
@@ -126,10 +126,10 @@ insert into usage_by_hour (experiment_id, by, at, ref, word, attempts, jobs, fin
          coalesce(sum(jobs) filter (where ending = 'failed'), 0), coalesce(sum(jobs) filter (where ending = 'cancelled'), 0), sum(wall_seconds), sum(cpu_seconds)
   from ended
   cross join lateral (values ('user', owner_id, ''), ('queue', queue_id, ''), ('label', label_set_id, ''), ('ending', 0, ending), ('cause', 0, cause)) b(by, ref, word)
-  group by 1, 2, 3, 4, 5;
+  group by 1, 2, 3, 4, 5 order by 3, 1;
 insert into usage_by_day (experiment_id, by, at, ref, word, attempts, jobs, finished, failed, cancelled, wall_seconds, cpu_seconds)
   select experiment_id, by, date_trunc('day', at, 'UTC'), ref, word, sum(attempts), sum(jobs), sum(finished), sum(failed), sum(cancelled), sum(wall_seconds), sum(cpu_seconds)
-  from usage_by_hour group by 1, 2, 3, 4, 5;
+  from usage_by_hour group by 1, 2, 3, 4, 5 order by 3, 1;
 insert into usage_minute (experiment_id, at, owner_id, queue_id, label_set_id, ending, cause, attempts, jobs, wall_seconds, cpu_seconds)
   select experiment_id, date_trunc('minute', at, 'UTC'), owner_id, queue_id, label_set_id, ending, cause, sum(attempts), sum(jobs), sum(wall_seconds), sum(cpu_seconds)
   from ended where at >= now() - interval '2 days' group by 1, 2, 3, 4, 5, 6, 7;
@@ -163,6 +163,9 @@ insert into log (job_id, attempt, stream, start, body)
   select id, 1, 'stdout', n * 24, convert_to(format(E'reading run %s of many\n', 1000 + n), 'utf8') from job cross join generate_series(0, 19) n where state = 'running' and id % 20 = 0;
 insert into metric (job_id, attempt, name, step, value, at)
   select j.id, 1, 'loss', n, 1.0 / (1 + n), now() from job j cross join generate_series(0, 19) n where j.task_id % 100 = 7 and j.index < 200 and j.state in ('finished', 'running');
+insert into course (job_id, attempt, points, at)
+  select j.id, n, (select '[' || string_agg(format('[%s,%s,%s]', 30 * i, 300 + (j.id + 7 * i) % 500, round((0.5 + (j.id + i) % 50 / 100.0)::numeric, 2)), ',') || ']' from generate_series(1, 60) i), now()
+  from job j cross join lateral generate_series(1, j.attempt) n where j.state = 'running' and j.id % 20 = 0 or j.id % 16000 = 7;
 
 insert into history (at, noun, id, workflow_id, from_state, to_state, trigger)
   select at, noun, id, workflow_id, from_state, to_state, trigger

@@ -97,6 +97,7 @@ const calls: Call[] = [
     path: ({ j, jFailed, jRunning }, n) => `/v1/jobs/${of([j, jFailed, jRunning][n % 3]!, n)}/history?limit=200`,
   },
   { page: 'job', path: ({ jRunning }, n) => `/v1/jobs/${of(jRunning, n)}/log?last=50` },
+  { page: 'job', path: ({ j, jRunning }, n) => `/v1/jobs/${of(n % 2 ? j : jRunning, n)}/resources` },
   { page: 'job', path: ({ j, jRunning }, n) => `/v1/jobs/${of(n % 2 ? j : jRunning, n)}/metrics?limit=200` },
 ]
 
