@@ -79,6 +79,51 @@ const violationsIn = async (page: Page) => {
   return violations.map(({ id, nodes }) => [id, nodes[0]!.html])
 }
 
+/**
+ * What was drawn and then moved, as the browser counts it: shares of the window times the way they went, and what it was. What waits for an answer above it does so for as long as a
+ * slow machine takes.
+ */
+const watchShifts = `
+  const patience = new CSSStyleSheet()
+  patience.replaceSync('.pending ~ * { animation-duration: 60s !important }')
+  document.adoptedStyleSheets = [patience]
+  window.shifts = []
+  new PerformanceObserver((list) => {
+    for (const { value, sources } of list.getEntries())
+      shifts.push([value, ...sources.map(({ node, previousRect: from, currentRect: to }) => [node?.nodeName, node?.className, node?.textContent?.slice(0, 40), from.top, to.top].join(' '))])
+  }).observe({ type: 'layout-shift', buffered: true })`
+
+const frames = (page: Page, n: number) =>
+  page.evaluate(
+    `new Promise((done) => { let left = ${n}; const frame = () => (left-- > 0 ? requestAnimationFrame(frame) : done()); frame() })`,
+  )
+
+/** Each answer comes alone, some frames after the one before. What it gives waits until nothing more is asked for. */
+const oneAfterTheOther = async (page: Page) => {
+  let turn = Promise.resolve()
+  await page.route(/\/v1\/(?!.*stream)/, (route) => {
+    turn = turn.then(async () => {
+      await frames(page, 3).catch(() => {})
+      await route.continue().catch(() => {})
+    })
+  })
+  return async () => {
+    for (let before: unknown; before !== turn; ) {
+      before = turn
+      await turn
+      await frames(page, 30)
+    }
+  }
+}
+
+/** Every page there is. */
+const placesOf = (workflowId: string, taskId: string, jobIds: string[], trouble: string): string[] => [
+  ...['/', '/workflows', '/errors', `/errors/${trouble}`, '/queues', '/queues/local', '/reports', '/users'],
+  ...['', '/graph', '/timeline', '/results', '/story'].map((view) => `/${workflowId}${view}`),
+  ...['', '/results', '/metrics'].map((view) => `/${taskId}${view}`),
+  ...jobIds.map((id) => `/${id}`),
+]
+
 const text = (value: unknown) => ({ text: JSON.stringify(value) })
 const command = { kind: 'command' as const, command: ['true'] }
 
@@ -160,6 +205,11 @@ const newPilot = async ({ queue, client }: { queue: string; client: Client }) =>
       }),
     used: ({ jobId, attempt }: Held, ...points: [seconds: number, memoryMb: number, cores: number][]) =>
       client.call('sendTold', { params, body: { epoch, courses: [{ jobId, attempt, points }] } }),
+    measured: ({ jobId, attempt }: Held, name: string, ...values: number[]) =>
+      client.call('sendTold', {
+        params,
+        body: { epoch, metrics: values.map((value, step) => ({ jobId, attempt, name, step, value })) },
+      }),
     leave: () => client.call('leavePilot', { params, body: { epoch } }),
   }
 }
@@ -816,20 +866,7 @@ describe.skipIf(isMissing)(
           'what failed is told',
         )
         const page = await signedIn()
-        const views = ['', '/graph', '/timeline', '/results', '/story'].map((view) => `/${workflowId}${view}`)
-        for (const place of [
-          '/',
-          '/workflows',
-          '/errors',
-          `/errors/${trouble}`,
-          '/queues',
-          '/queues/local',
-          '/reports',
-          '/users',
-          ...views,
-          `/${taskId}`,
-          `/${two!.jobId}`,
-        ])
+        for (const place of placesOf(workflowId, taskId, [two!.jobId], trouble!))
           for (const colorScheme of ['light', 'dark'] as const) {
             await page.emulateMedia({ colorScheme })
             await visit(page, place)
@@ -837,6 +874,46 @@ describe.skipIf(isMissing)(
             expect(await violationsIn(page), `${place}, ${colorScheme}`).toEqual([])
           }
       })
+    })
+
+    test('while a page comes up nothing that is shown moves', { timeout: 120_000 }, async () => {
+      const workflowId = await newWorkflow('comes up')
+      await server.user.call('createWorkflow', {
+        body: { name: 'labelled', kind: 'tasks', labels: { 'a-rather-long-name': 'x' } },
+      })
+      const { taskId } = await submit(workflowId, 30)
+      await withPilot(async (pilot) => {
+        const [one, two, ...rest] = await pilot.take(taskId, 30)
+        await pilot.report(
+          failed(two!, { type: 'FitError', message: 'no minimum' }),
+          ...rest.slice(9).map((job) => finished(job, { loss: 1 / job.index })),
+        )
+        await pilot.print(one!, 0, 'reading\n')
+        await pilot.measured(one!, 'loss', 3, 2, 1)
+        await pilot.used(one!, [10, 200, 0.5], [20, 300, 0.9])
+        const trouble = await eventually(
+          async () => (await server.user.call('listTroubles')).items[0]?.id,
+          'what failed is told',
+        )
+        const page = await signedIn()
+        await page.addInitScript(watchShifts)
+        const settled = await oneAfterTheOther(page)
+        for (const place of placesOf(workflowId, taskId, [one!.jobId, two!.jobId], trouble!)) {
+          await visit(page, place)
+          await page.locator('h1').waitFor()
+          await settled()
+          expect(await page.evaluate('shifts'), place).toEqual([])
+        }
+      })
+    })
+
+    test('an answer that does not come hides nothing for long', async () => {
+      const { taskId } = await submit(await newWorkflow('half an answer'), 2)
+      const page = await signedIn()
+      await page.route('**/explain', () => {})
+      await visit(page, `/${taskId}`)
+      await page.locator('.pending').first().waitFor({ state: 'attached' })
+      await page.getByRole('heading', { name: 'Jobs of this task' }).waitFor()
     })
 
     test('what is loaded first is small and kept for ever, and what has no page is no page', async () => {

@@ -28,7 +28,7 @@ export const Shell = () => {
     <>
       <TopBar isSignedIn={isSignedIn} find={() => setOpen('finder')} />
       {isSignedIn ? <Main /> : known === null ? <SignedOut /> : <main />}
-      <Foot isSignedIn={isSignedIn} showKeys={() => setOpen('keys')} />
+      {known !== undefined && <Foot isSignedIn={isSignedIn} showKeys={() => setOpen('keys')} />}
       {open === 'finder' && <Finder close={close} />}
       {open === 'keys' && (
         <Dialog title="Keys" close={close}>

@@ -1,10 +1,14 @@
+import type { UseQueryResult } from '@tanstack/react-query'
 import type { Explanation } from '../../../src/contract/jobs.ts'
+import { Pending } from './pending.tsx'
 import { Section } from './section.tsx'
 import { Linked } from './thing.tsx'
 
 /** Why something is as it is: one cause, what shows it, and what helps. */
-export const Why = ({ why }: { why: Explanation | undefined }) =>
-  why && (
+export const Why = ({ query: { data: why, isLoading } }: { query: UseQueryResult<Explanation> }) => {
+  if (isLoading) return <Pending />
+  if (!why) return null
+  return (
     <Section title="Why" className="why" aside={<code className="soft">{why.cause}</code>}>
       <p>
         <Linked text={why.sentence} />
@@ -24,3 +28,4 @@ export const Why = ({ why }: { why: Explanation | undefined }) =>
       )}
     </Section>
   )
+}

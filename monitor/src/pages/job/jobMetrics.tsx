@@ -4,6 +4,7 @@ import { ask } from '../../api/ask.ts'
 import type { JobId } from '../../api/queries.ts'
 import { isWideRange, Plot } from '../../charts/plot.tsx'
 import { sleep, untilSeen } from '../../live/follow.ts'
+import { Pending } from '../../parts/pending.tsx'
 import { Section } from '../../parts/section.tsx'
 import { rounded } from '../../words/numbers.ts'
 
@@ -13,6 +14,7 @@ const [mostCharts, mostSteps] = [12, 20_000]
 /** What a job tells of itself by name and step, as it tells it. */
 const JobMetrics = ({ id, isOver }: { id: JobId; isOver: boolean }) => {
   const byName = useMetrics(id, isOver)
+  if (!byName) return <Pending />
   const names = [...byName.keys()].sort()
   if (names.length === 0) return null
   return (
@@ -45,9 +47,9 @@ const Metric = ({ name, points: { steps, values } }: { name: string; points: Poi
   )
 }
 
-/** Metrics by name, steps in order. What is said again of a step takes the place of what was said before. */
+/** Metrics by name, steps in order; undefined until the first answer. What is said again of a step takes the place of what was said before. */
 const useMetrics = (id: JobId, isOver: boolean) => {
-  const [byName, setByName] = useState<ReadonlyMap<string, Points>>(new Map())
+  const [byName, setByName] = useState<ReadonlyMap<string, Points>>()
   // biome-ignore lint/correctness/useExhaustiveDependencies: a job that ends says no more, and one that is retried says more
   useEffect(() => {
     const leaving = new AbortController()
@@ -71,15 +73,16 @@ const pointsOf = (said: Map<number, number | null>): Points => {
 
 const readMetrics = async (id: JobId, signal: AbortSignal, read: (lines: MetricLine[]) => void) => {
   let after: string | undefined
-  for (let isOver = false; !isOver && !signal.aborted; ) {
+  // What there is comes at once, what there is not yet when it is said.
+  for (let [isOver, waitSeconds] = [false, 0]; !isOver && !signal.aborted; waitSeconds = 20) {
     await untilSeen(signal)
     const page = await ask('GET /v1/jobs/:id/metrics', {
       params: { id },
-      query: { waitSeconds: 20, after, limit: 200 },
+      query: { waitSeconds, after, limit: 200 },
       signal,
     }).catch(() => undefined)
     if (signal.aborted) return
-    if (page?.items.length) read(page.items)
+    if (page?.items.length || waitSeconds === 0) read(page?.items ?? [])
     after = page?.next ?? after
     isOver = page?.ended ?? false
     if (!page) await sleep(2000, signal)

@@ -5,6 +5,7 @@ import { explanationQuery, type JobId, jobQuery } from '../../api/queries.ts'
 import { Actions } from '../../parts/actions/actions.tsx'
 import { Why } from '../../parts/explanation.tsx'
 import { Heading } from '../../parts/heading.tsx'
+import { Pending } from '../../parts/pending.tsx'
 import { Refused } from '../../parts/problem.tsx'
 import { Section, TextBox } from '../../parts/section.tsx'
 import { State } from '../../parts/state.tsx'
@@ -22,7 +23,7 @@ const Resources = lazy(() => import('./jobResources.tsx'))
 
 const JobPage = ({ id }: { id: JobId }) => {
   const { data: job, error } = useQuery(jobQuery(id))
-  const { data: why } = useQuery(explanationQuery(id, job?.state))
+  const why = useQuery(explanationQuery(id, job?.state))
   useEffect(() => {
     document.title = job ? `${job.name} #${job.index} · ${id}` : `${id} · Culm`
   }, [job, id])
@@ -47,7 +48,7 @@ const JobPage = ({ id }: { id: JobId }) => {
         )}
       </Heading>
       {job.progress && <HowFar progress={job.progress} />}
-      <Why why={why} />
+      <Why query={why} />
       <div className="beside">
         {job.value && (
           <Section title="Value">
@@ -64,7 +65,7 @@ const JobPage = ({ id }: { id: JobId }) => {
         </Section>
       )}
       <Log id={id} isOver={isOver} />
-      <Suspense fallback={null}>
+      <Suspense fallback={<Pending />}>
         <Metrics id={id} isOver={isOver} />
         <Resources job={job} isOver={isOver} />
       </Suspense>

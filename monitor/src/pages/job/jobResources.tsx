@@ -5,23 +5,26 @@ import type { Job } from '../../../../src/contract/jobs.ts'
 import type { Course } from '../../../../src/contract/told.ts'
 import { type JobId, resourcesQuery, taskQuery } from '../../api/queries.ts'
 import { Plot, type Series } from '../../charts/plot.tsx'
+import { Pending } from '../../parts/pending.tsx'
 import { Section } from '../../parts/section.tsx'
 import { duration } from '../../words/durations.ts'
 import { rounded } from '../../words/numbers.ts'
 
 /** Memory and cores of an attempt over time, beside what the task may have of them: of the newest attempt, or of the one in the address. */
 const JobResources = ({ job, isOver }: { job: Job; isOver: boolean }) => {
-  const { data } = useQuery(resourcesQuery(job.id, isOver))
+  const { data, isLoading } = useQuery(resourcesQuery(job.id, isOver))
   const courses = data?.items ?? []
-  const { data: task } = useQuery({ ...taskQuery(job.taskId), enabled: courses.length > 0, refetchInterval: false })
+  const limits = useQuery({ ...taskQuery(job.taskId), enabled: courses.length > 0, refetchInterval: false })
   const asked = Number(new URLSearchParams(useSearch()).get('attempt'))
   const course = courses.find(({ attempt }) => attempt === asked) ?? courses.at(-1)
-  if (!course || !task) return null
+  if (isLoading || limits.isLoading) return <Pending />
+  if (!course || !limits.data) return null
+  const { memoryMb, cores } = limits.data
   return (
     <Section title="Resources" aside={courses.length > 1 && <Choice id={job.id} courses={courses} shown={course} />}>
       <div className="beside resources">
-        <Used course={course} what="memoryMb" title="memory" unit="MB" limit={task.memoryMb} />
-        <Used course={course} what="cores" title="cores" limit={task.cores} />
+        <Used course={course} what="memoryMb" title="memory" unit="MB" limit={memoryMb} />
+        <Used course={course} what="cores" title="cores" limit={cores} />
       </div>
     </Section>
   )

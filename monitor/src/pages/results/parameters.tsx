@@ -4,6 +4,7 @@ import { ask } from '../../api/ask.ts'
 import type { JobId } from '../../api/queries.ts'
 import { useCalmed } from '../../live/calmed.ts'
 import type { Point } from '../../live/outcomes.ts'
+import { Pending } from '../../parts/pending.tsx'
 import { Section } from '../../parts/section.tsx'
 import { plural, rounded } from '../../words/numbers.ts'
 import { parametersIn } from '../../words/values.ts'
@@ -22,7 +23,7 @@ export const Parameters = ({ ranked: newest, objective }: { ranked: Point[]; obj
   const ranked = useCalmed(newest, readMs)
   const chosen = useMemo(() => chooseFrom(ranked), [ranked])
   const key = chosen.map(({ id }) => id).join()
-  const { data: trials } = useQuery({
+  const { data: trials, isLoading } = useQuery({
     queryKey: ['trials', objective, key],
     queryFn: ({ signal }) => readTrials(chosen, objective, signal),
     staleTime: Number.POSITIVE_INFINITY,
@@ -32,6 +33,7 @@ export const Parameters = ({ ranked: newest, objective }: { ranked: Point[]; obj
     placeholderData: (earlier) => earlier,
   })
   const names = useMemo(() => varyingIn(trials ?? []), [trials])
+  if (isLoading) return <Pending />
   if (!trials || names.length === 0 || trials.length < 3) return null
   return (
     <Section

@@ -3,6 +3,7 @@ import { useMemo } from 'react'
 import type { Task, TaskCurve } from '../../../../src/contract/tasks.ts'
 import { ask } from '../../api/ask.ts'
 import { type Band, Stack } from '../../charts/stack.tsx'
+import { Pending } from '../../parts/pending.tsx'
 import { Section } from '../../parts/section.tsx'
 import { hasEnded, partsOf } from '../../states/counts.ts'
 import { between } from '../../words/durations.ts'
@@ -12,7 +13,7 @@ const shortestMs = 3000
 
 /** The jobs of a task by state over time, in the colours of the bar above. */
 export const Curve = ({ task }: { task: Task }) => {
-  const { data } = useQuery({
+  const { data, isLoading } = useQuery({
     queryKey: ['curve', task.id],
     queryFn: ({ signal }) => ask('GET /v1/tasks/:id/curve', { params: { id: task.id }, signal }),
     refetchInterval: hasEnded(task.state) ? 20_000 : 2000,
@@ -20,6 +21,7 @@ export const Curve = ({ task }: { task: Task }) => {
   })
   const points = data?.items ?? []
   const bands = useMemo(() => bandsOf(data?.items ?? []), [data])
+  if (isLoading) return <Pending />
   if (points.length < 3) return null
   const [first, last] = [points[0]!.at, points.at(-1)!.at]
   if (Date.parse(last) - Date.parse(first) < shortestMs) return null

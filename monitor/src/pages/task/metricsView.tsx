@@ -6,6 +6,7 @@ import type { TaskMetric } from '../../../../src/contract/told.ts'
 import { ask } from '../../api/ask.ts'
 import { pageSize, type TaskId } from '../../api/queries.ts'
 import { isWideRange, Plot } from '../../charts/plot.tsx'
+import { Pending } from '../../parts/pending.tsx'
 import { Section } from '../../parts/section.tsx'
 import { hasEnded } from '../../states/counts.ts'
 
@@ -18,14 +19,14 @@ const MetricsView = ({ task }: { task: Task }) => {
   const [chosen, setChosen] = useState<string>()
   const [, go] = useLocation()
   const name = chosen ?? names?.[0]
-  const { data } = useQuery({
+  const { data, isLoading } = useQuery({
     queryKey: ['task metric', task.id, name],
     queryFn: ({ signal }) => readAll(task.id, name!, signal),
     enabled: name !== undefined,
     refetchInterval: hasEnded(task.state) ? 20_000 : 4000,
     placeholderData: (earlier) => earlier,
   })
-  if (!names) return null
+  if (!names || isLoading) return <Pending />
   if (names.length === 0) return <NoMetrics />
   const told = data?.filter(({ last }) => typeof last?.value === 'number') ?? []
   const values = told.map(({ last }) => last!.value as number)

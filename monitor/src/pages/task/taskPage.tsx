@@ -7,6 +7,7 @@ import { Why } from '../../parts/explanation.tsx'
 import { Heading } from '../../parts/heading.tsx'
 import { Progress, Tally } from '../../parts/jobsBar.tsx'
 import { Labels } from '../../parts/labels.tsx'
+import { Pending } from '../../parts/pending.tsx'
 import { Refused } from '../../parts/problem.tsx'
 import { State } from '../../parts/state.tsx'
 import { type Column, Table } from '../../parts/table.tsx'
@@ -31,7 +32,7 @@ const tabs = [
 
 const TaskPage = ({ id, view }: { id: TaskId; view: string }) => {
   const { data: task, error } = useQuery(taskQuery(id))
-  const { data: why } = useQuery(explanationQuery(id, task?.state))
+  const why = useQuery(explanationQuery(id, task?.state))
   useEffect(() => {
     document.title = task ? `${task.name} · ${id}` : `${id} · Culm`
   }, [task, id])
@@ -58,10 +59,10 @@ const TaskPage = ({ id, view }: { id: TaskId; view: string }) => {
       </Heading>
       <Progress counts={task.counts} />
       <Tabs id={id} tabs={tabs} view={view} />
-      <Suspense fallback={null}>
+      <Suspense fallback={<Pending />}>
         {view === '' && (
           <>
-            <Why why={why} />
+            <Why query={why} />
             <Failures task={task} />
             <Curve task={task} />
             <Spread key={task.id} task={task} />

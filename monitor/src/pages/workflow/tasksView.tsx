@@ -1,4 +1,4 @@
-import { useQueryClient } from '@tanstack/react-query'
+import { type UseQueryResult, useQueryClient } from '@tanstack/react-query'
 import { useMemo } from 'react'
 import type { Explanation } from '../../../../src/contract/jobs.ts'
 import type { Task } from '../../../../src/contract/tasks.ts'
@@ -24,7 +24,7 @@ import { errorText, textOf } from '../../words/values.ts'
 /** So often it is looked at most for what thousands of jobs gave back, ms. */
 const resultsMs = 600
 
-type Props = { workflow: Workflow; tasks: Task[]; why: Explanation | undefined; mayReadEarlier: boolean }
+type Props = { workflow: Workflow; tasks: Task[]; why: UseQueryResult<Explanation>; mayReadEarlier: boolean }
 
 export const TasksView = ({ workflow, tasks, why, mayReadEarlier }: Props) => {
   const client = useQueryClient()
@@ -35,7 +35,7 @@ export const TasksView = ({ workflow, tasks, why, mayReadEarlier }: Props) => {
   const picked = usePicked(lines, { targetOf: ({ task }) => task, mayPick, noun: 'task' })
   return (
     <>
-      <Why why={why} />
+      <Why query={why} />
       {workflow.value && (
         <Section title="Value">
           <TextBox text={textOf(workflow.value)} label="Value" />

@@ -35,7 +35,7 @@ const wantedBy: Record<string, number> = { timeline: 1000, results: 1000 }
 const WorkflowPage = ({ id, view }: { id: WorkflowId; view: string }) => {
   useWatchedWorkflow(id)
   const { data: workflow, error } = useQuery(workflowQuery(id))
-  const { data: why } = useQuery(explanationQuery(id, workflow?.state))
+  const why = useQuery(explanationQuery(id, workflow?.state))
   const isOver = workflow !== undefined && hasEnded(workflow.state)
   const { tasks, hasEarlier, mayReadEarlier } = useTasks(id, wantedBy[view] ?? 0, isOver)
   useEffect(() => {

@@ -138,6 +138,7 @@ const Filters = ({ filter, change, names }: FilterProps & { names: string[] }) =
     />
     <select
       aria-label="Group by label"
+      style={{ width: '9rem' }}
       value={filter.group ?? ''}
       onChange={({ target }) => change({ group: target.value || undefined })}
     >
