@@ -12,13 +12,22 @@ type Waiting = { taken: () => void; given: Promise<ClaimedRow[]> }
 export class OpenClaims {
   /** In the order in which they began to wait. */
   readonly #waiting = new Map<OpenClaim, Waiting>()
+  /** The one of each pilot that work is handed to: a pilot hears one answer at a time. */
+  readonly #ofPilot = new Map<number, OpenClaim>()
 
   get inOrder(): OpenClaim[] {
     return [...this.#waiting.keys()]
   }
 
-  /** `taken` resolves when somebody has work for the claim; `close` ends the waiting, and gives what it got. */
+  /**
+   * `taken` resolves when somebody has work for the claim; `close` ends the waiting, and gives what it got. A claim that came twice (something on the way delivered it again) waits
+   * once, and one that its pilot has given up for a newer one no longer: both would be handed all that the pilot has room for. They find what the other got when they look next.
+   */
   open(claim: OpenClaim): { taken: Promise<void>; close: () => Promise<ClaimedRow[]> } {
+    const before = this.#ofPilot.get(claim.pilotId)
+    if (before && !isNewer(claim, before)) return { taken: new Promise(() => {}), close: async () => [] }
+    if (before) this.#waiting.delete(before)
+    this.#ofPilot.set(claim.pilotId, claim)
     const waiting: Waiting = { taken: () => {}, given: Promise.resolve([]) }
     const taken = new Promise<void>((resolve) => {
       waiting.taken = resolve
@@ -26,9 +35,13 @@ export class OpenClaims {
     this.#waiting.set(claim, waiting)
     const close = () => {
       this.#waiting.delete(claim)
-      return waiting.given
+      return waiting.given.finally(() => this.#forget(claim))
     }
     return { taken, close }
+  }
+
+  #forget(claim: OpenClaim): void {
+    if (this.#ofPilot.get(claim.pilotId) === claim) this.#ofPilot.delete(claim.pilotId)
   }
 
   /** These claims wait for nothing else until it is known what they get; nothing, when that fails. */
@@ -45,3 +58,6 @@ export class OpenClaims {
     }
   }
 }
+
+const isNewer = (claim: OpenClaim, before: OpenClaim): boolean =>
+  claim.epoch > before.epoch || (claim.epoch === before.epoch && claim.claimSeq > before.claimSeq)

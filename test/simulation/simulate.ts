@@ -30,7 +30,7 @@ export type Verdict = {
 
 const start = new Date('2030-01-01T00:00:00Z')
 
-/** What is left when all is calm must have ended within this time, ms. */
+/** When all is calm some attempt ends in each such time, ms, until nothing is left: where few pilots have many jobs that takes hours, and no job runs for so long. */
 const drainMs = 1_800_000
 
 type Run = {
@@ -101,6 +101,14 @@ const live = async (world: World, users: SimulatedUser[], jobs: number): Promise
       isOver = users.every((user) => user.isDone) && (await leftOver(db)).length === 0
     }
   })
+  let [ended, endedAt] = [0, start.getTime()]
+  timeline.spawn(async () => {
+    while (!isOver) {
+      await timeline.sleep(60_000)
+      const { n } = (await db.row<{ n: number }>(sql`select count(*)::int as n from attempt`))!
+      if (n > ended) [ended, endedAt] = [n, timeline.now]
+    }
+  })
   const wrong = () => [...broken, ...referee.broken, ...network.mishaps, ...servers.mishaps]
   const everySteps = Math.max(1000, 2 * jobs)
   let nextLook = everySteps
@@ -110,7 +118,11 @@ const live = async (world: World, users: SimulatedUser[], jobs: number): Promise
     broken.push(...(await brokenNow(db)))
   }
   try {
-    await timeline.run(() => isOver || wrong().length > 0, new Date(start.getTime() + plan.calmAfterMs + drainMs), look)
+    await timeline.run(
+      () => isOver || wrong().length > 0,
+      () => Math.max(start.getTime() + plan.calmAfterMs, endedAt) + drainMs,
+      look,
+    )
   } catch (error) {
     broken.push(`the simulation itself: ${error instanceof Error ? error.stack : error}`)
   }

@@ -75,11 +75,11 @@ export class Timeline {
     })
   }
 
-  /** Lets time pass, a step at a time, until `isOver` or `until`. `betweenSteps` sees the world at rest. */
-  async run(isOver: () => boolean, until: Date, betweenSteps: () => Promise<void>): Promise<void> {
+  /** Lets time pass, a step at a time, until `isOver` or the time `until`, ms. `betweenSteps` sees the world at rest. */
+  async run(isOver: () => boolean, until: () => number, betweenSteps: () => Promise<void>): Promise<void> {
     while (!isOver()) {
       const entry = this.#queue.pop()
-      if (!entry || entry.at > until.getTime()) return
+      if (!entry || entry.at > until()) return
       this.#now = Math.max(this.#now, entry.at)
       await this.#step(entry.resume)
       if (this.#broken) throw this.#broken.error
