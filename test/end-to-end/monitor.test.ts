@@ -902,7 +902,8 @@ describe.skipIf(isMissing)(
           await visit(page, place)
           await page.locator('h1').waitFor()
           await settled()
-          expect(await page.evaluate('shifts'), place).toEqual([])
+          // Less than this is a mark of an axis or a number that goes on with time.
+          expect(await page.evaluate('shifts.filter(([value]) => value > 0.0005)'), place).toEqual([])
         }
       })
     })
