@@ -62,7 +62,9 @@ export class SimulatedUser {
   }
 
   start(): void {
-    const workflows = Math.ceil(this.#jobsLeft / Math.max(60, this.#jobsLeft / 8))
+    // One that is cancelled early hands in no more: of large ones few jobs would be left.
+    const size = Math.min(500, Math.max(60, this.#jobsLeft / 8))
+    const workflows = Math.ceil(this.#jobsLeft / size)
     const each = Math.ceil(this.#jobsLeft / workflows)
     for (let n = 0; n < workflows; n++)
       this.#spawn(async () => {
