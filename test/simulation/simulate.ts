@@ -95,16 +95,12 @@ const live = async (world: World, users: SimulatedUser[], jobs: number): Promise
   const { db, plan, timeline, servers, network, referee } = world
   const broken: string[] = []
   let isOver = false
+  let [ended, endedAt] = [0, start.getTime()]
   timeline.spawn(async () => {
     while (!isOver) {
       await timeline.sleep(5000)
       isOver = users.every((user) => user.isDone) && (await leftOver(db)).length === 0
-    }
-  })
-  let [ended, endedAt] = [0, start.getTime()]
-  timeline.spawn(async () => {
-    while (!isOver) {
-      await timeline.sleep(60_000)
+      if (timeline.now - endedAt < drainMs / 2) continue
       const { n } = (await db.row<{ n: number }>(sql`select count(*)::int as n from attempt`))!
       if (n > ended) [ended, endedAt] = [n, timeline.now]
     }
