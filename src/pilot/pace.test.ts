@@ -15,7 +15,7 @@ test('nothing is claimed ahead before a job has been seen, nor when jobs are lon
 test('the shorter the jobs, the more are claimed ahead, up to a bound', () => {
   expect(after(20)).toBe(4)
   expect(after(5)).toBe(10)
-  expect(after(0.01)).toBe(1000)
+  expect(after(0.01)).toBe(2000)
 })
 
 test('one long job ends it at once', () => {

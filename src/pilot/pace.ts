@@ -4,8 +4,8 @@ const coverMs = 25
 /** Longer jobs are not claimed ahead: another pilot may be idle, and a claim is nothing beside them, ms. */
 const longMs = 50
 
-/** So many jobs per core at most, however short they are: another pilot may be idle. */
-const maxPerCore = 500
+/** So many jobs per core at most, however short they are: a claim should stay of a size that is answered soon. */
+const maxPerCore = 1000
 
 /** Jobs are handed to a runner together when so many pass in this time, ms: what comes in between (a cancel, a longer job) waits no longer than that. */
 const oneGoMs = 10

@@ -288,12 +288,14 @@ const pauseFor = (stream: Duplex, ms: number): void => {
 
 const checkedDone = (done: Done): Done => {
   const { t, jobId, attempt } = done
-  const head = { t, jobId, attempt, last: done.last === true, usage: checkedUsage(done.usage) }
-  if (done.ok === true && 'later' in done) return { ...head, ok: true, later: { expiresAt: checkedTime(done.later) } }
+  const last = done.last === true
+  const usage = checkedUsage(done.usage)
+  if (done.ok === true && 'later' in done)
+    return { t, jobId, attempt, last, usage, ok: true, later: { expiresAt: checkedTime(done.later) } }
   if (done.ok === true) {
     const { text, file } = (done.value ?? {}) as { text?: unknown; file?: unknown }
-    if (typeof text === 'string') return { ...head, ok: true, value: { text } }
-    if (typeof file === 'string') return { ...head, ok: true, value: { file } }
+    if (typeof text === 'string') return { t, jobId, attempt, last, usage, ok: true, value: { text } }
+    if (typeof file === 'string') return { t, jobId, attempt, last, usage, ok: true, value: { file } }
     throw new Error('done without a value')
   }
   const { type, message, stack } = (done.error ?? {}) as Partial<RemoteError>
@@ -302,7 +304,7 @@ const checkedDone = (done: Done): Done => {
     message: String(message),
     stack: stack === undefined ? undefined : String(stack),
   })
-  return { ...head, ok: false, cause: done.cause === 'bundle' ? 'bundle' : 'user', error }
+  return { t, jobId, attempt, last, usage, ok: false, cause: done.cause === 'bundle' ? 'bundle' : 'user', error }
 }
 
 const checkedTime = (later: { expiresAt?: unknown }): string => {

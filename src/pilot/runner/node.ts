@@ -243,13 +243,20 @@ const runJob = async ({ run, task }: Queued) => {
   current!.told.end()
   current = null
   const ms = performance.now() - beganMs
-  const usage = { wallSeconds: ms / 1000, cpuSeconds: cpuMeter.seconds(ms), maxRssMb: peakMemory.recentMb(ms) }
+  const usage = {
+    wallSeconds: toMicroseconds(ms / 1000),
+    cpuSeconds: toMicroseconds(cpuMeter.seconds(ms)),
+    maxRssMb: peakMemory.recentMb(ms),
+  }
   // What cannot be loaded, the next job cannot load either.
   const fit = !last && !holdsFiles(run.folder) && (end.ok || end.cause !== 'bundle')
   if (!fit) giveBack('all')
   send({ t: 'done', jobId: run.jobId, attempt: run.attempt, usage, last, ...end })
   marks.ended(endMark(run.jobId, run.attempt), ms >= shortMs || queue.length === 0)
 }
+
+/** What is smaller says nothing, but is written and read again by everybody on the way. */
+const toMicroseconds = (seconds: number): number => Math.round(seconds * 1e6) / 1e6
 
 /** For what the payload itself traces, and for the calls that it makes. Most jobs have none, and the look at what is there is what they pay. */
 let trace: string | undefined
