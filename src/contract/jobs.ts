@@ -93,6 +93,9 @@ export const job = jobLine.extend({
   name: z.string(),
   owner: z.string(),
   cancelAsked: z.boolean(),
+  memoryMb: z.int().nullable().meta({
+    description: 'The limit of its memory: that of its task, or more, since an earlier attempt had too little',
+  }),
   args: value,
   value: value.nullable(),
   error: remoteError.nullable(),

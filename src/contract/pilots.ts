@@ -80,6 +80,9 @@ export const claimedJob = z.object({
   index: z.int(),
   attempt,
   args: value,
+  memoryMb: z.int().optional().meta({
+    description: 'Its own limit, where an earlier attempt had too little; left out: that of its task',
+  }),
   checkpoint: hash
     .optional()
     .meta({ description: 'The manifest of what an earlier attempt has kept: to be laid into the working folder' }),

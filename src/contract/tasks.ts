@@ -222,12 +222,14 @@ export const task = z.object({
 export type Task = z.infer<typeof task>
 
 /** Who said it: the work, or what submitted a command; the workflow; a queue that it may run in; nobody. */
-export const settingOrigins = ['work', 'submission', 'workflow', 'queue', 'default'] as const
+export const settingOrigins = ['work', 'submission', 'workflow', 'queue', 'retry', 'default'] as const
 
 export const setting = z.object({
   name: z.string(),
   value: z.union([z.string(), z.number()]).nullable().meta({ description: 'null: no limit, or not fixed' }),
-  from: z.enum(settingOrigins).meta({ description: 'What was said and is the default all the same, is `default`' }),
+  from: z.enum(settingOrigins).meta({
+    description: 'What was said and is the default all the same, is `default`; `retry`: an attempt had too little',
+  }),
   queue: z.string().optional().meta({ description: 'The queue where it holds, when one says it' }),
 })
 export type Setting = z.infer<typeof setting>

@@ -60,6 +60,8 @@ export class Attempt {
   readonly trace: AttemptTrace | undefined
   /** Resolves when it is to end. */
   readonly stopping: Promise<void>
+  /** The limit of its memory, MB; null when it has none. */
+  readonly memoryMb: number | null
   /** When it was claimed, by `performance.now`. */
   readonly takenMs = performance.now()
   usage: Usage = {}
@@ -108,6 +110,7 @@ export class Attempt {
     this.key = attemptKey(job.jobId, job.attempt)
     this.job = job
     this.task = task
+    this.memoryMb = job.memoryMb ?? task.memoryMb
     this.output = output
     this.devices = devices
     this.#desk = desk
@@ -181,7 +184,7 @@ export class Attempt {
       this.#report({ what: this.#phase === 'preparing' ? 'starting' : 'running' })
     }
     if (this.#phase !== 'running') return
-    if (!this.#measured && this.#inSlot.ms >= (this.task.memoryMb === null ? noticeMs : limitedMs)) this.#watch()
+    if (!this.#measured && this.#inSlot.ms >= (this.memoryMb === null ? noticeMs : limitedMs)) this.#watch()
     this.#checkWallTime()
   }
 

@@ -99,6 +99,16 @@ test('what comes ahead of the cores waits for them, and is counted as held', asy
   expect(told()).toEqual(['j1 finished'])
 })
 
+test('a job that asks for more memory than its task is counted and held by that', async () => {
+  const { attempts, reports } = bench(2)
+  const { jobs, ...rest } = reply([1, 2], { memoryMb: 300 })
+  attempts.take({ ...rest, jobs: [{ ...jobs[0]!, memoryMb: 600 }, jobs[1]!] })
+  expect(attempts.freeMemoryMb).toBe(100)
+  attempts.overMemory('j1:1', 700)
+  await settle()
+  expect(reports[0]!.error!.message).toContain('its limit is 600 MB')
+})
+
 test('a job larger than what is free waits until it fits, and the same answer twice brings nothing new', async () => {
   const { attempts, running } = bench(4)
   expect(attempts.take(reply([1], { cores: 3 }))).toBe(true)

@@ -86,7 +86,7 @@ export class Attempts {
       tellCourse: options.tellCourse,
       moved: (attempt, from) => this.#account(attempt, from),
       unwatch: (attempt) => options.unwatch(attempt.key),
-      watch: (attempt, leader) => options.watch(attempt.key, leader, attempt.task.memoryMb),
+      watch: (attempt, leader) => options.watch(attempt.key, leader, attempt.memoryMb),
     }
     this.#lookTimer = setInterval(() => {
       for (const attempt of this.#held.values()) attempt.look()
@@ -108,7 +108,7 @@ export class Attempts {
 
   get freeMemoryMb(): number | undefined {
     const { memoryMb } = this.#options
-    const promised = this.#queue.reduce((sum, attempt) => sum + (attempt.task.memoryMb ?? 0), 0)
+    const promised = this.#queue.reduce((sum, attempt) => sum + (attempt.memoryMb ?? 0), 0)
     return memoryMb === undefined ? undefined : Math.max(0, memoryMb - this.#memoryTaken - promised)
   }
 
@@ -176,7 +176,7 @@ export class Attempts {
   overMemory(key: string, usedMb: number): void {
     const held = this.#held.get(key)
     if (!held) return
-    const message = `it used ${Math.round(usedMb)} MB; its limit is ${held.task.memoryMb} MB (memoryMb)`
+    const message = `it used ${Math.round(usedMb)} MB; its limit is ${held.memoryMb} MB (memoryMb)`
     this.#stopHeld(held, { why: 'memory', graceMs: 0, message })
   }
 
@@ -322,7 +322,7 @@ export class Attempts {
     const change = Number(attempt.takesSlot) - Number(takesSlot(from))
     if (change === 0) return
     this.#coresTaken += change * attempt.task.cores
-    this.#memoryTaken += change * (attempt.task.memoryMb ?? 0)
+    this.#memoryTaken += change * (attempt.memoryMb ?? 0)
     if (change > 0) this.#devices.take(attempt)
     else this.#devices.giveBack(attempt)
     if (attempt.phase !== 'awaiting') return

@@ -173,7 +173,7 @@ const outcomeOfDone = async (
  */
 const isFitForMore = (attempt: Attempt, done: Done): boolean => {
   if (attempt.stop || done.last || (!done.ok && done.cause === 'bundle')) return false
-  const { memoryMb } = attempt.task
+  const { memoryMb } = attempt
   return memoryMb === null || (attempt.usage.maxRssMb ?? 0) < memoryMb / 2
 }
 

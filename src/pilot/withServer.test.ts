@@ -158,6 +158,17 @@ test('a running job is cancelled, and one over its limit is ended with its figur
   expect(attempts[0]!.usage!.maxRssMb).toBeGreaterThan(200)
 })
 
+test('a job that went over its memory runs again with twice as much, and may use that', async () => {
+  await startPilot()
+  const hungry = 'const a = Buffer.alloc(250e6, 1); setTimeout(() => console.log(a.length), 500)'
+  const [id] = await submit({ kind: 'command', command: [process.execPath, '-e', hungry] }, [[]], {
+    memoryMb: 200,
+    attempts: { user: 1, site: 1, lost: 1, memory: 2 },
+  })
+  const { attempts, memoryMb, ...job } = await ended(id!)
+  expect([job.state, memoryMb, ...attempts.map(({ cause }) => cause)]).toEqual(['finished', 400, 'memory', null])
+})
+
 test('what a draining pilot gives back is run by another, its attempt not counted as an error', async () => {
   const first = await startPilot({ name: 'first', slots: 1 })
   const [id] = await submit({ kind: 'command', command: ['sh', '-c', 'test $CULM_ATTEMPT != 1 || sleep 1000'] })

@@ -180,6 +180,7 @@ const claimNew = async (
         claimable,
         5000,
       )
+    for (const row of rows) row.memoryMb = plan.memoryMb
     got.push(...rows)
     room = {
       cores: room.cores - rows.length * plan.cores,
@@ -238,6 +239,7 @@ const replyOf = async (
         index: row.index,
         attempt: row.attempt,
         args: sentValue(row.args, row.blob, row.bytes)!,
+        ...(asksForMore(row, task) ? { memoryMb: row.memoryMb } : {}),
         ...(checkpoint === undefined ? {} : { checkpoint }),
         token,
       }
@@ -247,6 +249,10 @@ const replyOf = async (
     cancel: cancel.map(named),
   }
 }
+
+/** Since an earlier attempt had too little. */
+const asksForMore = ({ memoryMb }: store.ClaimedRow, task: TaskFacts): boolean =>
+  memoryMb !== undefined && memoryMb > (task.memoryMb ?? 0)
 
 /** What earlier attempts have kept; asked for only when there were any. */
 const checkpointsFor = async (engine: Engine, rows: store.ClaimedRow[]): Promise<Map<number, string>> => {

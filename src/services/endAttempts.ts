@@ -10,6 +10,7 @@ import { setTimers } from '../store/timers.ts'
 import { attemptLimits } from './attemptLimits.ts'
 import type { Effects } from './effects.ts'
 import type { Engine } from './engine.ts'
+import { askForMore } from './moreMemory.ts'
 import { cancelledResult, errorText, type Happening, type Moved, moveJobs } from './moveJobs.ts'
 
 export type BadEnding = Exclude<AttemptEnd, 'finished'>
@@ -109,8 +110,16 @@ export const moveEnded = async (
   { jobs, ending, why, ends }: { jobs: LockedJob[]; ending: BadEnding; why: string; ends?: Map<number, BadEnd> },
 ): Promise<Moved[]> => {
   const happenings = await whatFollows(engine, tx, jobs, ending, why, ends)
+  const again = happenings.filter((h) => h.heldBy === 'timer') as Waiting[]
+  const short = again.filter(({ job }) => ends?.get(job.id)?.cause === 'memory')
+  const more = await askForMore(
+    engine,
+    tx,
+    short.map(({ job }) => job),
+  )
+  for (const waiting of short) if (more.has(waiting.job.id)) waiting.why += `; ${more.get(waiting.job.id)}`
   const moved = await moveJobs(engine, tx, effects, happenings)
-  await keepTimers(tx, effects, happenings.filter((h) => h.heldBy === 'timer') as Waiting[], engine.clock())
+  await keepTimers(tx, effects, again, engine.clock())
   return moved
 }
 

@@ -12,7 +12,7 @@ import { attemptsOf, jobLineById, resultOf } from '../store/views.ts'
 import type { Principal } from './authenticate.ts'
 import type { Engine } from './engine.ts'
 import { whyNotReused } from './reuse.ts'
-import { seeJob } from './views/jobs.ts'
+import { memoryOf, seeJob } from './views/jobs.ts'
 import { getTask, seeTask } from './views/tasks.ts'
 import { getWorkflow } from './views/workflows.ts'
 
@@ -105,7 +105,7 @@ const factsOf = async (engine: Engine, id: number): Promise<JobFacts> => {
     deferredOf(engine.db, [id]),
     store.unfinishedParents(engine.db, id, 20),
     timerOf(engine.db, 'backOff', id),
-    store.queuesOfLane(engine.db, task.laneId, id),
+    store.queuesOfLane(engine.db, line.laneId, id),
     task.cache ? store.reusedFrom(engine.db, id) : null,
     task.cache ? whyNotReused(engine, id) : null,
   ])
@@ -126,7 +126,7 @@ const factsOf = async (engine: Engine, id: number): Promise<JobFacts> => {
     maxRssMb: last?.maxRssMb ?? null,
     wallSeconds: last?.wallSeconds ?? null,
     cores: task.cores,
-    memoryMb: task.memoryMb,
+    memoryMb: await memoryOf(engine, line.laneId),
     gpus: task.gpus,
     wallSecondsLimit: task.wallSeconds,
     waitsFor: parents.map((p) => ({ id: showId(p.noun, p.id), state: p.state })),

@@ -91,6 +91,12 @@ export class Lanes {
     return this.#lanes.get(laneId)
   }
 
+  /** The same of a lane that must be there: another process may have made it a moment ago. */
+  async known(laneId: number): Promise<Pick<LaneRow, 'queueIds' | keyof Size>> {
+    if (!this.#lanes.has(laneId)) await this.refresh()
+    return this.#lanes.get(laneId)!
+  }
+
   /** Lanes from which pilots of the queue take work, as the plan of a claim sees them. */
   ofQueue(queueId: number): (LaneFacts & { purpose: LaneRow['purpose'] })[] {
     return (this.#byQueue.get(queueId) ?? []).map((lane) => ({

@@ -4,6 +4,7 @@ import { scriptedPilot } from '../cli/testing/scriptedPilot.ts'
 import type { Environment } from '../contract/environments.ts'
 import type { Setting } from '../contract/tasks.ts'
 import { sql } from '../store/db.ts'
+import { dueTimers } from './dueTimers.ts'
 
 let server: TestServer
 beforeAll(async () => {
@@ -82,6 +83,33 @@ test('a workflow has what holds for tasks that say nothing, in the queues that w
   })
 })
 
+test('a job that had too little memory runs again with twice as much, up to what pilots have, and says so', async () => {
+  const pilot = await scriptedPilot(server.pilot, { memoryMb: 1500 })
+  const { taskId, firstJobId } = await submit({ queue: 'local', memoryMb: 500, attempts: { memory: 4 } })
+  const over = { what: 'failed' as const, cause: 'memory' as const, error: { type: 'MemoryLimit', message: 'over' } }
+  const given: (number | undefined)[] = []
+  for (let n = 0; n < 4; n++) {
+    const [job] = await pilot.claim()
+    given.push(job!.memoryMb)
+    await pilot.report(job!, over)
+    await server.engine.db.run(sql`update timer set at = ${server.engine.clock()} where kind = 'backOff'`)
+    await dueTimers(server.engine)
+  }
+  expect(given).toEqual([undefined, 1000, 1500, 1500])
+  const job = await server.user.call('getJob', { params: { id: firstJobId! } })
+  expect([job.state, job.cause, job.memoryMb]).toEqual(['failed', 'memory', 1500])
+  const { items } = await server.user.call('jobSettings', { params: { id: firstJobId! } })
+  expect(shown(items).memoryMb).toEqual([1500, 'retry'])
+  expect((await server.user.call('getTask', { params: { id: taskId } })).memoryMb).toBe(500)
+  const { items: story } = await server.user.call('jobHistory', { params: { id: firstJobId! } })
+  expect(story.filter(({ trigger }) => trigger === 'willRetry').map(({ why }) => why)).toEqual([
+    'memory: attempt 1 of 4 allowed for memory errors; again with 1000 MB',
+    'memory: attempt 2 of 4 allowed for memory errors; again with 1500 MB',
+    'memory: attempt 3 of 4 allowed for memory errors; no pilot has more than 1500 MB',
+  ])
+  await pilot.leave()
+})
+
 test('a cause that is named has attempts of its own; one that is not spends those of the user', async () => {
   const pilot = await scriptedPilot(server.pilot)
   const failsBy = async (cause: 'memory' | 'walltime') => {
@@ -91,4 +119,5 @@ test('a cause that is named has attempts of its own; one that is not spends thos
     return (await server.user.call('getJob', { params: { id: firstJobId! } })).state
   }
   expect([await failsBy('memory'), await failsBy('walltime')]).toEqual(['activated', 'failed'])
+  await pilot.leave()
 })

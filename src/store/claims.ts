@@ -11,6 +11,8 @@ export type ClaimedRow = {
   args: string | null
   blob: string | null
   bytes: number | null
+  /** Of its lane, MB; left out: what its task asks for. */
+  memoryMb?: number
 }
 
 /**
@@ -89,8 +91,8 @@ export const dropUnclaimable = (db: Db, laneIds: number[], from: JobState[], lim
 /** What this claim got when it was first asked: the answer to a repeated one. */
 export const claimedBefore = (db: Db, pilotId: number, epoch: number, claimSeq: number) =>
   db.rows<ClaimedRow>(sql`
-    select h.job_id as "jobId", j.task_id as "taskId", j.index, h.attempt, s.args, s.args_blob as blob, s.args_bytes as bytes
-    from held h join job j on j.id = h.job_id join spec s on s.job_id = h.job_id
+    select h.job_id as "jobId", j.task_id as "taskId", j.index, h.attempt, s.args, s.args_blob as blob, s.args_bytes as bytes, c.memory_mb as "memoryMb"
+    from held h join job j on j.id = h.job_id join spec s on s.job_id = h.job_id join lane l on l.id = j.lane_id join class c on c.id = l.class_id
     where h.pilot_id = ${pilotId} and h.epoch = ${epoch} and h.claim_seq = ${claimSeq} and j.state in ('sent', 'starting', 'running')
     order by h.job_id`)
 

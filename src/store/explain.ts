@@ -17,16 +17,18 @@ export const queuesOfLane = (db: Db, laneId: number, jobId: number) =>
     largestSlots: number
     gpus: number
     largestGpus: number
+    largestMemoryMb: number | null
     running: number
     waitingBefore: number
   }>(sql`
-    select q.name, q.state, p.pilots, p.slots, p.largest as "largestSlots", p.gpus, p.largest_gpus as "largestGpus",
+    select q.name, q.state, p.pilots, p.slots, p.largest as "largestSlots", p.gpus, p.largest_gpus as "largestGpus", p.largest_memory as "largestMemoryMb",
       (select count(*)::int from held h join pilot x on x.id = h.pilot_id where x.queue_id = q.id) as running,
       (select count(*)::int from (select from ready r where r.lane_id = l.id and r.job_id < ${jobId} limit 1000) b) as "waitingBefore"
     from lane l join queue q on q.id = any(l.queue_ids)
     cross join lateral (
       select count(*)::int as pilots, coalesce(sum(slots), 0)::int as slots, coalesce(max(slots), 0)::int as largest,
-             coalesce(sum(gpus), 0)::int as gpus, coalesce(max(gpus), 0)::int as largest_gpus
+             coalesce(sum(gpus), 0)::int as gpus, coalesce(max(gpus), 0)::int as largest_gpus,
+             case when bool_and(memory_mb is not null) then max(memory_mb) end as largest_memory
       from pilot where queue_id = q.id and state = 'online') p
     where l.id = ${laneId}`)
 

@@ -125,6 +125,12 @@ export const insertResume = (db: Db, rows: { laneId: number; jobId: number }[]) 
     select * from unnest(${rows.map((r) => r.laneId)}::int[], ${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.jobId)}::bigint[])
     on conflict do nothing`)
 
+/** Jobs whose locks are held, and that lie in no lane now, ask for another size from here on. */
+export const moveToLanes = (db: Db, rows: { jobId: number; laneId: number }[]) =>
+  db.run(sql`
+    update job j set lane_id = u.lane_id
+    from unnest(${rows.map((r) => r.jobId)}::bigint[], ${rows.map((r) => r.laneId)}::int[]) u(job_id, lane_id) where j.id = u.job_id`)
+
 export const clearHeldBy = (db: Db, ids: number[]) =>
   db.run(sql`update job set held_by = null where id = any(${ids}::bigint[])`)
 

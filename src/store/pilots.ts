@@ -181,6 +181,14 @@ export const takeBackLost = (
     insert into held (job_id, pilot_id, epoch, attempt, claim_seq, sent_at, started_at)
     select job_id, ${p.pilotId}, ${p.epoch}, attempt, 0, sent_at, started_at from a returning job_id as "jobId"`)
 
+/** Memory of the largest pilot of these queues, MB; null when there is none, or one that does not say. */
+export const largestMemory = async (db: Db, queueIds: number[]): Promise<number | null> =>
+  (
+    await db.row<{ memoryMb: number | null }>(sql`
+      select case when bool_and(memory_mb is not null) then max(memory_mb) end as "memoryMb"
+      from pilot where queue_id = any(${queueIds}::int[]) and state <> 'gone'`)
+  )?.memoryMb ?? null
+
 export const dropHeld = (db: Db, jobIds: number[]) =>
   db.run(sql`delete from held where job_id = any(${jobIds}::bigint[])`)
 

@@ -178,8 +178,8 @@ export const usesOfJobs = (db: Db, taskId: number, indexes: number[]) =>
     where j.state in ('finished', 'failed', 'cancelled', 'closed')`)
 
 export const jobLineById = (db: Db, id: number) =>
-  db.row<JobLineRow>(sql`
-    select j.id, j.task_id as "taskId", j.index, j.state, j.attempt, j.held_by as "heldBy", j.unmet, j.cancel_asked as "cancelAsked", r.cause
+  db.row<JobLineRow & { laneId: number }>(sql`
+    select j.id, j.task_id as "taskId", j.index, j.state, j.attempt, j.held_by as "heldBy", j.unmet, j.cancel_asked as "cancelAsked", r.cause, j.lane_id as "laneId"
     from job j left join result r on r.job_id = j.id where j.id = ${id}`)
 
 export type OutcomeRow = {

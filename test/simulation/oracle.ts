@@ -235,10 +235,26 @@ class Judge {
       if (budget && ++spent[budget] === job.task.attempts[budget] && a !== attempts.at(-1))
         broken.push(`j${row.id}:${a.attempt} was the last that ${budget} errors allow, and it ran again`)
     }
+    broken.push(...this.#brokenMemory(row, attempts))
     if (attempts.filter((a) => a.ending === 'finished').length > 1) broken.push(`j${row.id} was registered twice`)
     if (attempts.slice(0, -1).some((a) => a.ending === 'finished'))
       broken.push(`j${row.id} had finished, and ran again`)
     return broken
+  }
+
+  /** Who had too little memory has twice as much the next time, and nobody else has more. (No pilot of a plan is so small that it has not.) */
+  #brokenMemory(row: JobRow, attempts: AttemptRow[]): string[] {
+    return attempts.slice(1).flatMap((a, i) => {
+      const earlier = attempts[i]!
+      const [before, given] = [earlier, a].map(({ attempt }) => this.#referee.memoryOf(`j${row.id}`, attempt))
+      if (!before || !given) return []
+      const isGrown = given === 2 * before
+      const hadTooLittle = earlier.ending === 'failed' && earlier.cause === 'memory'
+      // The last of a round was not to run again; what a person retried starts as it was.
+      const mayBeSame = !hadTooLittle || !isOfRound(earlier, row)
+      if ((hadTooLittle && isGrown) || (mayBeSame && given === before)) return []
+      return [`j${row.id}:${a.attempt} had ${given} MB, and ${before} before`]
+    })
   }
 
   #brokenAttempt(job: ModelJob, row: JobRow, a: AttemptRow): string | undefined {

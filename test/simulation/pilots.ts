@@ -281,7 +281,7 @@ class Life {
       if (!task || this.#held.has(key)) continue
       const held: Held = { job, task, phase: 'running', stop: null, stopped: new AbortController() }
       this.#held.set(key, held)
-      this.#world.referee.took(job.jobId, job.attempt)
+      this.#world.referee.took(job.jobId, job.attempt, memoryOf(held))
       this.#takeRoom(held)
       this.#spawn(() => this.#run(key, held))
     }
@@ -289,15 +289,17 @@ class Life {
     for (const { jobId, attempt } of reply.cancel) this.#stop(`${jobId}:${attempt}`, 'cancelled')
   }
 
-  #takeRoom({ task }: Held): void {
+  #takeRoom(held: Held): void {
+    const { task } = held
     this.#coresTaken += task.cores
-    this.#memoryTaken += task.memoryMb ?? 0
+    this.#memoryTaken += memoryOf(held) ?? 0
     this.#gpusTaken += task.gpus
   }
 
-  #giveRoom({ task }: Held): void {
+  #giveRoom(held: Held): void {
+    const { task } = held
     this.#coresTaken -= task.cores
-    this.#memoryTaken -= task.memoryMb ?? 0
+    this.#memoryTaken -= memoryOf(held) ?? 0
     this.#gpusTaken -= task.gpus
     this.#bell.ring('freed')
   }
@@ -635,6 +637,8 @@ class Life {
 const defaultAttempts = { user: 1, site: 3, lost: 5 }
 
 const isEnd = ({ what }: Report): boolean => ['finished', 'deferred', 'failed', 'cancelled', 'returned'].includes(what)
+
+const memoryOf = ({ job, task }: Pick<Held, 'job' | 'task'>): number | null => job.memoryMb ?? task.memoryMb
 
 type End = Pick<Report, 'what' | 'value' | 'until' | 'cause' | 'error'>
 

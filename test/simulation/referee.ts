@@ -23,7 +23,8 @@ export class Referee {
   readonly #finished = new Set<ModelJob>()
   /** What each attempt came to, as its pilot knows it. */
   readonly #ends = new Map<string, Set<string>>()
-  readonly #taken = new Set<string>()
+  /** Attempts that reached a pilot, and what memory they could have there, MB. */
+  readonly #taken = new Map<string, number | null>()
   /** What was posted for an attempt from outside, and whether the server is known to have taken it. */
   readonly #posts = new Map<string, { says: 'value' | 'error'; isTaken: boolean }>()
 
@@ -99,8 +100,13 @@ export class Referee {
       this.broken.push(`${childId} was sent before its parent ${parent.id ?? parent.task.name} had finished`)
   }
 
-  took(jobId: string, attempt: number): void {
-    this.#taken.add(`${jobId}:${attempt}`)
+  took(jobId: string, attempt: number, memoryMb: number | null): void {
+    this.#taken.set(`${jobId}:${attempt}`, memoryMb)
+  }
+
+  /** Undefined for an attempt that never reached a pilot. */
+  memoryOf(jobId: string, attempt: number): number | null | undefined {
+    return this.#taken.get(`${jobId}:${attempt}`)
   }
 
   /** Whether the attempt ever reached a pilot. */

@@ -6,10 +6,10 @@ export type ClaimedJob = ClaimReply['jobs'][number]
 let pilots = 0
 
 /** A pilot of which a test says every word. */
-export const scriptedPilot = async (client: Client) => {
+export const scriptedPilot = async (client: Client, has: { memoryMb?: number } = {}) => {
   const name = `pilot-${++pilots}`
   const { pilotId, epoch } = await client.call('registerPilot', {
-    body: { name, queue: 'local', slots: 100, host: 'node-7', version: '1' },
+    body: { name, queue: 'local', slots: 100, host: 'node-7', version: '1', ...has },
   })
   let claimSeq = 0
   const claim = async (jobs = 100): Promise<ClaimedJob[]> => {

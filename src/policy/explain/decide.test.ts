@@ -11,6 +11,7 @@ const queue = {
   largestSlots: 2,
   gpus: 0,
   largestGpus: 0,
+  largestMemoryMb: 4000,
   running: 2,
   waitingBefore: 7,
 }
@@ -50,6 +51,9 @@ test.each([
   ['no_pilot', { queues: [{ ...queue, pilots: 0 }] }],
   ['slots_busy', {}],
   ['does_not_fit', { cores: 8 }],
+  ['slots_busy', { memoryMb: 4000 }],
+  ['does_not_fit', { memoryMb: 4001 }],
+  ['slots_busy', { memoryMb: 4001, queues: [queue, { ...queue, largestMemoryMb: null }] }],
   ['no_gpus', { gpus: 1 }],
   ['slots_busy', { gpus: 1, queues: [{ ...queue, gpus: 3, largestGpus: 1 }] }],
   ['queue_offline', { queues: [{ ...queue, state: 'offline' }] }],

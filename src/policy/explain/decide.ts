@@ -109,6 +109,18 @@ const tooLarge: Rule = (job) => {
     : null
 }
 
+const tooMuchMemory: Rule = (job) => {
+  const largest = Math.max(0, ...job.queues.map((q) => q.largestMemoryMb ?? Number.POSITIVE_INFINITY))
+  return job.state === 'activated' && (job.memoryMb ?? 0) > largest
+    ? {
+        cause: 'does_not_fit',
+        sentence: `it asks for ${job.memoryMb} MB, and no pilot has more than ${largest}`,
+        evidence: job.queues.map(slots),
+        remedy: 'ask for less memory, or start a larger pilot',
+      }
+    : null
+}
+
 const tooFewGpus: Rule = (job) => {
   const largest = Math.max(0, ...job.queues.map((q) => q.largestGpus))
   return job.state === 'activated' && job.gpus > largest
@@ -238,6 +250,7 @@ const rules: readonly Rule[] = [
   noQueue,
   noPilot,
   tooLarge,
+  tooMuchMemory,
   tooFewGpus,
   slotsBusy,
   pilotSilent,

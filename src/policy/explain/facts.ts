@@ -47,6 +47,8 @@ export type QueueFacts = {
   largestSlots: number
   gpus: number
   largestGpus: number
+  /** Null: not known. */
+  largestMemoryMb: number | null
   running: number
   waitingBefore: number
 }

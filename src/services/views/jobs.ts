@@ -40,6 +40,7 @@ export const getJob = async (engine: Engine, principal: Principal, id: number): 
     name: task.name,
     owner: owner?.name ?? '',
     cancelAsked: line.cancelAsked,
+    memoryMb: await memoryOf(engine, line.laneId),
     args: sentValue(spec.args, spec.blob, spec.bytes)!,
     value: result ? sentValue(result.value, result.blob, result.bytes) : null,
     error: result?.error ? JSON.parse(result.error) : null,
@@ -48,6 +49,10 @@ export const getJob = async (engine: Engine, principal: Principal, id: number): 
     attempts: attempts.map(showAttempt),
   }
 }
+
+/** The limit of jobs in this lane, MB; null when they have none. */
+export const memoryOf = async (engine: Engine, laneId: number): Promise<number | null> =>
+  (await engine.lanes.known(laneId)).memoryMb || null
 
 export const jobHistory = async (
   engine: Engine,

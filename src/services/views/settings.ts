@@ -4,11 +4,12 @@ import { decideQueues } from '../../policy/broker/decide.ts'
 import { type QueueSaid, saysNothing, settingsOf } from '../../policy/settings/decide.ts'
 import { allQueues, type QueueRow } from '../../store/lanes.ts'
 import type { TaskFacts } from '../../store/tasks.ts'
+import { jobLineById } from '../../store/views.ts'
 import { attemptLimits } from '../attemptLimits.ts'
 import type { Principal } from '../authenticate.ts'
 import type { Engine } from '../engine.ts'
 import { demand } from '../rights.ts'
-import { seeJob } from './jobs.ts'
+import { memoryOf, seeJob } from './jobs.ts'
 import { seeTask } from './tasks.ts'
 
 type Settings = { items: Setting[] }
@@ -17,9 +18,14 @@ type Settings = { items: Setting[] }
 export const taskSettings = async (engine: Engine, principal: Principal, id: number): Promise<Settings> =>
   settingsOfTask(engine, await seeTask(engine, principal, id))
 
-/** A job has those of its task. */
-export const jobSettings = async (engine: Engine, principal: Principal, id: number): Promise<Settings> =>
-  settingsOfTask(engine, await seeJob(engine, principal, id))
+/** A job has those of its task, but for memory, once an attempt had too little. */
+export const jobSettings = async (engine: Engine, principal: Principal, id: number): Promise<Settings> => {
+  const task = await seeJob(engine, principal, id)
+  const { items } = await settingsOfTask(engine, task)
+  const memoryMb = await memoryOf(engine, (await jobLineById(engine.db, id))!.laneId)
+  if (memoryMb === task.memoryMb) return { items }
+  return { items: items.map((item) => (item.name === 'memoryMb' ? { ...item, value: memoryMb, from: 'retry' } : item)) }
+}
 
 /** What holds for tasks of a workflow that say nothing themselves. */
 export const workflowSettings = async (engine: Engine, principal: Principal, id: number): Promise<Settings> => {

@@ -10,7 +10,7 @@ import { Section } from '../../parts/section.tsx'
 import { duration } from '../../words/durations.ts'
 import { rounded } from '../../words/numbers.ts'
 
-/** Memory and cores of an attempt over time, beside what the task may have of them: of the newest attempt, or of the one in the address. */
+/** Memory and cores of an attempt over time, beside what it may have of them: of the newest attempt, or of the one in the address. */
 const JobResources = ({ job, isOver }: { job: Job; isOver: boolean }) => {
   const { data, isLoading } = useQuery(resourcesQuery(job.id, isOver))
   const courses = data?.items ?? []
@@ -19,11 +19,11 @@ const JobResources = ({ job, isOver }: { job: Job; isOver: boolean }) => {
   const course = courses.find(({ attempt }) => attempt === asked) ?? courses.at(-1)
   if (isLoading || limits.isLoading) return <Pending />
   if (!course || !limits.data) return null
-  const { memoryMb, cores } = limits.data
+  const { cores } = limits.data
   return (
     <Section title="Resources" aside={courses.length > 1 && <Choice id={job.id} courses={courses} shown={course} />}>
       <div className="beside resources">
-        <Used course={course} what="memoryMb" title="memory" unit="MB" limit={memoryMb} />
+        <Used course={course} what="memoryMb" title="memory" unit="MB" limit={job.memoryMb} />
         <Used course={course} what="cores" title="cores" limit={cores} />
       </div>
     </Section>
