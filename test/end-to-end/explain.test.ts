@@ -111,7 +111,7 @@ test('over a limit', async () => {
   })
   expect(await why(firstJobId!)).toMatchObject({
     cause: 'over_memory',
-    remedy: 'ask for more memory: its peak was 181 MB',
+    remedy: 'ask for more memory (its peak was 181 MB), or for attempts by `memory`, of which each has twice as much',
   })
   await pilot.leave()
 })

@@ -90,5 +90,7 @@ test('what it says of a failure is what a person would look for', () => {
     now,
   )
   expect(evidence).toEqual(['signal SIGKILL', 'peak memory 181 MB'])
-  expect(remedy).toBe('ask for more memory: its peak was 181 MB')
+  expect(remedy).toBe(
+    'ask for more memory (its peak was 181 MB), or for attempts by `memory`, of which each has twice as much',
+  )
 })

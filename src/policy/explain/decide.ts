@@ -180,7 +180,7 @@ const overMemory: Rule = (job) =>
         'over_memory',
         `it used more than its limit of ${job.memoryMb} MB`,
         job,
-        `ask for more memory${job.maxRssMb ? `: its peak was ${Math.ceil(job.maxRssMb)} MB` : ''}`,
+        `ask for more memory${job.maxRssMb ? ` (its peak was ${Math.ceil(job.maxRssMb)} MB)` : ''}, or for attempts by \`memory\`, of which each has twice as much`,
       )
     : null
 
@@ -196,7 +196,11 @@ const overTime: Rule = (job) =>
 
 const sentences: Record<AttemptCause, [cause: string, sentence: string, remedy: (job: JobFacts) => string]> = {
   user: ['user_error', 'its own code failed', (job) => `culm logs ${job.id}`],
-  memory: ['over_memory', 'it used more memory than it may', () => 'ask for more memory'],
+  memory: [
+    'over_memory',
+    'it used more memory than it may',
+    () => 'ask for more memory, or for attempts by `memory`, of which each has twice as much',
+  ],
   walltime: ['over_walltime', 'it ran longer than it may', () => 'ask for more time'],
   bundle: [
     'bundle_error',
