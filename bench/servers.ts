@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
 import pg from 'pg'
+import { secondsByRole } from './processTimes.ts'
 import { type BenchResult, median, outputOf, round, withCulm } from './support.ts'
 
 /** The same in each round, spread over the servers that there are: what changes is how many of those stand before the one database. */
@@ -10,7 +11,7 @@ const slots = 2
 const rounds = 3
 
 type Started = { child: ChildProcess; url: string }
-type Round = { servers: number; jobsPerSecond: number }
+type Round = { servers: number; jobsPerSecond: number; used: Map<string, number> }
 
 /** One, two and three server processes on one database: full life cycles, and whether every job ran once and was registered once. `--jobs=N` per round. */
 export const run = (options: Record<string, string | boolean>): Promise<BenchResult> => {
@@ -30,9 +31,11 @@ export const run = (options: Record<string, string | boolean>): Promise<BenchRes
             const started = [first, ...more].slice(0, servers)
             const urls = Array.from({ length: pilotsAndDrivers }, (_, n) => started[n % servers]!.url)
             for (const [n, server] of urls.entries()) pilots.push(startPilot(home, env, server, n))
+            const before = secondsByRole()
             const seconds = await allDrivers(urls, token, env, Math.ceil((i < 0 ? 5000 : jobs) / pilotsAndDrivers))
+            const used = new Map([...secondsByRole()].map(([role, after]) => [role, after - (before.get(role) ?? 0)]))
             await Promise.all(pilots.splice(0).map(ended))
-            if (i >= 0) results.push({ servers, jobsPerSecond: jobs / seconds })
+            if (i >= 0) results.push({ servers, jobsPerSecond: jobs / seconds, used })
             console.error(`round ${i + 1}, ${servers} servers: ${round(jobs / seconds, 0)}/s`)
           }
         return resultOf(jobs, results, await wrongJobs(databaseUrl))
@@ -111,7 +114,16 @@ const resultOf = (jobs: number, results: Round[], wrong: number): BenchResult =>
     json: { jobs, wrong, jobsPerSecond: Object.fromEntries(rates.map((rate) => [rate.servers, rate.median])) },
     notes: [
       `${pilotsAndDrivers} pilots of ${slots} slots and ${pilotsAndDrivers} drivers, spread over the servers; ${jobs} jobs a round, ${rounds} interleaved rounds; all on the cores of one machine.`,
+      `Processor time of a job, µs, with ${[1, 2, 3].map((servers) => `${servers}: ${usedBy(results, servers, jobs)}`).join('; ')}.`,
       `Jobs that were lost, ran twice or were registered twice: ${wrong}.`,
     ],
   }
 }
+
+const usedBy = (results: Round[], servers: number, jobs: number): string =>
+  ['server', 'postgres', 'pilot', 'runners']
+    .map((role) => {
+      const all = results.filter((one) => one.servers === servers).map(({ used }) => used.get(role) ?? 0)
+      return `${role} ${round((median(all) / jobs) * 1e6, 0)}`
+    })
+    .join(', ')

@@ -198,7 +198,8 @@ class Kill(FolderTest):
     def test_during_a_sleep_only_the_rest_is_slept(self):
         self.killed(1, 'sleeping', keys=2)
         out, err = self.ended('sleeping')
-        self.assertLess(float(out.split('slept ')[1].split()[0]), 2.9, err)
+        # All of it would be three seconds and more, on whatever machine.
+        self.assertLess(float(out.split('slept ')[1].split()[0]), 3, err)
         value = eval(out.rpartition('value ')[2])
         self.assertEqual(self.made(), 2)
         self.assertEqual(self.value('sleeping'), value)

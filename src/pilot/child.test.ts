@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { Child } from './child.ts'
 import type { Guard } from './guard.ts'
-import { isDeafTo } from './processTable.ts'
+import { isDeafTo, readProc } from './processTable.ts'
 import { lives, until } from './testing/pilotFixture.ts'
 
 const scratch = mkdtempSync(join(tmpdir(), 'culm-child-'))
@@ -26,7 +26,10 @@ const started = async (name: string, ...command: string[]) => {
   await until('the number of its first process', () =>
     /\d\n/.test(existsSync(apart) ? readFileSync(apart, 'utf8') : ''),
   )
-  return { child, first: Number(readFileSync(apart, 'utf8')), apart }
+  const first = Number(readFileSync(apart, 'utf8'))
+  // Until then it is a shell about to be something else, in which a signal may be lost.
+  await until('the program itself', () => readProc(first, 'comm')?.trim() === program)
+  return { child, first, apart }
 }
 
 test('what stands apart ends when it is asked to, and at once when it could not hear that', async () => {

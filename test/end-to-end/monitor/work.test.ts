@@ -151,6 +151,9 @@ inTheBrowser('a workflow, a task, a job, and what is done to them', () => {
     const { taskId } = await submit(workflowId, 3)
     await withPilot(async (pilot) => {
       await pilot.take(taskId, 1)
+      const counted = async () =>
+        (await server.user.call('getWorkflow', { params: { id: workflowId } })).jobs.sent === 1
+      await eventually(counted, 'that the counters know of it')
       const page = await signedIn(`/${workflowId}`)
       await page.locator('.facts').getByText('0/3').first().waitFor()
       const choose = async () => {
