@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs'
 /** Clock ticks per second: 100 on every Linux that Node runs on. */
 const ticksPerSecond = 100
 
-type Process = { pid: number; parent: number; seconds: number; command: string }
+/** `reaped`: what its children used that have ended. */
+type Process = { pid: number; parent: number; seconds: number; reaped: number; command: string }
 
 /** Processor seconds that each process has used so far, in user code and in the kernel, from /proc. */
 const processes = (): Process[] =>
@@ -14,7 +15,8 @@ const processes = (): Process[] =>
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
       const command = readFileSync(`/proc/${name}/cmdline`, 'latin1').replaceAll('\0', ' ')
       const seconds = (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
-      return [{ pid: Number(name), parent: Number(fields[1]), seconds, command }]
+      const reaped = (Number(fields[13]) + Number(fields[14])) / ticksPerSecond
+      return [{ pid: Number(name), parent: Number(fields[1]), seconds, reaped, command }]
     } catch {
       return [] // it has ended meanwhile
     }
@@ -46,10 +48,11 @@ const ours = (root: number): (Process & { role: string })[] => {
   return all.map((process) => ({ ...process, role: roleOf(process) })).filter(({ role, pid }) => role && isOurs(pid))
 }
 
-/** Processor seconds by part. */
+/** Processor seconds by part. PostgreSQL's processes come and go with its connections: those that have ended are known by their parent, and count too. */
 export const secondsByRole = (root = process.pid): Map<string, number> => {
   const byRole = new Map<string, number>()
-  for (const { role, seconds } of ours(root)) byRole.set(role, (byRole.get(role) ?? 0) + seconds)
+  for (const { role, seconds, reaped } of ours(root))
+    byRole.set(role, (byRole.get(role) ?? 0) + seconds + (role === 'postgres' ? reaped : 0))
   return byRole
 }
 

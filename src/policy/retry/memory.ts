@@ -1,6 +1,6 @@
 /**
- * What a job asks for after an attempt that had too little memory, MB: twice as much, as `attempt * mem` of Snakemake's and Nextflow's users comes to, and no more than the
- * largest pilot has (null: not known). Null when there is no more to be had.
+ * What a job asks for after an attempt that had too little memory, MB: twice as much, which finds what it needs in few attempts and gives it less than twice too much, and no
+ * more than the largest pilot has (null: not known). Null when there is no more to be had.
  */
 export const moreMemory = (hadMb: number, largestMb: number | null): number | null => {
   const wanted = Math.min(2 * hadMb, largestMb ?? Number.POSITIVE_INFINITY, maxMb)
