@@ -6,7 +6,7 @@ import { workflowEnds, workflowTable } from '../../src/domain/workflow/states.ts
 import { step, type Table } from '../../src/lib/machine.ts'
 import { type Db, sql } from '../../src/store/db.ts'
 import { brokenInvariants } from '../support/invariants.ts'
-import type { World } from './world.ts'
+import type { Incident, World } from './world.ts'
 
 /** What was looked at, how many there were, and what is wrong with them. */
 export type Finding = { what: string; checked: number; broken: string[] }
@@ -279,14 +279,19 @@ const silencing = [
   'delay requests',
 ]
 
-/** A pilot may lose its jobs when it died while it had them, or could not be heard for most of its lease. */
+/** When what was struck worked again, s since 1970: a pilot that was lost never does, one that was killed does when its next self has jobs. */
+const workedAgainAt = ({ kind, to, recoveredMs }: Incident): number =>
+  kind === 'lose pilot' ? Number.POSITIVE_INFINITY : ((to ?? Date.now()) + (recoveredMs ?? 0)) / 1000
+
+/** A pilot may lose its jobs when it died while it had them or before they came to it, or could not be heard for most of its lease. */
 const hadTrouble = (world: World, pilot: string, from: number, to: number): boolean => {
-  const ofPilot = world.incidents
-    .filter((incident) => incident.target === pilot)
-    .map(({ kind, from, to }) => ({ kind, from: from / 1000, to: (to ?? Date.now()) / 1000 }))
-  if (ofPilot.some((i) => deadly.includes(i.kind) && i.from <= to + 2 && i.to >= from - 2)) return true
+  const ofPilot = world.incidents.filter((incident) => incident.target === pilot)
+  if (ofPilot.some((i) => deadly.includes(i.kind) && i.from / 1000 <= to + 2 && workedAgainAt(i) >= from - 2))
+    return true
   const silent = ofPilot
-    .filter((i) => silencing.includes(i.kind) && i.to >= to - 120 && i.from <= to)
+    .filter((i) => silencing.includes(i.kind))
+    .map((i) => ({ from: i.from / 1000, to: (i.to ?? Date.now()) / 1000 }))
+    .filter((i) => i.to >= to - 120 && i.from <= to)
     .reduce((sum, i) => sum + Math.min(i.to, to) - i.from, 0)
   return silent >= 40
 }
