@@ -19,6 +19,23 @@ const rounds = 9
 const shares = 50
 const queues = 500
 
+/**
+ * What waits: over how many lanes; whether jobs of one lane are neighbours in the tables, as those of one task are, or lie as far apart as they can; and whether
+ * `ready` has never held more than now, or is as large as after the largest fill, most of which was taken since.
+ */
+type Kind = { lanes: number; apart: boolean; afterPeak: boolean }
+
+const kinds: Kind[] = [
+  { lanes: 1, apart: false, afterPeak: false },
+  { lanes: shares * queues, apart: false, afterPeak: false },
+  { lanes: shares * queues, apart: true, afterPeak: false },
+  { lanes: shares * queues, apart: true, afterPeak: true },
+]
+
+type Fill = Kind & { waiting: number }
+
+type Measured = Fill & { touched: Touched }
+
 type Touched = {
   claimBuffers: number
   claimRows: number
@@ -36,15 +53,16 @@ export const run = async (options: Record<string, string | boolean>): Promise<Be
   const most = Number(options.most ?? 1_000_000)
   const sizes = [1000, 10_000, 100_000, 1_000_000].filter((n) => n <= most)
   const home = await mkdtemp(path.join(tmpdir(), 'culm-bench-'))
-  const measured: { lanes: number; waiting: number; touched: Touched }[] = []
+  const measured: Measured[] = []
   try {
     await prepareHome(home, { version: '0.0.0' })
     await withStatistics(home, async (config, admin) => {
-      for (const lanes of [1, shares * queues])
+      for (const kind of kinds)
         for (const waiting of sizes) {
-          const touched = await measure(home, config, admin, lanes, waiting, most)
-          measured.push({ lanes, waiting, touched })
-          console.error(lanes, waiting, touched)
+          const fill = { ...kind, waiting }
+          const touched = await measure(home, config, admin, fill, 2 * most)
+          measured.push({ ...fill, touched })
+          console.error(fill, touched)
         }
     })
   } finally {
@@ -72,11 +90,10 @@ const measure = async (
   home: string,
   config: object,
   admin: Database,
-  lanes: number,
-  waiting: number,
-  most: number,
+  filling: Fill,
+  total: number,
 ): Promise<Touched> => {
-  const database = `waiting_${lanes}_${waiting}`
+  const database = `waiting_${filling.lanes}_${filling.waiting}`
   await admin.script(`create database ${database}`)
   const { engine, close } = await openEngine({
     database: { ...config, database },
@@ -86,7 +103,7 @@ const measure = async (
   })
   try {
     await engine.db.script('create extension pg_stat_statements')
-    await fill(engine.db, lanes, waiting, 2 * most)
+    await fill(engine.db, filling, total)
     await engine.lanes.refresh()
     return await cycles(engine)
   } finally {
@@ -95,12 +112,17 @@ const measure = async (
   }
 }
 
+/** Coprime to every `total`: `i * stride % total` puts neighbours far from each other, and each in a place of its own. */
+const stride = 1_234_577
+
 /**
- * So many jobs are ready, spread over the lanes (those of queue 1 hold what the rounds need); each has a child that waits for it; the rest of `total` have
- * finished, so that the tables have the same size whatever waits.
+ * So many jobs are ready: those that the rounds claim in the lanes of queue 1, the others evenly in those of other queues (when there are any). Each has a child that
+ * waits for it, for a lane of another queue; the rest of `total` have finished, so that the tables have the same size whatever waits.
  */
-const fill = async (db: Database, lanes: number, waiting: number, total: number): Promise<void> => {
+const fill = async (db: Database, { lanes, apart, afterPeak, waiting }: Fill, total: number): Promise<void> => {
   const own = lanes === 1 ? 1 : shares
+  const claimed = batch * (rounds + 1)
+  const other = lanes === 1 ? '0' : `${own} + i % ${lanes - own}`
   await db.script(`
     insert into person (experiment_id, name, created_at) values (1, 'bench', now());
     insert into workflow (experiment_id, owner_id, team_id, name, kind, state, created_at) values (1, 1, 1, 'bench', 'tasks', 'running', now());
@@ -112,19 +134,24 @@ const fill = async (db: Database, lanes: number, waiting: number, total: number)
       from generate_series(1, ${lanes === 1 ? 1 : queues}) q, generate_series(1, ${own}) s on conflict do nothing;
     create temp table l as select row_number() over (order by queue_ids, share_id) - 1 as n, id from lane where purpose = 'work';
     create index on l (n);
-    analyze l;
+    create temp table planned as
+      select i, 1 + i::bigint * ${apart ? stride : 1} % ${total} as id,
+        case when i < ${waiting} then 'activated' when i < ${2 * waiting} then 'pending' else 'finished' end as state,
+        case when i >= ${2 * waiting} then 0 when i < ${claimed} then i / ${claimed / own} else ${other} end as n
+      from generate_series(0, ${total - 1}) i;
+    create index on planned (i);
+    analyze l, planned;
     insert into task (workflow_id, experiment_id, owner_id, name, state, closed, jobs, payload, lane_id, cores, priority, attempts_user, attempts_site, attempts_lost, created_at)
       values (1, 1, 1, 'bench', 'ready', false, ${2 * waiting}, '{"kind":"command","command":["true"]}', (select id from l where n = 0), 1, 1000, 1, 3, 5, now());
-    insert into job (id, task_id, workflow_id, index, lane_id, state, unmet, has_children)
-      select i, 1, 1, i - 1, (select id from l where n = case when i <= ${batch * (rounds + 1)} then i % ${own} else i % ${lanes} end), 'activated', 0, true
-      from generate_series(1, ${waiting}) i;
-    insert into job (id, task_id, workflow_id, index, lane_id, state, unmet)
-      select ${waiting} + i, 1, 1, ${waiting} + i - 1, (select id from l where n = ${lanes === 1 ? 0 : `${own} + i % ${lanes - own}`}), 'pending', 1 from generate_series(1, ${waiting}) i;
-    insert into job (id, task_id, workflow_id, index, lane_id, state, released)
-      select i, 1, 1, i - 1, (select id from l where n = 0), 'finished', true from generate_series(${2 * waiting} + 1, ${total}) i;
-    insert into edge (parent_id, child_id) select i, ${waiting} + i from generate_series(1, ${waiting}) i;
+    insert into job (id, task_id, workflow_id, index, lane_id, state, unmet, has_children, released)
+      select p.id, 1, 1, p.id - 1, l.id, state, (state = 'pending')::int, state = 'activated', state = 'finished' from planned p join l using (n) order by p.id;
+    insert into edge (parent_id, child_id)
+      select parent.id, child.id from planned parent join planned child on child.i = parent.i + ${waiting} where parent.i < ${waiting};
     insert into spec (job_id, args) select i, '{}' from generate_series(1, ${total}) i;
-    insert into ready (lane_id, rank, job_id) select lane_id, (7000::bigint << 40) | id, id from job where state = 'activated';
+    insert into ready (lane_id, rank, job_id)
+      select lane_id, (7000::bigint << 40) | id, id from job where state = 'activated' or ${afterPeak} and id % 2 = 0;
+    delete from ready where job_id in (select id from job where state <> 'activated');
+    drop table planned;
     select setval('job_id', ${total});`)
   await db.script('vacuum analyze')
 }
@@ -187,27 +214,23 @@ const counted = async <T>(db: Database, act: () => Promise<T>): Promise<{ value:
   return { value, count: count! }
 }
 
-const resultOf = (measured: { lanes: number; waiting: number; touched: Touched }[]): BenchResult => {
-  /** The largest part by which a fill lies above the smallest one of the same number of lanes. */
-  const growth = (key: keyof Touched) =>
-    round(
-      Math.max(
-        ...measured.map(({ lanes, touched }) => {
-          const first = measured.find((one) => one.lanes === lanes)!.touched[key]
-          return touched[key] / first - 1
-        }),
-      ),
-      3,
-    )
+const resultOf = (measured: Measured[]): BenchResult => {
+  const growths = kinds.map((kind) => {
+    const [first, ...others] = measured.filter((one) => isOf(kind, one)).map(({ touched }) => touched)
+    const growth = (key: keyof Touched) =>
+      round(Math.max(0, ...others.map((touched) => touched[key] / first![key] - 1)), 3)
+    return { ...kind, claim: growth('claimBuffers'), release: growth('releaseBuffers') }
+  })
   const json = {
     batch,
-    buffersPerClaimGrowth: growth('claimBuffers'),
-    buffersPerReleaseGrowth: growth('releaseBuffers'),
+    buffersPerClaimGrowth: Math.max(...growths.map(({ claim }) => claim)),
+    buffersPerReleaseGrowth: Math.max(...growths.map(({ release }) => release)),
   }
   return {
     title: 'What a claim and a release touch, by how many wait',
     columns: [
       'lanes',
+      'jobs of a lane',
       'ready jobs',
       'pages per claimed job',
       'rows',
@@ -215,8 +238,9 @@ const resultOf = (measured: { lanes: number; waiting: number; touched: Touched }
       'rows',
       'jobs/s, one at a time',
     ],
-    rows: measured.map(({ lanes, waiting, touched: t }) => [
-      lanes,
+    rows: measured.map(({ waiting, touched: t, ...kind }) => [
+      kind.lanes,
+      placesOf(kind),
       waiting,
       t.claimBuffers,
       t.claimRows,
@@ -224,10 +248,16 @@ const resultOf = (measured: { lanes: number; waiting: number; touched: Touched }
       t.releaseRows,
       t.jobsPerSecond,
     ]),
-    json: { ...json, measured },
+    json: { ...json, growths, measured },
     notes: [
-      `Batches of ${batch} jobs through the production services, one batch at a time; medians of ${rounds} rounds, divided by the batch. As many jobs again wait for a parent each; with those that have finished the tables hold the same number of jobs in each line.`,
-      `Growth over the smallest fill: claim ${json.buffersPerClaimGrowth}, release ${json.buffersPerReleaseGrowth}.`,
+      `Batches of ${batch} jobs through the production services, one batch at a time; medians of ${rounds} rounds, divided by the batch. As many jobs again wait for a parent each; with those that have finished the tables of jobs hold the same number in each line, and the jobs that are claimed lie at the same places in them. After a peak: \`ready\`, too, has as many pages in each line.`,
+      `Growth over the smallest fill: ${growths.map((g) => `${g.lanes} lanes, ${placesOf(g)}: claim ${g.claim}, release ${g.release}`).join('; ')}.`,
     ],
   }
 }
+
+const isOf = (kind: Kind, one: Kind): boolean =>
+  kind.lanes === one.lanes && kind.apart === one.apart && kind.afterPeak === one.afterPeak
+
+const placesOf = ({ apart, afterPeak }: Kind): string =>
+  `${apart ? 'far apart' : 'neighbours'}${afterPeak ? ', after a peak' : ''}`
