@@ -18,7 +18,7 @@ type Round = { servers: number; jobsPerSecond: number; used: Map<string, number>
 
 /** One, two and three server processes on one database: full life cycles, and whether every job ran once and was registered once. `--jobs=N` per round. */
 export const run = (options: Record<string, string | boolean>): Promise<BenchResult> => {
-  const jobs = Number(options.jobs ?? 30_000)
+  const jobs = Number(options.jobs ?? 100_000)
   return withCulm(
     async ({ home, url, token, databaseUrl, env }) => {
       const withDatabase = { ...env, DATABASE_URL: databaseUrl }

@@ -43,9 +43,9 @@ export const endedBetween = async (
       where (xid, seq) > (${from.xid}::text::xid8, ${from.seq}::bigint) and xid < ${until.xid}::text::xid8
         and noun = ${'job'} and to_state = any(${ends}::text[]) and workflow_id = any(${workflowIds}::bigint[])
       order by xid, seq limit ${limit}),
-    last as (select xid::text, seq from h order by h.xid desc, seq desc limit 1)
-    select workflow_id as "workflowId", string_agg(id::text, ' ' order by h.xid, h.seq) as ids, count(*)::int as rows, min(last.xid) as xid, min(last.seq) as seq
-    from h cross join last group by workflow_id`)
+    last as materialized (select xid::text, seq from h order by h.xid desc, seq desc limit 1)
+    select workflow_id as "workflowId", string_agg(id::text, ' ') as ids, count(*)::int as rows, (select xid from last) as xid, (select seq from last) as seq
+    from h group by workflow_id`)
   return {
     last: groups[0] ? { xid: groups[0].xid, seq: groups[0].seq } : null,
     rows: groups.reduce((sum, { rows }) => sum + rows, 0),
