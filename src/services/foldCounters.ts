@@ -15,7 +15,7 @@ import type { Effects } from './effects.ts'
 import { type Engine, transact } from './engine.ts'
 import { moveJobs } from './moveJobs.ts'
 import { moveTasks } from './moveTasks.ts'
-import { cancelForParent } from './submitTask.ts'
+import { cancelForParent } from './submit/edges.ts'
 import { pauseInHeld } from './sweeps.ts'
 import { endIfOver } from './workflows.ts'
 

@@ -5,7 +5,7 @@ import { eventually } from '../../test/support/server.ts'
 import { newTask } from '../contract/tasks.ts'
 import { sql } from '../store/db.ts'
 import { withKey } from './keyed.ts'
-import { submitTask } from './submitTask.ts'
+import { submitTask } from './submit/submitTask.ts'
 
 let world: Awaited<ReturnType<typeof startWorld>>
 beforeAll(async () => {

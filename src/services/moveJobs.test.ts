@@ -11,7 +11,8 @@ import { lockParents } from '../store/edges.ts'
 import { lockFamilies } from '../store/jobs.ts'
 import { endAttempts } from './endAttempts.ts'
 import { type Engine, transact } from './engine.ts'
-import { addJobs, submitTask } from './submitTask.ts'
+import { addJobs } from './submit/addJobs.ts'
+import { submitTask } from './submit/submitTask.ts'
 
 let world: Awaited<ReturnType<typeof startWorld>>
 let servers: Engine[]

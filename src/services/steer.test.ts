@@ -10,7 +10,7 @@ import { admitToken, authenticate } from './authenticate.ts'
 import { transact } from './engine.ts'
 import { retryTask } from './retry.ts'
 import * as steer from './steer.ts'
-import { addJobs } from './submitTask.ts'
+import { addJobs } from './submit/addJobs.ts'
 import { pauseTasks, sweepPage } from './sweeps.ts'
 import { createWorkflow, renewDriver } from './workflows.ts'
 

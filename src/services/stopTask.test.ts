@@ -4,7 +4,7 @@ import { brokenInvariants } from '../../test/support/invariants.ts'
 import type { Report } from '../contract/pilots.ts'
 import { readId } from '../lib/ids.ts'
 import { sql } from '../store/db.ts'
-import { addJobs } from './submitTask.ts'
+import { addJobs } from './submit/addJobs.ts'
 
 let world: Awaited<ReturnType<typeof startWorld>>
 beforeAll(async () => {

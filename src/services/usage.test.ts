@@ -10,7 +10,7 @@ import { admitToken, authenticate } from './authenticate.ts'
 import { cancelTask } from './cancel.ts'
 import { foldUsage, forgetMinutes } from './foldUsage.ts'
 import { retryJob } from './retry.ts'
-import { submitTask } from './submitTask.ts'
+import { submitTask } from './submit/submitTask.ts'
 import { usageReport, usageTable } from './views/usage.ts'
 import { createWorkflow } from './workflows.ts'
 

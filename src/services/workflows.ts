@@ -19,7 +19,7 @@ import { type Engine, transact } from './engine.ts'
 import { storedEnvironment } from './environments.ts'
 import { driverReplaced } from './journal.ts'
 import { demand } from './rights.ts'
-import { checkFunctionTask } from './submitTask.ts'
+import { checkFunctionTask } from './submit/submitTask.ts'
 import { touchesOfWorkflow } from './views/touches.ts'
 import { workflowView } from './views/workflows.ts'
 

@@ -10,7 +10,7 @@ import { createCallback, postToCallback, readCallback } from '../../src/services
 import { claimJobs } from '../../src/services/claimJobs.ts'
 import { leavePilot, registerPilot, renewPilot } from '../../src/services/pilots.ts'
 import { reportJobs } from '../../src/services/reportJobs.ts'
-import { submitTask } from '../../src/services/submitTask.ts'
+import { submitTask } from '../../src/services/submit/submitTask.ts'
 import { listOutcomes } from '../../src/services/views/tasks.ts'
 import type { Chance } from './chance.ts'
 import { follow } from './follow.ts'

@@ -10,7 +10,8 @@ import { explainJob, explainTask, explainWorkflow } from '../../src/services/exp
 import { withKey } from '../../src/services/keyed.ts'
 import { retryJob, retryTask, retryWorkflow } from '../../src/services/retry.ts'
 import * as steer from '../../src/services/steer.ts'
-import { addJobs, submitTask } from '../../src/services/submitTask.ts'
+import { addJobs } from '../../src/services/submit/addJobs.ts'
+import { submitTask } from '../../src/services/submit/submitTask.ts'
 import { getJob } from '../../src/services/views/jobs.ts'
 import { getTask, listOutcomes } from '../../src/services/views/tasks.ts'
 import {
