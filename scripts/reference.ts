@@ -4,7 +4,7 @@ import { faults } from '../src/contract/faults.ts'
 import { openapi } from '../src/contract/openapi.ts'
 import type { Catalogue } from '../src/lib/metrics.ts'
 import { pilotMetrics } from '../src/pilot/metrics.ts'
-import { serverMetrics } from '../src/services/metrics.ts'
+import { serverMetrics } from '../src/services/engine/metrics.ts'
 
 const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
 
@@ -35,7 +35,7 @@ const metricsPage = (): string =>
   [
     '# Metrics',
     '',
-    'Generated from `src/services/metrics.ts` and `src/pilot/metrics.ts` by `npm run reference`; do not edit. Each process tells also what Node and the system say of',
+    'Generated from `src/services/engine/metrics.ts` and `src/pilot/metrics.ts` by `npm run reference`; do not edit. Each process tells also what Node and the system say of',
     'it (`process_*`, `nodejs_*`: CPU, memory, open files, lag of the event loop). How to read them: [observability](../operate/observability.md).',
     '',
     '## Servers and agents',

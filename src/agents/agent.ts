@@ -1,6 +1,6 @@
 import { backoffMs } from '../lib/backoff.ts'
 import { messageOf } from '../lib/fault.ts'
-import type { Engine } from '../services/engine.ts'
+import type { Engine } from '../services/engine/engine.ts'
 
 /** A periodic or woken duty of the server: load, ask policy, apply. Any number of copies may run. */
 export type Agent = {

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fault } from '../contract/faults.ts'
 import { getContent as readContent, readSigned, putContent as writeContent } from '../services/blobs.ts'
-import type { Engine } from '../services/engine.ts'
+import type { Engine } from '../services/engine/engine.ts'
 
 type Query = Record<string, string | undefined>
 

@@ -1,10 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { fault } from '../contract/faults.ts'
 import type { Session } from '../contract/people.ts'
-import { authenticate, type Principal } from '../services/authenticate.ts'
-import type { Engine } from '../services/engine.ts'
-import { userOnly } from '../services/rights.ts'
-import * as sessions from '../services/sessions.ts'
+import { authenticate, type Principal } from '../services/access/authenticate.ts'
+import { userOnly } from '../services/access/rights.ts'
+import * as sessions from '../services/access/sessions.ts'
+import type { Engine } from '../services/engine/engine.ts'
 
 const cookieName = 'culm_session'
 const cookie = new RegExp(`(?:^|; ?)${cookieName}=([A-Za-z0-9_-]{43})(?:;|$)`)

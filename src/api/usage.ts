@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { UsageQuery } from '../contract/usage.ts'
-import type { Engine } from '../services/engine.ts'
+import type { Engine } from '../services/engine/engine.ts'
 import { usageReport, usageTable } from '../services/views/usage.ts'
 import { csvLine } from './csv.ts'
 

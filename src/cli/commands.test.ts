@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { beforeAll, expect, test } from 'vitest'
 import { eventually, startTestServer, type TestServer } from '../../test/support/server.ts'
-import { forgetTokens } from '../services/authenticate.ts'
+import { forgetTokens } from '../services/access/authenticate.ts'
 import { sql } from '../store/db.ts'
 import { submitTask } from './submit/submitTask.ts'
 import { type ClaimedJob, scriptedPilot } from './testing/scriptedPilot.ts'

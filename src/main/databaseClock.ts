@@ -16,7 +16,7 @@ type Reading = { wall: number; steady: number; time: number }
 
 /**
  * The database's clock as this process knows it, so that all processes on one database agree on the time. Between measurements the machine's own clocks tell how much has passed; when
- * these disagree it is measured at once, and the later one counts meanwhile: a time that is too late makes the notes of `services/hearing.ts` look old, which
+ * these disagree it is measured at once, and the later one counts meanwhile: a time that is too late makes the notes of `services/pilots/hearing.ts` look old, which
  * judges nobody; one that is too early would make leases look run out. An answer that was long under way says little, since nobody knows which way took how long: what is known
  * already stands unless the answer rules it out. (Half of the trip, as first done here, set two servers a second apart when a connection had stood still.)
  */

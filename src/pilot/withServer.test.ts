@@ -9,7 +9,7 @@ import type { NewTask, Payload } from '../contract/tasks.ts'
 import { sha256 } from '../lib/digest.ts'
 import type { Id } from '../lib/ids.ts'
 import { files } from '../main/files.ts'
-import { defaultLimits } from '../services/engine.ts'
+import { defaultLimits } from '../services/engine/engine.ts'
 import { runPilot } from './pilot.ts'
 
 let server: TestServer

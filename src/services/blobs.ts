@@ -5,9 +5,9 @@ import { sha256 } from '../lib/digest.ts'
 import { readId, showId } from '../lib/ids.ts'
 import * as store from '../store/blobs.ts'
 import { heldOf, pilotById, queueHoldsJobOf } from '../store/pilots.ts'
-import type { Principal } from './authenticate.ts'
-import type { Engine } from './engine.ts'
-import { experimentOf } from './rights.ts'
+import type { Principal } from './access/authenticate.ts'
+import { experimentOf } from './access/rights.ts'
+import type { Engine } from './engine/engine.ts'
 
 /** A signed address holds so long, s: enough to move 1 GB over a slow line. */
 const signedSeconds = 3600

@@ -1,12 +1,12 @@
 import type { Db } from '../store/db.ts'
 import { clearHeldBy, type LockedJob, lockFamilies } from '../store/jobs.ts'
 import { dropTimers, lockDueTimers, setTimers, type TimerKind, type TimerRow } from '../store/timers.ts'
-import { callbacksOver } from './deferred.ts'
-import type { Effects } from './effects.ts'
-import { type Engine, transact } from './engine.ts'
-import { isHearing } from './hearing.ts'
-import { makeReady } from './moveJobs.ts'
-import { pauseSilentDriver } from './workflows.ts'
+import type { Effects } from './engine/effects.ts'
+import { type Engine, transact } from './engine/engine.ts'
+import { callbacksOver } from './jobs/deferred.ts'
+import { makeReady } from './jobs/moveJobs.ts'
+import { isHearing } from './pilots/hearing.ts'
+import { pauseSilentDriver } from './workflows/workflows.ts'
 
 const page = 500
 

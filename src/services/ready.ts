@@ -2,7 +2,7 @@ import { fault } from '../contract/faults.ts'
 import { isFault, messageOf } from '../lib/fault.ts'
 import { readHorizon } from '../store/history.ts'
 import { appliedMigrations } from '../store/migrate.ts'
-import type { Engine } from './engine.ts'
+import type { Engine } from './engine/engine.ts'
 
 export type Readiness = { database: 'ok'; migrations: 'ok'; storage: 'ok' }
 

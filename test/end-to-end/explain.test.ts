@@ -1,7 +1,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import type { Client } from '../../src/contract/client.ts'
 import type { Report } from '../../src/contract/pilots.ts'
-import { defaultLimits } from '../../src/services/engine.ts'
+import { defaultLimits } from '../../src/services/engine/engine.ts'
 import { eventually, startTestServer, type TestServer } from '../support/server.ts'
 
 let server: TestServer

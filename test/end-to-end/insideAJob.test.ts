@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Job } from '../../src/contract/jobs.ts'
 import { files } from '../../src/main/files.ts'
 import { installSdk } from '../../src/sdk/testing/installSdk.ts'
-import { defaultLimits } from '../../src/services/engine.ts'
+import { defaultLimits } from '../../src/services/engine/engine.ts'
 import { culm, freshFolder, type Running, run } from '../support/processes.ts'
 import { eventually, startTestServer, type TestServer } from '../support/server.ts'
 

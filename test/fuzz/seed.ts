@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Client, makeClient } from '../../src/contract/client.ts'
-import { tokenHash } from '../../src/services/authenticate.ts'
+import { tokenHash } from '../../src/services/access/authenticate.ts'
 import { type Database, sql } from '../../src/store/db.ts'
 import { insertToken } from '../../src/store/people.ts'
 import type { System } from './system.ts'

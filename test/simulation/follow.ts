@@ -1,6 +1,6 @@
 import type { Outcome } from '../../src/contract/jobs.ts'
-import { inScope, type Subscriber } from '../../src/services/hub.ts'
-import { cursorNow, missedSince } from '../../src/services/tailHistory.ts'
+import { inScope, type Subscriber } from '../../src/services/live/hub.ts'
+import { cursorNow, missedSince } from '../../src/services/live/tailHistory.ts'
 import { type Caller, NoAnswer } from './network.ts'
 import type { Server } from './servers.ts'
 import type { World } from './world.ts'

@@ -1,5 +1,5 @@
 import { Fault } from '../../src/lib/fault.ts'
-import type { Engine } from '../../src/services/engine.ts'
+import type { Engine } from '../../src/services/engine/engine.ts'
 import type { Chance } from './chance.ts'
 import type { Chronicle } from './chronicle.ts'
 import type { Faults } from './plan.ts'

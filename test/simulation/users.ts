@@ -3,13 +3,13 @@ import type { NewJob, NewTask, SubmittedTask } from '../../src/contract/tasks.ts
 import { stopsTask } from '../../src/domain/job/causes.ts'
 import { type Fault, isFault } from '../../src/lib/fault.ts'
 import { Bell } from '../../src/lib/wake.ts'
-import type { Principal } from '../../src/services/authenticate.ts'
-import { cancelJob, cancelTask } from '../../src/services/cancel.ts'
-import type { Engine } from '../../src/services/engine.ts'
+import type { Principal } from '../../src/services/access/authenticate.ts'
+import type { Engine } from '../../src/services/engine/engine.ts'
+import { withKey } from '../../src/services/engine/keyed.ts'
 import { explainJob, explainTask, explainWorkflow } from '../../src/services/explain.ts'
-import { withKey } from '../../src/services/keyed.ts'
-import { retryJob, retryTask, retryWorkflow } from '../../src/services/retry.ts'
-import * as steer from '../../src/services/steer.ts'
+import { cancelJob, cancelTask } from '../../src/services/steer/cancel.ts'
+import { retryJob, retryTask, retryWorkflow } from '../../src/services/steer/retry.ts'
+import * as steer from '../../src/services/steer/steer.ts'
 import { addJobs } from '../../src/services/submit/addJobs.ts'
 import { submitTask } from '../../src/services/submit/submitTask.ts'
 import { getJob } from '../../src/services/views/jobs.ts'
@@ -20,7 +20,7 @@ import {
   createWorkflow,
   endWorkflow,
   renewDriver,
-} from '../../src/services/workflows.ts'
+} from '../../src/services/workflows/workflows.ts'
 import type { Chance } from './chance.ts'
 import { follow } from './follow.ts'
 import { type ModelJob, type ModelTask, type ModelWorkflow, nameJobs } from './model.ts'

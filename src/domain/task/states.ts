@@ -45,7 +45,7 @@ const ends = { allFinished: 'done', someFinished: 'finished', noneFinished: 'fai
 const asked = { cancelAsked: 'aborting', finishAsked: 'finishing' } as const
 const held = { pauseAsked: 'paused' } as const
 
-/** `paused` and `throttled` return to `cameFrom`, which a table cannot say: by way of `ready`, and from there to where it came from (`services/pause.ts`). */
+/** `paused` and `throttled` return to `cameFrom`, which a table cannot say: by way of `ready`, and from there to where it came from (`services/steer/sweeps.ts`). */
 export const taskTable: Table<TaskState, TaskTrigger> = {
   registered: {
     refined: 'defined',

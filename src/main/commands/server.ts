@@ -54,7 +54,7 @@ const runPart = async (
       import('../admitTokens.ts'),
       import('../log.ts'),
       import('../watch.ts'),
-      import('../../services/metrics.ts'),
+      import('../../services/engine/metrics.ts'),
     ])
   const log = stderrLog(logLevel(env, level))
   const home = resolveHome(env)

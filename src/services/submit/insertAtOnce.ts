@@ -2,10 +2,10 @@ import { type Batcher, makeBatcher } from '../../lib/batcher.ts'
 import { type HandOver, type Offer, planHandOver } from '../../policy/share/handOver.ts'
 import type { ClaimedRow } from '../../store/claims.ts'
 import { type InsertedTask, insertTasks, type TaskToInsert } from '../../store/tasks.ts'
-import { Effects } from '../effects.ts'
-import type { Engine } from '../engine.ts'
-import { batchWatch } from '../metrics.ts'
-import type { OpenClaim } from '../openClaims.ts'
+import { Effects } from '../engine/effects.ts'
+import type { Engine } from '../engine/engine.ts'
+import { batchWatch } from '../engine/metrics.ts'
+import type { OpenClaim } from '../engine/openClaims.ts'
 
 /** What is submitted at the same moment goes in one statement; a lone task waits for nothing. */
 export const insertPlain = (engine: Engine, task: TaskToInsert): Promise<InsertedTask | null> => {

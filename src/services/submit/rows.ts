@@ -4,11 +4,11 @@ import { showId } from '../../lib/ids.ts'
 import { decideQueues } from '../../policy/broker/decide.ts'
 import type { NewJobRows, NewTaskRow } from '../../store/tasks.ts'
 import type { WorkflowOwner } from '../../store/workflows.ts'
-import { otherAttempts } from '../attemptLimits.ts'
-import type { Principal } from '../authenticate.ts'
-import type { Engine } from '../engine.ts'
+import type { Principal } from '../access/authenticate.ts'
+import { experimentOf } from '../access/rights.ts'
+import type { Engine } from '../engine/engine.ts'
 import { storedPayload } from '../environments.ts'
-import { experimentOf } from '../rights.ts'
+import { otherAttempts } from '../jobs/attemptLimits.ts'
 
 /** A task, whatever names the workflow that it belongs to. */
 export type TaskBody = Omit<NewTask, 'workflowId'>

@@ -3,9 +3,9 @@ import { showId } from '../../lib/ids.ts'
 import { graphOf, stateOf } from '../../policy/graph/decide.ts'
 import * as store from '../../store/graph.ts'
 import { workflowViews } from '../../store/views.ts'
-import type { Principal } from '../authenticate.ts'
-import type { Engine } from '../engine.ts'
-import { demand } from '../rights.ts'
+import type { Principal } from '../access/authenticate.ts'
+import { demand } from '../access/rights.ts'
+import type { Engine } from '../engine/engine.ts'
 import { showCounts } from './workflows.ts'
 
 /** So many tasks are looked at, the newest, and so many of their edges and of the journal's entries. */

@@ -7,9 +7,9 @@ import {
   workflowsOfOverview,
 } from '../../store/overview.ts'
 import { suspectPilots, workflowViews } from '../../store/views.ts'
-import type { Principal } from '../authenticate.ts'
-import type { Engine } from '../engine.ts'
-import { experimentOf } from '../rights.ts'
+import type { Principal } from '../access/authenticate.ts'
+import { experimentOf } from '../access/rights.ts'
+import type { Engine } from '../engine/engine.ts'
 import { listQueues, showPilot } from './places.ts'
 import { showCounts, showWorkflow } from './workflows.ts'
 

@@ -1,7 +1,7 @@
 import type { Pilot, Queue } from '../../contract/pilots.ts'
 import { showId } from '../../lib/ids.ts'
 import { type PilotViewRow, pilotViews, queueViews } from '../../store/views.ts'
-import type { Engine } from '../engine.ts'
+import type { Engine } from '../engine/engine.ts'
 import { largestInteger, pageOf, readAfter } from './pages.ts'
 
 export const listPilots = async (engine: Engine, q: { after?: string; limit: number }) => {

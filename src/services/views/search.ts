@@ -2,9 +2,9 @@ import { type Hit, maxErrorsRead, maxHits, minErrorText } from '../../contract/s
 import { type Noun, readId, showId } from '../../lib/ids.ts'
 import type { Db } from '../../store/db.ts'
 import * as store from '../../store/search.ts'
-import type { Principal } from '../authenticate.ts'
-import type { Engine } from '../engine.ts'
-import { experimentOf } from '../rights.ts'
+import type { Principal } from '../access/authenticate.ts'
+import { experimentOf } from '../access/rights.ts'
+import type { Engine } from '../engine/engine.ts'
 
 /** What is looked for, and in whose experiment. */
 type Asked = { experimentId: number; text: string }

@@ -3,7 +3,7 @@ import type { Touches } from '../../contract/workflows.ts'
 import { jobStates } from '../../domain/job/states.ts'
 import { type Action, touchedBy } from '../../policy/steer/touches.ts'
 import * as store from '../../store/views.ts'
-import type { Engine } from '../engine.ts'
+import type { Engine } from '../engine/engine.ts'
 import { showCounts } from './workflows.ts'
 
 /** What an action touches, as the counters have it: what people are shown before it is done. */

@@ -11,9 +11,9 @@ import {
 } from '../../contract/troubles.ts'
 import { showId } from '../../lib/ids.ts'
 import * as store from '../../store/troubles.ts'
-import type { Principal } from '../authenticate.ts'
-import type { Engine } from '../engine.ts'
-import { experimentOf } from '../rights.ts'
+import type { Principal } from '../access/authenticate.ts'
+import { experimentOf } from '../access/rights.ts'
+import type { Engine } from '../engine/engine.ts'
 import { errorLine, seeTask } from './tasks.ts'
 
 const [hourMs, dayMs] = [3_600_000, 86_400_000]

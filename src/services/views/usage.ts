@@ -8,9 +8,9 @@ import {
   type UsageReport,
 } from '../../contract/usage.ts'
 import { type UsageBy, type UsageRow, type UsageStep, usageRows } from '../../store/usage.ts'
-import type { Principal } from '../authenticate.ts'
-import type { Engine } from '../engine.ts'
-import { experimentOf } from '../rights.ts'
+import type { Principal } from '../access/authenticate.ts'
+import { experimentOf } from '../access/rights.ts'
+import type { Engine } from '../engine/engine.ts'
 
 const hourMs = 3_600_000
 const stepMs = { hour: hourMs, day: 24 * hourMs }

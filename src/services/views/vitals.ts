@@ -1,7 +1,7 @@
 import type { Reading } from '../../lib/metrics.ts'
 import { nextTimerAt } from '../../store/timers.ts'
 import * as store from '../../store/vitals.ts'
-import type { Engine } from '../engine.ts'
+import type { Engine } from '../engine/engine.ts'
 
 /** So long what the database said is told again, ms: whoever asks more often than monitors do costs it nothing. */
 const keptMs = 2000

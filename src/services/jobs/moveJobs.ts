@@ -1,0 +1,182 @@
+import type { Outcome } from '../../contract/jobs.ts'
+import type { AttemptCause, HeldBy } from '../../domain/job/causes.ts'
+import { hasEnded, type JobEnd, type JobState, type JobTrigger, jobTable } from '../../domain/job/states.ts'
+import { showId } from '../../lib/ids.ts'
+import { step } from '../../lib/machine.ts'
+import type { Db } from '../../store/db.ts'
+import { childrenOf, decrementUnmet } from '../../store/edges.ts'
+import type { LockedJob, ResultRow } from '../../store/jobs.ts'
+import * as store from '../../store/jobs.ts'
+import type { TaskFacts } from '../../store/tasks.ts'
+import { dropTimers } from '../../store/timers.ts'
+import type { Effects } from '../engine/effects.ts'
+import type { Engine } from '../engine/engine.ts'
+
+/** One job and what happens to it. `result` must come with a move into an end. */
+export type Happening = {
+  job: LockedJob
+  trigger: JobTrigger
+  why?: string | null
+  heldBy?: HeldBy
+  result?: Omit<ResultRow, 'jobId'>
+}
+
+export type Moved = { happening: Happening; to: JobState }
+
+/**
+ * The one door through which jobs move (beside the two hot statements, the claim and `finishJobs`, which take their states from the same table). The caller
+ * holds the locks of the jobs. What the table does not know is stale and left out of the answer. Ends are registered, children released or
+ * cancelled, and whoever waits is told after the commit.
+ */
+export const moveJobs = async (engine: Engine, tx: Db, effects: Effects, happenings: Happening[]): Promise<Moved[]> => {
+  const moved = happenings.flatMap((happening): Moved[] => {
+    const stepped = step(jobTable, happening.job.state, happening.trigger)
+    return stepped.kind === 'moved' ? [{ happening, to: stepped.to }] : []
+  })
+  if (moved.length === 0) return moved
+  const now = engine.clock()
+  const facts = await engine.tasks.get(new Set(moved.map((m) => m.happening.job.taskId)), tx)
+  await store.moveJobs(
+    tx,
+    moved.map(({ happening: { job, trigger, why, heldBy }, to }) => ({
+      id: job.id,
+      taskId: job.taskId,
+      workflowId: facts.get(job.taskId)!.workflowId,
+      from: job.state,
+      to,
+      trigger,
+      why: why ?? null,
+      heldBy: heldBy ?? null,
+    })),
+    now,
+  )
+  await registerEnds(tx, effects, moved, facts, now)
+  await dropBackOffs(tx, moved)
+  await makeReady(
+    engine,
+    tx,
+    effects,
+    moved
+      .filter(({ happening, to }) => to === 'activated' && !happening.heldBy && happening.trigger !== 'woken')
+      .map((m) => m.happening.job.id),
+  )
+  await tellChildren(engine, tx, effects, moved)
+  effects.ring('agent:fold')
+  return moved
+}
+
+/** Who leaves his back-off before its end (a cancel) needs no waking. */
+const dropBackOffs = async (tx: Db, moved: Moved[]): Promise<void> => {
+  const ids = moved.filter(({ happening }) => happening.job.heldBy === 'timer').map(({ happening }) => happening.job.id)
+  if (ids.length > 0) await dropTimers(tx, 'backOff', ids)
+}
+
+const registerEnds = async (tx: Db, effects: Effects, moved: Moved[], facts: Map<number, TaskFacts>, now: Date) => {
+  const ended = moved.filter((m) => hasEnded(m.to))
+  if (ended.length === 0) return
+  await store.insertResults(
+    tx,
+    ended.map(({ happening: { job, result }, to }) => ({
+      jobId: job.id,
+      ending: to as JobEnd,
+      ...(result ?? noResult),
+    })),
+    now,
+  )
+  for (const { happening, to } of ended) {
+    const task = facts.get(happening.job.taskId)!
+    effects.outcomes.push({
+      workflowId: task.workflowId,
+      parentJobId: task.parentJobId,
+      outcome: outcomeOf({ ...happening.job, state: to as JobEnd }, happening.result ?? noResult),
+    })
+  }
+}
+
+const noResult: Omit<ResultRow, 'jobId'> = { value: null, blob: null, bytes: null, cause: null, error: null }
+
+export const outcomeOf = (
+  job: { id: number; taskId: number; index: number; attempt: number; state: JobEnd },
+  result: Omit<ResultRow, 'jobId'>,
+): Outcome => ({
+  jobId: showId('j', job.id),
+  taskId: showId('t', job.taskId),
+  index: job.index,
+  state: job.state,
+  attempt: job.attempt,
+  ...(result.value !== null ? { value: { text: result.value } } : {}),
+  ...(result.blob !== null ? { value: { blob: result.blob, bytes: result.bytes ?? 0 } } : {}),
+  ...(result.cause !== null ? { cause: result.cause as AttemptCause } : {}),
+  ...(result.error !== null ? { error: JSON.parse(result.error) } : {}),
+})
+
+/** Lets activated jobs be claimed, and wakes who waits for them; those of a paused task are held. */
+export const makeReady = async (engine: Engine, tx: Db, effects: Effects, jobIds: number[]): Promise<void> => {
+  if (jobIds.length === 0) return
+  // `enqueued` also lowers the hint of the lane; ringing alone would leave these below it.
+  for (const { laneId } of await store.insertReady(tx, jobIds, ['paused']))
+    effects.afterwards(() => engine.lanes.enqueued(laneId, 0), `lane:${laneId}`)
+}
+
+/** Children of what finished wait for one less; children of what ended otherwise are cancelled, and theirs, level by level. */
+const tellChildren = async (engine: Engine, tx: Db, effects: Effects, moved: Moved[]): Promise<void> => {
+  const parents = moved.filter((m) => m.happening.job.hasChildren && hasEnded(m.to))
+  const finished = parents.filter((m) => m.to === 'finished').map((m) => m.happening.job.id)
+  const lost = parents.filter((m) => m.to === 'failed' || m.to === 'cancelled').map((m) => m.happening.job.id)
+  if (finished.length > 0) await releaseChildren(engine, tx, effects, finished)
+  if (lost.length > 0) await cancelChildren(engine, tx, effects, lost)
+}
+
+/** In a statement of its own, after the parents' move: an edge that was added meanwhile is seen here, and would not be by the moving statement's snapshot. */
+export const releaseChildren = async (engine: Engine, tx: Db, effects: Effects, parentIds: number[]): Promise<void> => {
+  const children = await childrenOf(tx, parentIds)
+  if (children.length === 0) return
+  const locked = await store.lockJobs(
+    tx,
+    children.map((c) => c.childId),
+  )
+  const free = new Set(
+    (
+      await decrementUnmet(
+        tx,
+        children.map((c) => ({ jobId: c.childId, n: c.n })),
+      )
+    ).map((row) => row.id),
+  )
+  await moveJobs(
+    engine,
+    tx,
+    effects,
+    locked.filter((job) => free.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })),
+  )
+}
+
+const cancelChildren = async (engine: Engine, tx: Db, effects: Effects, parentIds: number[]): Promise<void> => {
+  const children = await childrenOf(tx, parentIds)
+  const locked = await store.lockFamilies(
+    tx,
+    children.map((c) => c.childId),
+  )
+  const why = `${parentIds
+    .slice(0, 3)
+    .map((id) => showId('j', id))
+    .join(', ')}${parentIds.length > 3 ? ' …' : ''} did not finish`
+  await moveJobs(
+    engine,
+    tx,
+    effects,
+    locked.map((job) => ({
+      job,
+      trigger: 'parentFailed',
+      why,
+      result: { ...noResult, cause: 'parent', error: errorText('ParentFailed', why) },
+    })),
+  )
+}
+
+export const errorText = (type: string, message: string): string => JSON.stringify({ type, message })
+export const cancelledResult = (why: string): Omit<ResultRow, 'jobId'> => ({
+  ...noResult,
+  cause: 'cancelled',
+  error: errorText('Cancelled', why),
+})
