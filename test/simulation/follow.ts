@@ -1,5 +1,5 @@
 import type { Outcome } from '../../src/contract/jobs.ts'
-import { inScope, type Subscriber } from '../../src/services/live/hub.ts'
+import { inScope, type Subscriber } from '../../src/services/engine/hub.ts'
 import { cursorNow, missedSince } from '../../src/services/live/tailHistory.ts'
 import { type Caller, NoAnswer } from './network.ts'
 import type { Server } from './servers.ts'

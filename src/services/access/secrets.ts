@@ -3,20 +3,11 @@ import { fault } from '../../contract/faults.ts'
 import { type GivenSecret, maxSecretBytes, type Secret, type WantedSecret } from '../../contract/secrets.ts'
 import { messageOf } from '../../lib/fault.ts'
 import { type SealingKey, seal, unseal } from '../../lib/sealed.ts'
-import type { SecretKeys } from '../../ports/secretKeys.ts'
 import * as store from '../../store/secrets.ts'
 import type { TaskFacts } from '../../store/tasks.ts'
 import { type Engine, transact } from '../engine/engine.ts'
 import type { Principal } from './authenticate.ts'
 import { demandOperator, userOnly } from './rights.ts'
-
-/** For a part of Culm that was given no keys: it keeps no secrets. */
-export const noSecretKeys: SecretKeys = {
-  all: async () => [],
-  add: async () => {
-    throw fault('secret_key_missing', 'this server was given no keys for secrets')
-  },
-}
 
 /** Sealed for one person under one name: copied to another row, it does not open. */
 const bindingOf = ({ personId, name }: { personId: number; name: string }): string => `culm secret u${personId} ${name}`

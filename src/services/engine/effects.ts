@@ -1,6 +1,6 @@
 import type { Move, Outcome } from '../../contract/jobs.ts'
-import type { FailedAttempt } from '../fold/noteTroubles.ts'
 import type { BellKey, Engine } from './engine.ts'
+import type { FailedAttempt } from './noteTroubles.ts'
 
 export type PublishedOutcome = { workflowId: number; parentJobId: number | null; outcome: Outcome }
 export type PublishedMove = { workflowId: number; move: Move }

@@ -1,3 +1,4 @@
+import { fault } from '../../contract/faults.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import { noTracer, type Tracer } from '../../lib/trace.ts'
@@ -8,14 +9,13 @@ import type { Database, Db } from '../../store/db.ts'
 import { secretKey } from '../../store/people.ts'
 import { type TaskFacts, taskFacts } from '../../store/tasks.ts'
 import { type WorkflowOwner, workflowOwner } from '../../store/workflows.ts'
-import { noSecretKeys } from '../access/secrets.ts'
-import { noteTroubles } from '../fold/noteTroubles.ts'
-import { Hub } from '../live/hub.ts'
-import { Viewers } from '../live/viewers.ts'
 import { Effects } from './effects.ts'
+import { Hub } from './hub.ts'
 import { Lanes } from './lanes.ts'
 import { noServerMetrics, type ServerMetrics } from './metrics.ts'
+import { noteTroubles } from './noteTroubles.ts'
 import { OpenClaims } from './openClaims.ts'
+import { Viewers } from './viewers.ts'
 
 /** What rings: a lane has work, a pilot has a word waiting, an agent has something to do, the history grew, a job printed or told something. */
 export type BellKey =
@@ -79,6 +79,14 @@ export const defaultLimits: Limits = {
   leaseSeconds: 45,
   renewSeconds: 15,
   driverSeconds: 60,
+}
+
+/** For a part of Culm that was given no keys: it keeps no secrets. */
+const noSecretKeys: SecretKeys = {
+  all: async () => [],
+  add: async () => {
+    throw fault('secret_key_missing', 'this server was given no keys for secrets')
+  },
 }
 
 export const makeEngine = async ({

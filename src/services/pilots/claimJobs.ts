@@ -1,4 +1,3 @@
-import type { Value } from '../../contract/base.ts'
 import type { Environment } from '../../contract/environments.ts'
 import type { Claim, ClaimedTask, ClaimReply } from '../../contract/pilots.ts'
 import type { Payload } from '../../contract/tasks.ts'
@@ -14,6 +13,7 @@ import { jobToken, type Principal } from '../access/authenticate.ts'
 import { givenSecrets } from '../access/secrets.ts'
 import type { BellKey, Engine } from '../engine/engine.ts'
 import { environmentIn } from '../environments.ts'
+import { sentValue } from '../values.ts'
 import { claimingPilot, hearClaimant } from './pilots.ts'
 
 const claimable = statesLeftBy(jobTable, 'claimed')
@@ -287,9 +287,4 @@ const claimedTask = (task: TaskFacts, ofQueue: Environment | undefined): Claimed
     ...(environment ? { environment } : {}),
     ...(task.trace === null ? {} : { trace: task.trace }),
   }
-}
-
-export const sentValue = (text: string | null, blob: string | null, bytes: number | null): Value | null => {
-  if (text !== null) return { text }
-  return blob !== null ? { blob, bytes: bytes ?? 0 } : null
 }

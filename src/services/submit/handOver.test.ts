@@ -4,7 +4,7 @@ import { brokenInvariants } from '../../../test/support/invariants.ts'
 import { eventually } from '../../../test/support/server.ts'
 import { newTask } from '../../contract/tasks.ts'
 import { sql } from '../../store/db.ts'
-import { withKey } from '../engine/keyed.ts'
+import { withKey } from '../access/keyed.ts'
 import { submitTask } from './submitTask.ts'
 
 let world: Awaited<ReturnType<typeof startWorld>>

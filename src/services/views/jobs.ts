@@ -11,7 +11,7 @@ import type { Principal } from '../access/authenticate.ts'
 import { demand } from '../access/rights.ts'
 import type { Engine } from '../engine/engine.ts'
 import { moveOf } from '../live/tailHistory.ts'
-import { sentValue } from '../pilots/claimJobs.ts'
+import { sentValue } from '../values.ts'
 import { pageOf, readAfter } from './pages.ts'
 import { showLine, showUsage } from './tasks.ts'
 

@@ -13,7 +13,7 @@ import { demand, experimentOf } from '../access/rights.ts'
 import type { Engine } from '../engine/engine.ts'
 import { attemptLimits } from '../jobs/attemptLimits.ts'
 import { outcomeOf } from '../jobs/moveJobs.ts'
-import { sentValue } from '../pilots/claimJobs.ts'
+import { sentValue } from '../values.ts'
 import { filterOf, largestInteger, pageOfIds, pageReached, reach, readAfter } from './pages.ts'
 import { showCounts } from './workflows.ts'
 

@@ -15,7 +15,7 @@ import type { Principal } from '../access/authenticate.ts'
 import { demand, experimentOf } from '../access/rights.ts'
 import type { Engine } from '../engine/engine.ts'
 import { moveOf } from '../live/tailHistory.ts'
-import { sentValue } from '../pilots/claimJobs.ts'
+import { sentValue } from '../values.ts'
 import { filterOf, pageOf, pageOfIds, readAfter } from './pages.ts'
 
 export const listWorkflows = async (engine: Engine, principal: Principal, q: z.output<typeof workflowQuery>) =>

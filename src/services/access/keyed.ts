@@ -2,10 +2,10 @@ import { fault } from '../../contract/faults.ts'
 import { sha256 } from '../../lib/digest.ts'
 import type { Db } from '../../store/db.ts'
 import { keepReply, keptReply } from '../../store/people.ts'
-import type { Principal } from '../access/authenticate.ts'
-import type { Effects } from './effects.ts'
-import type { Engine } from './engine.ts'
-import { OpenClaims } from './openClaims.ts'
+import type { Effects } from '../engine/effects.ts'
+import type { Engine } from '../engine/engine.ts'
+import { OpenClaims } from '../engine/openClaims.ts'
+import type { Principal } from './authenticate.ts'
 
 /**
  * One effect per key: `act` runs on an engine whose every statement belongs to one transaction, and its reply is kept in that same transaction. Whoever

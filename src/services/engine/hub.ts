@@ -1,5 +1,5 @@
 import type { Notice, NoticeKind } from '../../contract/notices.ts'
-import type { PublishedMove, PublishedOutcome } from '../engine/effects.ts'
+import type { PublishedMove, PublishedOutcome } from './effects.ts'
 
 export type Subscriber = {
   workflowId: number
