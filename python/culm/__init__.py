@@ -17,6 +17,7 @@ if __name__ == '__main__':
 from typing import TYPE_CHECKING, Any
 
 from ._callback import Callback, callback
+from ._calls import Call, MapCall, Outcome
 from ._errors import (
     ArgumentsChanged,
     BundleError,
@@ -38,7 +39,7 @@ from ._errors import (
 from ._inside import checkpoint, progress, remaining_seconds, report, restored
 from ._records import Record
 from ._setup import setup
-from ._work import Call, MapCall, Outcome, Work, work
+from ._work import Work, work
 
 if TYPE_CHECKING:
     from . import journal

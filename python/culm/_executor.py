@@ -12,9 +12,10 @@ from collections import deque
 from types import FunctionType
 from typing import Any, Callable, Deque, Dict, Iterable, Iterator, List, Optional, Set, TypeVar, cast
 
+from ._calls import Call, MapCall
 from ._coroutines import SETTLE_POLL_SECONDS
 from ._errors import CallCancelled, CulmError
-from ._work import Call, MapCall, Work
+from ._work import Work
 
 R = TypeVar('R')
 

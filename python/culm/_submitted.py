@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from typing import Any, Callable, Dict, Mapping, Optional, Sequence, TypeVar
 
+from ._calls import Call
 from ._client import Client
 from ._errors import CulmError
 from ._pending import Pending
 from ._run import place_of_function, program_name
 from ._scope import Scope
-from ._work import Call, Work
+from ._work import Work
 
 R = TypeVar('R')
 

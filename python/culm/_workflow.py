@@ -25,6 +25,7 @@ from typing import (
     overload,
 )
 
+from ._calls import Call
 from ._client import Client, is_passing
 from ._coroutines import is_coroutine, run_coroutine
 from ._environment import environment_of
@@ -34,7 +35,7 @@ from ._run import Place, place_of_function, place_of_session, program_name
 from ._scope import Scope, enclosing_scope, entered, is_set, only_scope
 from ._submitted import start_as_job
 from ._values import encode
-from ._work import Call, Work, check_options
+from ._work import Work, check_options
 
 if TYPE_CHECKING:
     from typing_extensions import ParamSpec

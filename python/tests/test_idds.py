@@ -19,7 +19,7 @@ from support import DEADLINE_SECONDS, PYTHON_FOLDER, FakePilot, Problem, ServerT
 
 import culm
 from culm import CulmError, idds
-from culm.idds import AsyncResult, MapResult, Workflow, get_unique_id_for_dict
+from culm.idds import AsyncResult, MapResult, Workflow, _options, get_unique_id_for_dict
 
 # As it is in the talk, works and the workflow function in one file, but for what is computed.
 TALK = """
@@ -108,8 +108,8 @@ class IddsTest(ServerTest):
         self.write('optimize.py', OPTIMIZE)
         self.write('talk.py', TALK)
         self.talk = self.load('talk')
-        self.addCleanup(idds._warned.clear)
-        idds._warned.clear()
+        self.addCleanup(_options._warned.clear)
+        _options._warned.clear()
 
     def run_jobs(self, slots=2):
         pilot = FakePilot(self.server, slots)
@@ -726,6 +726,22 @@ class Options(IddsTest):
                 len([text for text in said if text.startswith(f'{name} means nothing to Culm: ')]), 1, name
             )
         self.assertEqual({warning.filename for warning in caught}, {__file__})
+
+    def test_it_is_said_at_the_line_of_the_program_however_the_option_is_given(self):
+        def given(make):
+            _options._warned.clear()
+            with self.assertWarnsRegex(UserWarning, 'vo means nothing to Culm') as caught:
+                make()
+            self.assertEqual(caught.filename, __file__)
+
+        fn = self.talk.plain.fn
+        handle, wf = self.handle()(1), Workflow()
+        given(lambda: idds.work(vo='atlas')(fn))
+        given(lambda: idds.work(fn, vo='atlas'))
+        given(lambda: idds.workflow(vo='atlas')(fn))
+        given(lambda: idds.workflow(fn, vo='atlas'))
+        given(lambda: setattr(handle, 'vo', 'atlas'))
+        given(lambda: setattr(wf, 'vo', 'atlas'))
 
     def test_what_would_change_what_is_computed_is_refused(self):
         for name in ('input_datasets', 'output_file_name', 'num_events'):
