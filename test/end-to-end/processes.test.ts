@@ -1,4 +1,4 @@
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { beforeAll, describe, expect, inject, test } from 'vitest'
 import { type Client, makeClient } from '../../src/contract/client.ts'
@@ -23,6 +23,18 @@ const submit = async (client: Client, command: string[], more: object = {}) => {
 const stateOf = async (client: Client, id: `j${number}`) => (await client.call('getJob', { params: { id } })).state
 const reaches = (client: Client, id: `j${number}`, state: string) =>
   eventually(async () => (await stateOf(client, id)) === state, `${id} is ${state}`, 20_000)
+
+/** The pilot that this `culm up` has started. */
+const pilotOf = async (up: Running): Promise<number> => {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name))
+  for (const pid of pids) {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+    const [, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const command = Number(parent) === up.child.pid ? await readFile(`/proc/${pid}/cmdline`, 'utf8') : ''
+    if (command.includes('culm.js\0pilot')) return Number(pid)
+  }
+  throw new Error('no pilot is there')
+}
 
 describe('culm up', () => {
   let home: string
@@ -57,6 +69,23 @@ describe('culm up', () => {
     expect(await stateOf(client, jobId)).toBe('finished')
     await client.close()
     expect(await third.kill('SIGINT')).toBe(0)
+  }, 90_000)
+
+  test('a local pilot that is killed is started again, and what it ran runs again', async () => {
+    const up = culm(['up'], { CULM_HOME: home })
+    await up.says('It serves')
+    const { url } = JSON.parse(await readFile(path.join(home, 'server.json'), 'utf8'))
+    const client = makeClient({ url, token: await readToken(home) })
+    const flag = path.join(await freshFolder('flag'), 'go')
+    const { jobId } = await submit(client, ['sh', '-c', `[ -e ${flag} ] || exec sleep 60`])
+    await reaches(client, jobId, 'running')
+    await writeFile(flag, '')
+    process.kill(await pilotOf(up), 'SIGKILL')
+    await up.says('the local pilot ended (killed by SIGKILL) and is started again')
+    await reaches(client, jobId, 'finished')
+    expect((await client.call('getJob', { params: { id: jobId } })).attempt).toBe(2)
+    await client.close()
+    expect(await up.kill('SIGINT')).toBe(0)
   }, 90_000)
 
   test('the home and the token are for their owner only', async () => {

@@ -5,11 +5,12 @@ import { mkdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { Command } from 'commander'
 import pc from 'picocolors'
+import { messageOf } from '../../lib/fault.ts'
 import { files } from '../files.ts'
 import { resolveHome } from '../home.ts'
 import { chooseIsolation, readOwner } from '../isolation.ts'
 import type { LocalServer } from '../localServer.ts'
-import { startPilotProcess } from '../pilotProcess.ts'
+import { keepLocalPilot } from '../pilotProcess.ts'
 import { openSecretKeys } from '../secretKeys.ts'
 import { tokenFile } from '../tokens.ts'
 import { gpusOption, logLevelOption, tracesOption, whole } from './options.ts'
@@ -87,7 +88,8 @@ const withOwn = async (
     link,
   }: { home: string; env: NodeJS.ProcessEnv; options: Options; ending: AbortSignal; link: string },
 ) => {
-  const pilot = options.pilot ? startPilotProcess({ home, ...options, env }) : undefined
+  const tell = (words: string) => console.error(pc.red(words))
+  const pilot = options.pilot ? keepLocalPilot({ home, ...options, env }, tell) : undefined
   try {
     const code = await runFile(env, home, options.run, ending)
     if (options.once) {
@@ -98,10 +100,10 @@ const withOwn = async (
     const why = await Promise.race([
       aborted(ending),
       server.failed.then(() => 'the database failed; see the logs'),
-      pilot?.ended.then(pilotEnded(ending)) ?? new Promise<never>(() => {}),
+      pilot?.failed.then(messageOf) ?? new Promise<never>(() => {}),
     ])
     if (why) {
-      console.error(pc.red(why))
+      tell(why)
       process.exitCode = 1
     }
   } finally {
@@ -109,9 +111,6 @@ const withOwn = async (
     await server.stop()
   }
 }
-
-const pilotEnded = (ending: AbortSignal) => (code: number | null) =>
-  ending.aborted ? undefined : `the local pilot ended (${code ?? 'killed'}); see pilot.log in the logs folder`
 
 const aborted = (signal: AbortSignal): Promise<undefined> =>
   new Promise((resolve) =>

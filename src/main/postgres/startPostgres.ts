@@ -1,6 +1,9 @@
 import { join } from 'node:path'
+import { fault } from '../../contract/faults.ts'
+import { messageOf } from '../../lib/fault.ts'
 import type { Log } from '../../lib/log.ts'
 import { homeFault } from '../homeFault.ts'
+import { supervise, type Words } from '../supervise.ts'
 import { findBinaries } from './binaries.ts'
 import { openCluster } from './cluster.ts'
 import { type Connection, connectionOf, urlOf } from './connection.ts'
@@ -10,7 +13,6 @@ import { launchPostmaster } from './postmaster.ts'
 import { chooseRunAs, type RunAs } from './runAs.ts'
 import { writeSettings } from './settings.ts'
 import { chooseSocketFolder } from './socketFolder.ts'
-import { supervise } from './supervise.ts'
 
 export type PostgresOptions = {
   /** The data home. One process at a time may start PostgreSQL in it: hold its lock (`claimHome`). */
@@ -77,6 +79,12 @@ const start = async (options: PostgresOptions): Promise<Postgres> => {
     await writeSettings({ place, runAs, durable })
     return launchPostmaster({ place, binaries, runAs, connection, log, signal: untilAborted })
   }
-  const supervised = supervise(await launch(signal), launch, log)
+  const supervised = supervise(await launch(signal), launch, wordsIn(log))
   return Object.assign(supervised, { connection, url: urlOf(connection), version: binaries.version })
 }
+
+const wordsIn = (log: Log): Words => ({
+  endedByItself: (how) => log.error({ how }, 'PostgreSQL ended by itself; starting it again'),
+  notStarted: (error, n) => log.error({ error: messageOf(error), n }, 'PostgreSQL could not be started again'),
+  leftAlone: (how, times) => fault('postgres_failed', `PostgreSQL ended ${times} times in a row (${how})`),
+})

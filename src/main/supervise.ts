@@ -1,28 +1,32 @@
-import { fault } from '../../contract/faults.ts'
-import { backoffMs } from '../../lib/backoff.ts'
-import { sleep } from '../../lib/clock.ts'
-import { messageOf } from '../../lib/fault.ts'
-import type { Log } from '../../lib/log.ts'
-import type { Postmaster } from './postmaster.ts'
+import { backoffMs } from '../lib/backoff.ts'
+import { sleep } from '../lib/clock.ts'
 
 /** This many starts in a row may fail, or end within a minute, before it is left alone. */
 const maxStarts = 5
 const steadyMs = 60_000
 
+/** A process that is kept; `ended` says in words how it ended. */
+export type Kept = { readonly pid: number; readonly ended: Promise<string>; stop(): Promise<void> }
+
 export type Supervised = { readonly pid: number; readonly failed: Promise<unknown>; stop(): Promise<void> }
 
-/**
- * Keeps a postmaster running: one that ends by itself (killed for want of memory, say) is launched again, until `stop`.
- */
+/** What is said of it, and what it fails with once it is left alone. */
+export type Words = {
+  endedByItself(how: string): void
+  notStarted(error: unknown, times: number): void
+  leftAlone(how: string, times: number): Error
+}
+
+/** Keeps a process running: one that ends by itself (killed for want of memory, say) is launched again, until `stop`. */
 export const supervise = (
-  first: Postmaster,
-  launch: (signal: AbortSignal) => Promise<Postmaster>,
-  log: Log,
+  first: Kept,
+  launch: (signal: AbortSignal) => Promise<Kept>,
+  { endedByItself, notStarted, leftAlone }: Words,
 ): Supervised => {
   const stopping = new AbortController()
   let current = first
 
-  const relaunch = async (): Promise<Postmaster | undefined> => {
+  const relaunch = async (): Promise<Kept | undefined> => {
     for (let n = 1; ; n += 1) {
       await sleep(backoffMs(n, { baseMs: 50, maxMs: 2_000 }), stopping.signal)
       if (stopping.signal.aborted) return undefined
@@ -30,7 +34,7 @@ export const supervise = (
         return await launch(stopping.signal)
       } catch (error) {
         if (stopping.signal.aborted) return undefined
-        log.error({ error: messageOf(error), n }, 'PostgreSQL could not be started again')
+        notStarted(error, n)
         if (n >= maxStarts) throw error
       }
     }
@@ -41,12 +45,13 @@ export const supervise = (
       const startedAt = performance.now()
       const how = await current.ended
       if (stopping.signal.aborted) return
-      log.error({ how }, 'PostgreSQL ended by itself; starting it again')
       starts = performance.now() - startedAt > steadyMs ? 1 : starts + 1
-      if (starts > maxStarts) throw fault('postgres_failed', `PostgreSQL ended ${maxStarts} times in a row (${how})`)
+      if (starts > maxStarts) throw leftAlone(how, maxStarts)
+      endedByItself(how)
       const next = await relaunch()
       if (!next) return
       current = next
+      if (stopping.signal.aborted) return // `stop` ends it
     }
   }
 
@@ -60,7 +65,7 @@ export const supervise = (
       stopping.abort()
       await current.stop()
       await watched.catch(() => {})
-      await current.stop() // one that was launched at the same moment
+      await current.stop() // what was launched at the same moment
     },
   }
 }
