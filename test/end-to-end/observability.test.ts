@@ -135,9 +135,12 @@ test('each process tells what it counted', async () => {
   expect(readings(served.text, 'culm_batch_items_count')['{batch="submit"}']).toBeGreaterThan(0)
   expect(served.text).toMatch(/^nodejs_eventloop_lag_p99_seconds /m)
 
-  const { text } = await get(`http://127.0.0.1:${ports.agents}/metrics`)
-  expect(readings(text, 'culm_agent_seconds_count')['{agent="fold"}']).toBeGreaterThan(0)
-  expect(readings(text, 'culm_agent_lag_seconds_count')['{agent="timers"}']).toBeGreaterThan(0)
+  // An agent tells of its lag once it has waited for its time, and not only been woken.
+  await eventually(async () => {
+    const { text } = await get(`http://127.0.0.1:${ports.agents}/metrics`)
+    const folds = readings(text, 'culm_agent_seconds_count')['{agent="fold"}'] ?? 0
+    return folds > 0 && (readings(text, 'culm_agent_lag_seconds_count')['{agent="timers"}'] ?? 0) > 0
+  }, 'the agents tell of their work and their lag')
 
   const ran = (await get(`http://127.0.0.1:${ports.pilot}/metrics`)).text
   expect(readings(ran, 'culm_pilot_attempts_total')['{end="finished"}']).toBeGreaterThan(0)
