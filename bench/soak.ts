@@ -118,7 +118,7 @@ const resultOf = ({ minutes, rate, full, held, maps, samples }: Soaked): BenchRe
     ]),
     json: { minutes, rate, full: round(full, 0), decay, serverGrowth: growth(0), heapGrowth, pilotGrowth: growth(1) },
     notes: [
-      `Half of ${round(full, 0)} jobs/s. Outside the time with the open transaction the rate fell by ${decay * 100} % at most; memory from the second sixth to the last: server ${growth(0) * 100} %, what lives in its heap ${heapGrowth * 100} %, pilot ${growth(1) * 100} %.`,
+      `Half of ${round(full, 0)} jobs/s. Outside the time with the open transaction the rate fell by ${round(decay * 100, 1)} % at most; memory from the second sixth to the last: server ${growth(0) * 100} %, what lives in its heap ${round(heapGrowth * 100, 1)} %, pilot ${growth(1) * 100} %.`,
     ],
   }
 }
