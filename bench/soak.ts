@@ -100,6 +100,7 @@ const resultOf = ({ minutes, rate, full, held, maps, samples }: Soaked): BenchRe
   const growth = (i: number) => round(rows.at(-1)!.memory[i]! / rows[1]!.memory[i]! - 1, 3)
   const heapGrowth = round(rows.at(-1)!.heap / rows[1]!.heap - 1, 3)
   return {
+    ...(minutes === 30 ? {} : { variant: minutes }),
     title: `Soak: ${minutes} minutes at ${rate} jobs/s`,
     columns: [
       'minutes',
@@ -118,7 +119,7 @@ const resultOf = ({ minutes, rate, full, held, maps, samples }: Soaked): BenchRe
     ]),
     json: { minutes, rate, full: round(full, 0), decay, serverGrowth: growth(0), heapGrowth, pilotGrowth: growth(1) },
     notes: [
-      `Half of ${round(full, 0)} jobs/s. Outside the time with the open transaction the rate fell by ${round(decay * 100, 1)} % at most; memory from the second sixth to the last: server ${growth(0) * 100} %, what lives in its heap ${round(heapGrowth * 100, 1)} %, pilot ${growth(1) * 100} %.`,
+      `Half of ${round(full, 0)} jobs/s. Outside the time with the open transaction the rate fell by ${round(decay * 100, 1)} % at most; memory from the second sixth to the last: server ${round(growth(0) * 100, 1)} %, what lives in its heap ${round(heapGrowth * 100, 1)} %, pilot ${round(growth(1) * 100, 1)} %.`,
     ],
   }
 }
