@@ -279,18 +279,17 @@ const silencing = [
   'delay requests',
 ]
 
-/** When what was struck worked again, s since 1970: a pilot that was lost never does, one that was killed does when its next self has jobs. */
-const workedAgainAt = ({ kind, to, recoveredMs }: Incident): number =>
-  kind === 'lose pilot' ? Number.POSITIVE_INFINITY : ((to ?? Date.now()) + (recoveredMs ?? 0)) / 1000
+/** When it was over, s since 1970. A pilot that was lost never comes back: what a held-up transaction sends it later is lost as well. */
+const overAt = ({ kind, to }: Incident): number =>
+  kind === 'lose pilot' ? Number.POSITIVE_INFINITY : (to ?? Date.now()) / 1000
 
-/** A pilot may lose its jobs when it died while it had them or before they came to it, or could not be heard for most of its lease. */
+/** A pilot may lose its jobs when it died while it had them, or could not be heard for most of its lease. */
 const hadTrouble = (world: World, pilot: string, from: number, to: number): boolean => {
   const ofPilot = world.incidents.filter((incident) => incident.target === pilot)
-  if (ofPilot.some((i) => deadly.includes(i.kind) && i.from / 1000 <= to + 2 && workedAgainAt(i) >= from - 2))
-    return true
+  if (ofPilot.some((i) => deadly.includes(i.kind) && i.from / 1000 <= to + 2 && overAt(i) >= from - 2)) return true
   const silent = ofPilot
     .filter((i) => silencing.includes(i.kind))
-    .map((i) => ({ from: i.from / 1000, to: (i.to ?? Date.now()) / 1000 }))
+    .map((i) => ({ from: i.from / 1000, to: overAt(i) }))
     .filter((i) => i.to >= to - 120 && i.from <= to)
     .reduce((sum, i) => sum + Math.min(i.to, to) - i.from, 0)
   return silent >= 40
