@@ -1,14 +1,7 @@
-import { execFile } from 'node:child_process'
-import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import path from 'node:path'
-import { promisify } from 'node:util'
+import { installPeers, peerEnvironment, peerPython } from './peers.ts'
 import { type BenchResult, median, outputOf, quantiles, round, withCulm } from './support.ts'
-
-/** The environment of the peers, and what they are pinned to. */
-const home = path.resolve('.cache/peers')
-const python = path.join(home, 'bin/python')
-const pins = 'bench/peers/requirements.txt'
 
 const systems = {
   culm: { name: 'Culm', installs: 'numpy' },
@@ -42,7 +35,9 @@ export const run = async (options: Record<string, string | boolean>): Promise<Be
     megabytes: number('megabytes', 10),
   }
   const rounds = number('rounds', 3)
-  const missing = await install()
+  const missing = await installPeers(keys.map((key) => [key, systems[key].installs]))
+  const why = missing.get('culm')
+  if (why) throw new Error(`the programs need NumPy: ${why}`)
   return withCulm(
     async ({ env }) => {
       const results = new Map<Key, Round[]>()
@@ -62,35 +57,12 @@ export const run = async (options: Record<string, string | boolean>): Promise<Be
 const roundOf = async (key: Key, sizes: Sizes, env: NodeJS.ProcessEnv): Promise<Round> => {
   const { workers, calls, few, many, megabytes } = sizes
   const args = [workers, calls, few, many, megabytes * 1e6].map(String)
-  const out = await outputOf(python, [`bench/peers/with_${key}.py`, ...args], {
-    ...env,
-    PATH: `${path.dirname(python)}:${env.PATH}`, // Parsl looks there for programs of its own
+  const out = await outputOf(peerPython, [`bench/peers/with_${key}.py`, ...args], {
+    ...peerEnvironment(env),
     ...(key === 'culm' ? { PYTHONPATH: path.resolve('python') } : {}),
   })
   return JSON.parse(out.trim().split('\n').at(-1)!)
 }
-
-/** Those that cannot be had here, and why. Where everything is there already it takes some seconds. */
-const install = async (): Promise<Map<Key, string>> => {
-  const isFirst = !existsSync(python)
-  if (isFirst) await outputOf('python3', ['-m', 'venv', home], process.env)
-  const missing = new Map<Key, string>()
-  for (const key of keys) {
-    if (isFirst) console.error(`installing ${systems[key].installs} from PyPI, once …`)
-    await pip('install', '--quiet', '--constraint', pins, systems[key].installs).catch((error: { stderr: string }) =>
-      missing.set(key, reasonOf(error.stderr)),
-    )
-  }
-  const why = missing.get('culm')
-  if (why) throw new Error(`the programs need NumPy: ${why}`)
-  return missing
-}
-
-const pip = (...args: string[]) => promisify(execFile)(python, ['-m', 'pip', '--disable-pip-version-check', ...args])
-
-/** Its first error, without the list of all versions that there are. */
-const reasonOf = (said: string): string =>
-  (/^ERROR: (.*)$/m.exec(said)?.[1] ?? said.trim()).replace(/ \(from versions:.*/, '')
 
 const figuresOf = (rounds: Round[]): Figures => {
   const { p50, p95 } = quantiles(rounds.flatMap(({ callMs }) => callMs))

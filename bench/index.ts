@@ -12,6 +12,7 @@ type Bench = { run: (options: Record<string, string | boolean>) => Promise<Bench
 
 const benches: Record<string, () => Promise<Bench>> = {
   'life-cycle': () => import('./lifeCycle.ts'),
+  graph: () => import('./graph.ts'),
   waiting: () => import('./waiting.ts'),
   servers: () => import('./servers.ts'),
   soak: () => import('./soak.ts'),

@@ -4,8 +4,8 @@ import { type Db, sql } from './db.ts'
 /** Locks the parents, in order of id, and marks that they have children, so that whoever finishes them looks for these. */
 export const lockParents = (db: Db, ids: number[]) =>
   db.rows<{ id: number; state: JobState; released: boolean; ownerId: number }>(sql`
-    with l as materialized (select id, task_id, state, released from job where id = any(${ids}::bigint[]) order by id for no key update),
-    u as (update job set has_children = true where id = any(array(select id from l)))
+    with l as materialized (select id, task_id, state, released, has_children from job where id = any(${ids}::bigint[]) order by id for no key update),
+    u as (update job set has_children = true where id = any(array(select id from l where not has_children)))
     select l.id, l.state, l.released, t.owner_id as "ownerId" from l cross join lateral (select owner_id from task where id = l.task_id) t`)
 
 export const insertEdges = (db: Db, edges: { parentId: number; childId: number }[]) =>
@@ -24,6 +24,11 @@ export const childrenOf = (db: Db, parentIds: number[]) =>
   db.rows<{ childId: number; n: number }>(sql`
     select child_id as "childId", count(*)::int as n from edge where parent_id = any(${parentIds}::bigint[]) group by child_id order by child_id`)
 
+/** The same, edge by edge. */
+export const edgesOf = (db: Db, parentIds: number[]) =>
+  db.rows<{ childId: number; parentId: number }>(sql`
+    select child_id as "childId", parent_id as "parentId" from edge where parent_id = any(${parentIds}::bigint[]) order by child_id, parent_id`)
+
 /** Takes `n` off what each of these waits for (locks held); returns those that wait for nothing more. */
 export const decrementUnmet = (db: Db, rows: { jobId: number; n: number }[]) =>
   db.rows<{ id: number; taskId: number; state: JobState }>(sql`
@@ -33,9 +38,11 @@ export const decrementUnmet = (db: Db, rows: { jobId: number; n: number }[]) =>
       where j.id = u.id and j.state = 'pending' returning j.id, j.task_id, j.state, j.unmet)
     select id, task_id as "taskId", state from u where unmet <= 0 order by id`)
 
+export type TaskEdge = { parentId: number; childId: number }
+
 /** Tasks that wait for the end of any of these. */
 export const taskChildren = (db: Db, parentIds: number[]) =>
-  db.rows<{ parentId: number; childId: number }>(sql`
+  db.rows<TaskEdge>(sql`
     select parent_id as "parentId", child_id as "childId" from task_edge
     where parent_id = any(${parentIds}::bigint[]) and not released order by parent_id, child_id`)
 
@@ -51,12 +58,29 @@ export const waitsForTasks = async (db: Db, childId: number): Promise<number[]> 
     )
   ).map((row) => row.id)
 
-/** Marks the edge released and takes one off what the child waits for; what is left, or undefined when that was done before. */
-export const releaseTaskEdge = (db: Db, parentId: number, childId: number) =>
-  db.row<{ unmet: number }>(sql`
-    with e as (update task_edge set released = true where parent_id = ${parentId} and child_id = ${childId} and not released returning child_id)
-    update task set unmet = unmet - 1 where id = any(array(select child_id from e)) returning unmet`)
+/** Those of the children for which these edges are all that they still wait for. Edges are released under the lock of the fold alone: what is read here stays true. */
+export const tasksFreedBy = async (db: Db, edges: readonly TaskEdge[]): Promise<number[]> =>
+  (
+    await db.rows<{ id: number }>(sql`
+      with e as materialized (select child_id, count(*) as n from unnest(${edges.map((e) => e.childId)}::bigint[]) u(child_id) group by child_id)
+      select t.id from e cross join lateral (select id, unmet from task where id = e.child_id offset 0) t where t.unmet <= e.n order by t.id`)
+  ).map((row) => row.id)
 
-export const pendingJobsOf = (db: Db, taskId: number, afterId: number, limit: number) =>
-  db.rows<{ id: number }>(sql`
-    select id from job where task_id = ${taskId} and state = 'pending' and id > ${afterId} order by id limit ${limit}`)
+/** Marks edges released, and takes as many off what the children wait for (locks held). */
+export const releaseTaskEdges = (db: Db, edges: readonly TaskEdge[]) =>
+  db.run(sql`
+    with u as materialized (
+      select t.tid, t.child_id from unnest(${edges.map((e) => e.parentId)}::bigint[], ${edges.map((e) => e.childId)}::bigint[]) u(parent_id, child_id)
+      cross join lateral (
+        select ctid as tid, child_id from task_edge where parent_id = u.parent_id and child_id = u.child_id and not released offset 0) t),
+    e as (update task_edge set released = true where ctid = any(array(select tid from u)) returning child_id),
+    n as materialized (select child_id, count(*)::int as n from e group by child_id)
+    update task set unmet = unmet - n.n from n where id = n.child_id`)
+
+/** Jobs of these tasks that wait for something. */
+export const pendingJobsOf = async (db: Db, taskIds: number[]): Promise<number[]> =>
+  (
+    await db.rows<{ id: number }>(sql`
+      select j.id from unnest(${taskIds}::bigint[]) t(id)
+      cross join lateral (select id from job where task_id = t.id and state = 'pending' offset 0) j order by j.id`)
+  ).map((row) => row.id)

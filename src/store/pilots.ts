@@ -133,8 +133,18 @@ export const heldBy = (db: Db, pilotId: number) =>
     cross join lateral (select lost_after_seconds from task where id = j.task_id) t
     where h.pilot_id = ${pilotId} order by h.job_id`)
 
+/** Who has a job. */
+export type HoldRow = {
+  jobId: number
+  pilotId: number
+  epoch: number
+  attempt: number
+  sentAt: Date
+  startedAt: Date | null
+}
+
 export const heldOf = (db: Db, jobIds: number[]) =>
-  db.rows<{ jobId: number; pilotId: number; epoch: number; attempt: number; sentAt: Date; startedAt: Date | null }>(sql`
+  db.rows<HoldRow>(sql`
     select job_id as "jobId", pilot_id as "pilotId", epoch, attempt, sent_at as "sentAt", started_at as "startedAt"
     from held where job_id = any(${jobIds}::bigint[]) and member = 0`)
 

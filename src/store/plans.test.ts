@@ -7,7 +7,17 @@ import { claimedBefore, claimReady, claimResumes, dropUnclaimable } from './clai
 import { foldTaskDeltas } from './counters.ts'
 import { addCurvePoints, curveOf, thinCurves } from './curves.ts'
 import { type Db, type Sql, sql } from './db.ts'
-import { childrenOf, decrementUnmet, insertEdges, lockParents } from './edges.ts'
+import {
+  childrenOf,
+  decrementUnmet,
+  edgesOf,
+  insertEdges,
+  lockParents,
+  pendingJobsOf,
+  releaseTaskEdges,
+  taskChildren,
+  tasksFreedBy,
+} from './edges.ts'
 import { endedBetween, historyOfWorkflowSince, storyOfJob, storyOfWorkflow } from './history.ts'
 import * as jobs from './jobs.ts'
 import { insertLogs } from './logs.ts'
@@ -38,6 +48,7 @@ const place = { xid: '0', seq: 49_500 }
 const ids = Array.from({ length: batch }, (_, i) => i + 1)
 const ready = ids.map((id) => id + batch)
 const pending = ids.map((id) => id + 2 * batch)
+const taskEdges = ids.map((_, i) => ({ parentId: 1 + (i % 50), childId: 51 + Math.floor(i / 50) }))
 
 /** Jobs 1 to 1,000 are held by pilot 1, the next are ready, the next wait for a parent each; 9,000 more are held by pilot 2. */
 const fill = `
@@ -58,6 +69,7 @@ const fill = `
   insert into ready (lane_id, rank, job_id) select 1, (7000::bigint << 40) | id, id from job where state = 'activated';
   insert into held (job_id, pilot_id, epoch, attempt, claim_seq, sent_at) select id, case when id <= 1000 then 1 else 2 end, 1, 1, id % 100, now() from job where state = 'running';
   insert into edge (parent_id, child_id) select i, i + 2000 from generate_series(1, 1000) i;
+  insert into task_edge (parent_id, child_id) select 1 + i % 50, 51 + i / 50 from generate_series(0, 999) i;
   insert into retry (workflow_id, task_id, orphans, why, at) select 1 + i % 50, 1 + i % 100, false, '', now() from generate_series(1, 10000) i;
   insert into call (workflow_id, scope, key, epoch, task_id) select 1, i, 'k', 1, 1 from generate_series(1, 1000) i;
   insert into call (workflow_id, scope, key, epoch, task_id) select 1, 0, 'old' || i, 1, 1 from generate_series(1, 10000) i;
@@ -257,11 +269,16 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
       ids.map((id) => ({ parentId: id, childId: 5000 + id })),
     ),
   childrenOf: (db) => childrenOf(db, ids),
+  edgesOf: (db) => edgesOf(db, ids),
   decrementUnmet: (db) =>
     decrementUnmet(
       db,
       pending.map((jobId) => ({ jobId, n: 1 })),
     ),
+  taskChildren: (db) => taskChildren(db, ids.slice(0, 50)),
+  pendingJobsOf: (db) => pendingJobsOf(db, [1, 2, 3]),
+  tasksFreedBy: (db) => tasksFreedBy(db, taskEdges),
+  releaseTaskEdges: (db) => releaseTaskEdges(db, taskEdges),
   pushRetries: (db) =>
     retry.pushRetries(
       db,

@@ -1,4 +1,5 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { LRUCache } from 'lru-cache'
 import { fault } from '../../contract/faults.ts'
 import { insertToken, teamsOf, tokenByHash } from '../../store/people.ts'
 import { heldOf } from '../../store/pilots.ts'
@@ -40,7 +41,7 @@ export const tokenHash = (token: string): Buffer => createHash('sha256').update(
 const trustedSeconds = 5
 
 type Known = { principal: Principal; until: number }
-const known = new WeakMap<Engine, Map<string, Known>>()
+const known = new WeakMap<Engine, LRUCache<string, Known>>()
 
 export const authenticate = async (engine: Engine, header: string | undefined): Promise<Principal> => {
   const token = header?.startsWith('Bearer ') ? header.slice(7) : undefined
@@ -56,13 +57,12 @@ export const trusted = async (
   word: string,
   look: (now: Date) => Promise<Principal>,
 ): Promise<Principal> => {
-  const cache = known.get(engine) ?? new Map<string, Known>()
+  const cache = known.get(engine) ?? new LRUCache<string, Known>({ max: 10_000 })
   known.set(engine, cache)
   const now = engine.clock()
   const hit = cache.get(word)
   if (hit && hit.until > now.getTime()) return hit.principal
   const principal = await look(now)
-  if (cache.size > 10_000) cache.clear()
   cache.set(word, { principal, until: trustedUntil(principal, now) })
   return principal
 }

@@ -7,8 +7,7 @@ import type { SecretKeys } from '../../ports/secretKeys.ts'
 import type { Storage } from '../../ports/storage.ts'
 import type { Database, Db } from '../../store/db.ts'
 import { secretKey } from '../../store/people.ts'
-import { type TaskFacts, taskFacts } from '../../store/tasks.ts'
-import { type WorkflowOwner, workflowOwner } from '../../store/workflows.ts'
+import { TaskCache, WorkflowCache } from './caches.ts'
 import { Effects } from './effects.ts'
 import { Hub } from './hub.ts'
 import { Lanes } from './lanes.ts'
@@ -184,65 +183,4 @@ export const transact = async <T>(engine: Engine, act: (tx: Db, effects: Effects
   })
   engine.tell(effects)
   return value
-}
-
-/** What never changes of tasks, the most recently used of them. */
-export class TaskCache {
-  #db: Db
-  #known = new Map<number, TaskFacts>()
-  #max = 50_000
-
-  constructor(db: Db) {
-    this.#db = db
-  }
-
-  async get(ids: Iterable<number>, db: Db = this.#db): Promise<Map<number, TaskFacts>> {
-    const found = new Map<number, TaskFacts>()
-    const missing = new Set<number>()
-    for (const id of ids) {
-      const known = this.#known.get(id)
-      if (known) found.set(id, known)
-      else missing.add(id)
-    }
-    if (missing.size > 0)
-      for (const facts of await taskFacts(db, [...missing])) {
-        this.keep(facts)
-        found.set(facts.id, facts)
-      }
-    return found
-  }
-
-  /** Its priority was changed. Elsewhere the old one is known for longer, where it is a hint. */
-  forget(ids: number[]): void {
-    for (const id of ids) this.#known.delete(id)
-  }
-
-  /** For whoever has just made the task: its first claim need not ask. */
-  keep(facts: TaskFacts): void {
-    if (this.#known.size >= this.#max) this.#known.delete(this.#known.keys().next().value!)
-    this.#known.set(facts.id, facts)
-  }
-}
-
-/** Whose a workflow is, which never changes. */
-export class WorkflowCache {
-  #db: Db
-  #known = new Map<number, WorkflowOwner>()
-
-  constructor(db: Db) {
-    this.#db = db
-  }
-
-  /** One that was asked for before. */
-  known(id: number): WorkflowOwner | undefined {
-    return this.#known.get(id)
-  }
-
-  async get(id: number): Promise<WorkflowOwner | undefined> {
-    const known = this.#known.get(id)
-    if (known) return known
-    const found = await workflowOwner(this.#db, id)
-    if (found && this.#known.size < 100_000) this.#known.set(id, found)
-    return found
-  }
 }

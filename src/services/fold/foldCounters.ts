@@ -5,17 +5,24 @@ import { step } from '../../lib/machine.ts'
 import { hasBegun, taskTriggerOf } from '../../policy/advance/ends.ts'
 import { type FoldedTask, foldTaskDeltas, takeFoldLock } from '../../store/counters.ts'
 import type { Db } from '../../store/db.ts'
-import { decrementUnmet, pendingJobsOf, releaseTaskEdge, taskChildren } from '../../store/edges.ts'
-import { lockJobs } from '../../store/jobs.ts'
+import {
+  decrementUnmet,
+  pendingJobsOf,
+  releaseTaskEdges,
+  type TaskEdge,
+  taskChildren,
+  tasksFreedBy,
+} from '../../store/edges.ts'
+import { type LockedJob, lockJobs } from '../../store/jobs.ts'
 import * as store from '../../store/tasks.ts'
 import { addWorkflowCounts, workflowStates } from '../../store/workflows.ts'
 import type { Effects } from '../engine/effects.ts'
 import { type Engine, transact } from '../engine/engine.ts'
 import { moveJobs } from '../jobs/moveJobs.ts'
-import { moveTasks } from '../jobs/moveTasks.ts'
+import { moveTasks, type TaskHappening } from '../jobs/moveTasks.ts'
 import { cancelTasksOf, cancelWaitingOf } from '../steer/cancel.ts'
 import { pauseInHeld } from '../steer/sweeps.ts'
-import { cancelForParent } from '../submit/edges.ts'
+import { cancelForParent, tasksDidNotEndWell } from '../submit/edges.ts'
 import { endIfOver } from '../workflows/workflows.ts'
 import { keepCurves } from './curves.ts'
 
@@ -115,40 +122,59 @@ const countTasks = async (tx: Db, folded: FoldedTask[], ended: EndedTask[]) => {
     )
 }
 
-/** Tasks that waited for these: released when these are done, cancelled when they ended otherwise. Jobs are locked before tasks, as everywhere. */
+/** Tasks that waited for these: released when these are done, cancelled when they ended otherwise. */
 const tellTaskChildren = async (engine: Engine, tx: Db, effects: Effects, ended: EndedTask[]) => {
   if (ended.length === 0) return
-  const isDone = new Map(ended.map((task) => [task.id, task.trigger === 'allFinished']))
-  for (const { parentId, childId } of await taskChildren(tx, [...isDone.keys()])) {
-    const pending = (await pendingJobsOf(tx, childId, 0, 1_000_000)).map((row) => row.id)
-    if (isDone.get(parentId)) await releaseTask(engine, tx, effects, parentId, childId, pending)
-    else await cancelForParent(engine, tx, effects, pending, `${showId('t', parentId)} did not end well`)
-  }
+  const done = new Set(ended.filter((task) => task.trigger === 'allFinished').map((task) => task.id))
+  const edges = await taskChildren(
+    tx,
+    ended.map((task) => task.id),
+  )
+  const lost = edges.filter(({ parentId }) => !done.has(parentId))
+  if (lost.length > 0) await cancelTaskChildren(engine, tx, effects, lost)
+  if (lost.length < edges.length)
+    await releaseTasks(
+      engine,
+      tx,
+      effects,
+      edges.filter(({ parentId }) => done.has(parentId)),
+    )
 }
 
-const releaseTask = async (
-  engine: Engine,
-  tx: Db,
-  effects: Effects,
-  parentId: number,
-  childId: number,
-  pending: number[],
-) => {
-  const locked = await lockJobs(tx, pending)
-  const left = await releaseTaskEdge(tx, parentId, childId)
-  if (left?.unmet !== 0) return
-  const [task] = await store.lockTasks(tx, [childId])
-  await moveTasks(engine, tx, effects, [{ task: task!, trigger: 'parentsReleased' }])
+const cancelTaskChildren = async (engine: Engine, tx: Db, effects: Effects, lost: TaskEdge[]) => {
+  const parents = new Map<number, number[]>(lost.map(({ childId }) => [childId, []]))
+  for (const { childId, parentId } of lost) parents.get(childId)!.push(parentId)
+  const whyOf = ({ taskId }: LockedJob) => tasksDidNotEndWell(parents.get(taskId)!)
+  await cancelForParent(engine, tx, effects, await pendingJobsOf(tx, [...parents.keys()]), whyOf)
+}
+
+/** One wait less for each edge; what waits for nothing more may begin. Jobs are locked before their tasks, as everywhere. */
+const releaseTasks = async (engine: Engine, tx: Db, effects: Effects, edges: TaskEdge[]) => {
+  const free = await tasksFreedBy(tx, edges)
+  const jobs = await lockJobs(tx, await pendingJobsOf(tx, free))
+  const tasks = await store.lockTasks(tx, [...new Set(edges.map((edge) => edge.childId))])
+  await releaseTaskEdges(tx, edges)
+  const isFree = new Set(free)
+  const happenings = tasks
+    .filter((task) => isFree.has(task.id))
+    .map((task): TaskHappening => ({ task, trigger: 'parentsReleased' }))
+  await moveTasks(engine, tx, effects, happenings)
+  await releaseJobs(engine, tx, effects, jobs)
+}
+
+/** Their task waits no more; those that wait for no other job, either, may begin. */
+const releaseJobs = async (engine: Engine, tx: Db, effects: Effects, jobs: LockedJob[]) => {
+  if (jobs.length === 0) return
   const free = await decrementUnmet(
     tx,
-    locked.map((job) => ({ jobId: job.id, n: 1 })),
+    jobs.map((job) => ({ jobId: job.id, n: 1 })),
   )
   const isFree = new Set(free.map((row) => row.id))
   await moveJobs(
     engine,
     tx,
     effects,
-    locked.filter((job) => isFree.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })),
+    jobs.filter((job) => isFree.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })),
   )
 }
 

@@ -9,8 +9,8 @@ import type { Db } from '../../store/db.ts'
 import { endingOf, type LockedJob, lockFamilies } from '../../store/jobs.ts'
 import type { Principal } from '../access/authenticate.ts'
 import { type Engine, transact } from '../engine/engine.ts'
-import { mayGoOn } from '../pilots/pilots.ts'
 import { applyPosted } from './deferred.ts'
+import { mayGoOn } from './endAttempts.ts'
 
 /** The attempt whose value an address takes, and until when, s since 1970. */
 type Callback = { jobId: number; attempt: number; expires: number }

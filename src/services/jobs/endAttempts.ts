@@ -19,6 +19,8 @@ export type BadEnding = Exclude<AttemptEnd, 'finished'>
 export type BadEnd = {
   cause: AttemptCause
   error: RemoteError | null
+  /** What is said of it, where that is not the same for all that end together. */
+  why?: string
   exitCode?: number
   signal?: string
   startedAt?: Date
@@ -49,8 +51,8 @@ export const endAttempts = async (
     ends?: Map<number, BadEnd>
     heldBy?: number
   },
-): Promise<number> => {
-  if (jobs.length === 0) return 0
+): Promise<Moved[]> => {
+  if (jobs.length === 0) return []
   const holds = new Map(
     (
       await heldOf(
@@ -62,9 +64,10 @@ export const endAttempts = async (
       .map((h) => [h.jobId, h]),
   )
   const ours = jobs.filter((job) => holds.get(job.id)?.attempt === job.attempt)
-  if (ours.length === 0) return 0
+  if (ours.length === 0) return []
   const now = engine.clock()
-  const errorOf = ({ id }: LockedJob): RemoteError => ends?.get(id)?.error ?? { type: typeOf[ending], message: why }
+  const errorOf = ({ id }: LockedJob): RemoteError =>
+    ends?.get(id)?.error ?? { type: typeOf[ending], message: ends?.get(id)?.why ?? why }
   await store.insertAttempts(
     tx,
     ours.map((job) => {
@@ -99,7 +102,7 @@ export const endAttempts = async (
     tx,
     ours.map((j) => j.id),
   )
-  return (await moveEnded(engine, tx, effects, { jobs: ours, ending, why, ends })).length
+  return moveEnded(engine, tx, effects, { jobs: ours, ending, why, ends })
 }
 
 /** What becomes of jobs whose attempts have just ended in one of these ways: `policy/retry` says. */
@@ -138,7 +141,7 @@ const whatFollows = async (
   tx: Db,
   jobs: LockedJob[],
   ending: BadEnding,
-  why: string,
+  whyAll: string,
   ends?: Map<number, BadEnd>,
 ): Promise<Happening[]> => {
   const facts = await engine.tasks.get(new Set(jobs.map((j) => j.taskId)), tx)
@@ -150,6 +153,7 @@ const whatFollows = async (
     ))
       spent.set(jobId, { ...spent.get(jobId), [cause]: n })
   return jobs.map((job): Happening => {
+    const why = ends?.get(job.id)?.why ?? whyAll
     // Who asked to cancel a job wants no further attempt of it, however this one ended.
     if (ending === 'cancelled' || job.cancelAsked)
       return { job, trigger: 'cancelConfirmed', why, result: cancelledResult(why) }
@@ -209,3 +213,7 @@ const keepTimers = async (tx: Db, effects: Effects, waiting: Waiting[], now: Dat
   )
   effects.ring('agent:timers')
 }
+
+/** Whether a job that nobody holds is where a loss leaves it. */
+export const mayGoOn = (job: LockedJob): boolean =>
+  job.state === 'activated' && (job.heldBy === null || job.heldBy === 'pause')

@@ -38,11 +38,14 @@ const scene = fc.record({
     maxLength: 6,
     size: 'max',
   }),
-  /** How many jobs each pilot claims at a time, and in which order it finishes them. */
-  pilots: fc.array(fc.record({ jobs: fc.integer({ min: 1, max: 4 }), backwards: fc.boolean() }), {
-    minLength: 2,
-    maxLength: 3,
-  }),
+  /** How many jobs each pilot claims at a time, in which order it finishes them, and whether it reports several at once. */
+  pilots: fc.array(
+    fc.record({ jobs: fc.integer({ min: 1, max: 4 }), backwards: fc.boolean(), together: fc.boolean() }),
+    {
+      minLength: 2,
+      maxLength: 3,
+    },
+  ),
   /** Whether later parts are tasks of their own, or are added to the first. */
   oneTask: fc.boolean(),
   /** How many parts are there before the pilots begin. */
@@ -101,7 +104,10 @@ test('edges are released once: every job runs exactly once, after all that it ne
         begin()
       }
 
-      const work = async ({ jobs: n, backwards }: { jobs: number; backwards: boolean }, which: number) => {
+      const work = async (
+        { jobs: n, backwards, together }: { jobs: number; backwards: boolean; together: boolean },
+        which: number,
+      ) => {
         const at = servers[which % servers.length]!
         const pilot = await place.pilot({ slots: 10, at })
         await begun
@@ -116,6 +122,7 @@ test('edges are released once: every job runs exactly once, after all that it ne
           held.push(...jobs.map((job) => ({ job, before })))
           // It keeps the others while it claims more, so that their children see them unfinished.
           const some = backwards ? held.splice(held.length / 2) : held.splice(0, Math.ceil(held.length / 2))
+          const reports: Report[] = []
           for (const { job, before } of some) {
             const { jobId, attempt } = job
             // What it needs, and whether it fails, is known when its part was submitted, which may be answered later than its claim.
@@ -123,8 +130,10 @@ test('edges are released once: every job runs exactly once, after all that it ne
             for (const parent of parentsOf.get(jobId)!) expect(before).toContain(parent)
             reported.add(jobId)
             const failed: Report = { jobId, attempt, what: 'failed', cause: 'user' }
-            expect(await pilot.report([fails.has(jobId) ? failed : finished(job)])).toEqual(['moved'])
+            reports.push(fails.has(jobId) ? failed : finished(job))
+            if (!together) expect(await pilot.report(reports.splice(0))).toEqual(['moved'])
           }
+          if (reports.length > 0) expect(await pilot.report(reports)).toEqual(reports.map(() => 'moved'))
           if (performance.now() > until) throw new Error('jobs are left')
         }
       }

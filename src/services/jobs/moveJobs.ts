@@ -1,10 +1,10 @@
 import type { Outcome } from '../../contract/jobs.ts'
 import type { AttemptCause, HeldBy } from '../../domain/job/causes.ts'
 import { hasEnded, type JobEnd, type JobState, type JobTrigger, jobTable } from '../../domain/job/states.ts'
-import { showId } from '../../lib/ids.ts'
+import { showId, showSome } from '../../lib/ids.ts'
 import { step } from '../../lib/machine.ts'
 import type { Db } from '../../store/db.ts'
-import { childrenOf, decrementUnmet } from '../../store/edges.ts'
+import { childrenOf, decrementUnmet, edgesOf } from '../../store/edges.ts'
 import type { LockedJob, ResultRow } from '../../store/jobs.ts'
 import * as store from '../../store/jobs.ts'
 import type { TaskFacts } from '../../store/tasks.ts'
@@ -152,25 +152,19 @@ export const releaseChildren = async (engine: Engine, tx: Db, effects: Effects, 
 }
 
 const cancelChildren = async (engine: Engine, tx: Db, effects: Effects, parentIds: number[]): Promise<void> => {
-  const children = await childrenOf(tx, parentIds)
-  const locked = await store.lockFamilies(
-    tx,
-    children.map((c) => c.childId),
-  )
-  const why = `${parentIds
-    .slice(0, 3)
-    .map((id) => showId('j', id))
-    .join(', ')}${parentIds.length > 3 ? ' …' : ''} did not finish`
+  const edges = await edgesOf(tx, parentIds)
+  const parents = new Map<number, number[]>(edges.map(({ childId }) => [childId, []]))
+  for (const { childId, parentId } of edges) parents.get(childId)!.push(parentId)
+  const locked = await store.lockFamilies(tx, [...parents.keys()])
   await moveJobs(
     engine,
     tx,
     effects,
-    locked.map((job) => ({
-      job,
-      trigger: 'parentFailed',
-      why,
-      result: { ...noResult, cause: 'parent', error: errorText('ParentFailed', why) },
-    })),
+    locked.map((job) => {
+      const why = `${showSome('j', parents.get(job.id)!)} did not finish`
+      const result = { ...noResult, cause: 'parent' as const, error: errorText('ParentFailed', why) }
+      return { job, trigger: 'parentFailed', why, result }
+    }),
   )
 }
 

@@ -3,11 +3,11 @@ import type { NewPilot, RegisteredPilot, Renewal, RenewalReply } from '../../con
 import { sha256 } from '../../lib/digest.ts'
 import { readId, showId } from '../../lib/ids.ts'
 import type { Db } from '../../store/db.ts'
-import { type LockedJob, lockFamilies, lockJobs, removeReady } from '../../store/jobs.ts'
+import { lockFamilies, lockJobs, removeReady } from '../../store/jobs.ts'
 import * as store from '../../store/pilots.ts'
 import type { Principal } from '../access/authenticate.ts'
 import { type Engine, transact } from '../engine/engine.ts'
-import { endAttempts } from '../jobs/endAttempts.ts'
+import { endAttempts, mayGoOn } from '../jobs/endAttempts.ts'
 import { moveJobs } from '../jobs/moveJobs.ts'
 
 /**
@@ -236,10 +236,6 @@ export const recoverLost = async (
     return isBack
   })
 }
-
-/** Whether a job that nobody holds is where a loss leaves it. */
-export const mayGoOn = (job: LockedJob): boolean =>
-  job.state === 'activated' && (job.heldBy === null || job.heldBy === 'pause')
 
 /** The pilot ends: what it still holds goes back, its attempt not counted. Its epoch ends with it; asked again, nothing is left to do. */
 export const leavePilot = async (

@@ -1,3 +1,4 @@
+import { LRUCache } from 'lru-cache'
 import type { Value } from '../../contract/base.ts'
 import { fault } from '../../contract/faults.ts'
 import type { NewJob, NewTask } from '../../contract/tasks.ts'
@@ -24,17 +25,18 @@ export const checkTask = async (engine: Engine, principal: Principal, task: Task
   checkTexts(task)
 }
 
-const knownBundles = new WeakMap<Engine, Set<string>>()
+/** Those seen lately, by experiment. */
+const knownBundles = new WeakMap<Engine, LRUCache<string, true>>()
 
 const checkBundle = async (engine: Engine, principal: Principal, { payload }: TaskBody): Promise<void> => {
   if (payload.kind !== 'function') return
-  const known = knownBundles.get(engine) ?? new Set()
+  const known = knownBundles.get(engine) ?? new LRUCache({ max: 10_000 })
   knownBundles.set(engine, known)
   const key = `${experimentOf(principal)}:${payload.bundle}`
   if (known.has(key)) return
   if (!(await hasBundle(engine.db, experimentOf(principal), payload.bundle)))
     throw fault('bundle_unknown', `no bundle ${payload.bundle}`)
-  known.add(key)
+  known.set(key, true)
 }
 
 /** Text that PostgreSQL cannot hold, or that would change on its way into UTF-8, is refused before anything is written. */

@@ -1,10 +1,10 @@
 import { fault } from '../../contract/faults.ts'
 import type { NewJob } from '../../contract/tasks.ts'
 import { type JobState, jobEnds } from '../../domain/job/states.ts'
-import { readId, showId } from '../../lib/ids.ts'
+import { readId, showSome } from '../../lib/ids.ts'
 import type { Db } from '../../store/db.ts'
 import { insertEdges, lockParents, pendingJobsOf } from '../../store/edges.ts'
-import { jobIdsFrom, lockFamilies } from '../../store/jobs.ts'
+import { jobIdsFrom, type LockedJob, lockFamilies } from '../../store/jobs.ts'
 import { lockTasks } from '../../store/tasks.ts'
 import type { Principal } from '../access/authenticate.ts'
 import type { Effects } from '../engine/effects.ts'
@@ -62,33 +62,38 @@ export const addJobEdges = async (
   await insertEdges(tx, edges)
   const orphans = edges.filter((e) => isBadEnd(parents.get(e.parentId)!.state)).map((e) => e.childId)
   if (orphans.length > 0)
-    await cancelForParent(engine, tx, effects, [...new Set(orphans)], 'a job it should run after did not finish')
+    await cancelForParent(engine, tx, effects, [...new Set(orphans)], () => 'a job it should run after did not finish')
 }
 
 const isBadEnd = (state: JobState): boolean => state !== 'finished' && (jobEnds as readonly JobState[]).includes(state)
 
-export const cancelOrphans = async (engine: Engine, tx: Db, effects: Effects, taskId: number, parentIds: number[]) => {
-  const ids = await pendingJobsOf(tx, taskId, 0, 1_000_000)
-  await cancelForParent(
-    engine,
-    tx,
-    effects,
-    ids.map((r) => r.id),
-    `${parentIds.map((id) => showId('t', id)).join(', ')} did not end well`,
-  )
-}
+export const cancelOrphans = async (engine: Engine, tx: Db, effects: Effects, taskId: number, parentIds: number[]) =>
+  cancelForParent(engine, tx, effects, await pendingJobsOf(tx, [taskId]), () => tasksDidNotEndWell(parentIds))
 
-export const cancelForParent = async (engine: Engine, tx: Db, effects: Effects, ids: number[], why: string) => {
-  const jobs = await lockFamilies(tx, ids)
+export const tasksDidNotEndWell = (ids: readonly number[]): string => `${showSome('t', ids)} did not end well`
+
+/** `whyOf`: what is said of each. */
+export const cancelForParent = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  ids: number[],
+  whyOf: (job: LockedJob) => string,
+) => {
+  if (ids.length === 0) return
   await moveJobs(
     engine,
     tx,
     effects,
-    jobs.map((job) => ({
-      job,
-      trigger: 'parentFailed',
-      why,
-      result: { value: null, blob: null, bytes: null, cause: 'parent', error: errorText('ParentFailed', why) },
-    })),
+    (await lockFamilies(tx, ids)).map((job) => {
+      const why = whyOf(job)
+      const error = errorText('ParentFailed', why)
+      return {
+        job,
+        trigger: 'parentFailed',
+        why,
+        result: { value: null, blob: null, bytes: null, cause: 'parent', error },
+      }
+    }),
   )
 }

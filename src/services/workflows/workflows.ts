@@ -251,6 +251,11 @@ export const workflowsOfFunctions = async (engine: Engine, tasks: Iterable<TaskF
   return kinds.flatMap(([id, kind]) => (kind === 'job' ? [id] : []))
 }
 
+/** Last in a transaction: workflows are locked after jobs and tasks. */
+export const endAllOver = async (engine: Engine, tx: Db, effects: Effects, ids: number[]): Promise<void> => {
+  for (const id of ids.sort((a, b) => a - b)) await endIfOver(engine, tx, effects, id)
+}
+
 const endWithTasks = async (engine: Engine, tx: Db, effects: Effects, id: number): Promise<void> => {
   const left = (await store.leftOfWorkflow(tx, id))!
   const trigger = workflowTriggerOf(left)
