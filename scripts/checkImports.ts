@@ -52,7 +52,7 @@ const mayUse: Record<string, string[]> = {
   contract: ['zod', 'undici'],
   store: ['pg'],
   api: ['fastify', 'ajv', 'ajv-formats', 'zod'],
-  services: ['zod'],
+  services: ['zod', 'lru-cache'],
   sdk: ['esbuild', 'undici'],
   cli: ['commander', 'picocolors'],
   pilot: ['undici'],
