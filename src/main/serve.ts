@@ -6,6 +6,7 @@ import { listeners } from '../agents/listeners.ts'
 import { makeServer } from '../api/server.ts'
 import { fault } from '../contract/faults.ts'
 import type { Engine } from '../services/engine/engine.ts'
+import { collectEarly } from './collectEarly.ts'
 import { type Passing, passRequests } from './crashPoints.ts'
 import { version } from './files.ts'
 import { readMonitor } from './monitorFiles.ts'
@@ -19,6 +20,7 @@ export const serve = async (
   passing?: Passing,
   metrics: () => Promise<string> = async () => '',
 ): Promise<{ url: string | null; stop: () => Promise<void> }> => {
+  collectEarly()
   const ending = new AbortController()
   // Each loop listens once: more than the ten from which on Node suspects a leak, and never more than there are loops.
   setMaxListeners(0, ending.signal)

@@ -4,6 +4,7 @@ import { availableParallelism, hostname, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { Command, Option } from 'commander'
 import { fault } from '../../contract/faults.ts'
+import { collectEarly } from '../collectEarly.ts'
 import { crashPoints, passingClient } from '../crashPoints.ts'
 import { files, version } from '../files.ts'
 import { chooseGpus } from '../gpus.ts'
@@ -54,6 +55,7 @@ export const pilotCommand = (env: NodeJS.ProcessEnv): Command =>
     .addOption(tracesOption())
     .addOption(logLevelOption())
     .action(async (options: Options, command: Command) => {
+      collectEarly()
       const [{ makeClient }, { pilotMetrics, pilotName, runPilot }, { logLevel, stderrLog }, { openWatch }] =
         await Promise.all([
           import('../../contract/client.ts'),

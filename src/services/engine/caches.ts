@@ -4,14 +4,14 @@ import { type TaskFacts, taskFacts } from '../../store/tasks.ts'
 import { type WorkflowOwner, workflowOwner } from '../../store/workflows.ts'
 
 /**
- * What never changes of tasks, the most recently used of them: those whose jobs are claimed and reported now. Bounded by what they hold as well, since a task may bring a megabyte of
- * arguments that its jobs share.
+ * What never changes of tasks, the most recently used of them: those whose jobs are claimed and reported now. What is not here costs a claim or a report one statement for all of its
+ * tasks; what is, 2 kB of a server's memory for each, and more where a task brings a megabyte of arguments that its jobs share.
  */
 export class TaskCache {
   #db: Db
   #known = new LRUCache<number, TaskFacts>({
-    max: 10_000,
-    maxSize: 32 * 2 ** 20,
+    max: 2000,
+    maxSize: 16 * 2 ** 20,
     sizeCalculation: ({ payload, common }) => 500 + payload.length + (common?.length ?? 0),
   })
 
@@ -49,7 +49,7 @@ export class TaskCache {
 /** Whose a workflow is, which never changes; the most recently used. */
 export class WorkflowCache {
   #db: Db
-  #known = new LRUCache<number, WorkflowOwner>({ max: 50_000 })
+  #known = new LRUCache<number, WorkflowOwner>({ max: 10_000 })
 
   constructor(db: Db) {
     this.#db = db
