@@ -22,8 +22,8 @@ def as_graph(client: distributed.Client, layers: int, width: int, parents: int) 
     for layer in range(layers):
         for i in range(width):
             before = parents_of(i, width, parents) if layer else []
-            graph[f'{layer}-{i}'] = (noop, i, *(f'{layer - 1}-{n}' for n in before))
-    return list(client.get(graph, [f'{layers - 1}-{i}' for i in range(width)]))
+            graph[f'noop-{layer}-{i}'] = (noop, i, *(f'noop-{layer - 1}-{n}' for n in before))
+    return list(client.get(graph, [f'noop-{layers - 1}-{i}' for i in range(width)]))
 
 
 def as_futures(client: distributed.Client, layers: int, width: int, parents: int) -> List[int]:
