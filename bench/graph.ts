@@ -10,8 +10,8 @@ const names: Record<Key, string> = {
   jobs: 'Culm: jobs that wait for jobs',
   free: 'Culm: the same jobs, waiting for nothing',
   tasks: 'Culm: tasks of one job that wait for tasks, submitted one by one',
-  daskGraph: 'Dask distributed 2026.8.0: one graph',
-  daskFutures: 'Dask distributed 2026.8.0: futures that take futures',
+  daskGraph: 'Dask distributed: one graph',
+  daskFutures: 'Dask distributed: futures that take futures',
 }
 
 /**
@@ -23,6 +23,7 @@ export const run = async (options: Record<string, string | boolean>): Promise<Be
   const shape = { layers: number('layers', 10), width: number('width', 1000), parents: number('parents', 2) }
   const rounds = number('rounds', 3)
   const missing = options['no-peers'] === true ? 'not asked for' : await daskMissing()
+  const dask = missing ? `Without Dask: ${missing}.` : `Dask distributed ${await daskVersion()}.`
   return withCulm(
     async (culm) => {
       const results = new Map<Key, number[]>()
@@ -42,15 +43,15 @@ export const run = async (options: Record<string, string | boolean>): Promise<Be
         if (!missing) await note('daskFutures', ofDask('futures', shape))
         console.error(`round ${i + 1}/${rounds}:`, Object.fromEntries([...results].map(([k, all]) => [k, all.at(-1)])))
       }
-      return resultOf(shape, rounds, results, used, missing)
+      return resultOf(shape, rounds, results, used, dask)
     },
     [`--slots=${options.slots ?? 4}`],
   )
 }
 
 const ofCulm = async ({ url, token, env }: Culm, what: string, { layers, width, parents }: Shape): Promise<number> => {
-  const args = ['bench/programs/graph.ts', url, token, what, layers, width, parents].map(String)
-  return Number(await outputOf('node_modules/.bin/tsx', args, env))
+  const args = ['bench/programs/graph.ts', what, layers, width, parents].map(String)
+  return Number(await outputOf('node_modules/.bin/tsx', args, { ...env, CULM_URL: url, CULM_TOKEN: token }))
 }
 
 const ofDask = async (what: string, { layers, width, parents }: Shape): Promise<number> => {
@@ -59,6 +60,9 @@ const ofDask = async (what: string, { layers, width, parents }: Shape): Promise<
 }
 
 const daskMissing = async (): Promise<string | undefined> => (await installPeers([['dask', 'distributed']])).get('dask')
+
+const daskVersion = async (): Promise<string> =>
+  (await outputOf(peerPython, ['-c', 'import distributed; print(distributed.__version__)'], process.env)).trim()
 
 /** Adds what each part has used meanwhile, s. */
 const counted = async (used: Map<string, number>, act: () => Promise<number>): Promise<number> => {
@@ -73,7 +77,7 @@ const resultOf = (
   rounds: number,
   results: Map<Key, number[]>,
   used: Map<string, number>,
-  missing: string | undefined,
+  dask: string,
 ): BenchResult => {
   const rate = (key: Key) => round(median(results.get(key)!), 0)
   const spread = (key: Key) => `${round(Math.min(...results.get(key)!), 0)}–${round(Math.max(...results.get(key)!), 0)}`
@@ -93,7 +97,7 @@ const resultOf = (
     notes: [
       'Medians of interleaved rounds on one machine. Culm’s jobs are on disk before they run, and so is what becomes of them, with history (`synchronous_commit = on`); Dask keeps everything in memory.',
       `Of tasks a tenth as many. Processor time of a job that waits for jobs, µs: ${perJob.map(([role, us]) => `${role} ${us}`).join(', ')}.`,
-      ...(missing ? [`Without Dask: ${missing}.`] : []),
+      `${dask} It has as many workers as the machine has cores, and Culm four runners, as in its other benches.`,
     ],
   }
 }

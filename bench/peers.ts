@@ -19,12 +19,15 @@ export const peerEnvironment = (env: NodeJS.ProcessEnv): NodeJS.ProcessEnv => ({
 export const installPeers = async <Key extends string>(
   packages: readonly (readonly [Key, string])[],
 ): Promise<Map<Key, string>> => {
-  if (!existsSync(peerPython)) await outputOf('python3', ['-m', 'venv', home], process.env)
+  const isFirst = !existsSync(peerPython)
+  if (isFirst) await outputOf('python3', ['-m', 'venv', home], process.env)
   const missing = new Map<Key, string>()
-  for (const [key, name] of packages)
+  for (const [key, name] of packages) {
+    if (isFirst) console.error(`installing ${name} from PyPI, once …`)
     await pip('install', '--quiet', '--constraint', pins, name).catch((error: { stderr: string }) =>
       missing.set(key, reasonOf(error.stderr)),
     )
+  }
   return missing
 }
 

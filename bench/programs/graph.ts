@@ -7,7 +7,7 @@ import { type Client, makeClient } from '../../src/contract/client.ts'
 import type { Payload } from '../../src/contract/tasks.ts'
 import { noop } from './noop.ts'
 
-const [url, token, what, ...numbers] = process.argv.slice(2) as [string, string, 'jobs' | 'tasks', ...string[]]
+const [what, ...numbers] = process.argv.slice(2) as ['jobs' | 'tasks', ...string[]]
 const [layers, width, parents] = numbers.map(Number) as [number, number, number]
 
 type Graph = { api: Client; workflowId: `w${number}`; payload: Payload }
@@ -55,7 +55,7 @@ const payloadOfNoop = async (api: Client): Promise<Payload> => {
   return (await api.call('getTask', { params: { id: (await call.taskId) as `t${number}` } })).payload
 }
 
-const api = makeClient({ url, token })
+const api = makeClient({ url: process.env.CULM_URL!, token: process.env.CULM_TOKEN! })
 const payload = await payloadOfNoop(api)
 const begin = performance.now()
 const { workflowId } = await api.call('createWorkflow', { body: { name: 'graph', kind: 'tasks' }, key: randomUUID() })

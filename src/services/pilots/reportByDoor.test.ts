@@ -149,16 +149,17 @@ test('two hundred reports take as many statements as two, whatever they say', as
     )
     expect(new Set(await pilot.report(reports))).toEqual(new Set(['moved']))
     expect(new Set(await Promise.all(children.map(stateOf)))).toEqual(new Set(['activated']))
-    return count() - before
+return count() - before
   }
   expect(await statementsFor(200)).toBe(await statementsFor(2))
 })
 
+const taskOf = async (jobId: number) =>
+  showId('t', (await world.first.db.row<{ id: number }>(sql`select task_id as id from job where id = ${jobId}`))!.id)
+
 test('letting fifty tasks go that waited for two takes as many statements as letting go two', async () => {
   const statementsFor = async (n: number): Promise<number> => {
     const place = await world.place()
-    const taskOf = async (id: number) =>
-      showId('t', (await world.first.db.row<{ id: number }>(sql`select task_id as id from job where id = ${id}`))!.id)
     const after = [await taskOf((await place.submit(1))[0]!), await taskOf((await place.submit(1))[0]!)]
     const children: number[] = []
     for (let i = 0; i < n; i++) children.push(...(await place.submit(2, { after })))
@@ -172,4 +173,22 @@ test('letting fifty tasks go that waited for two takes as many statements as let
     return count()
   }
   expect(await statementsFor(50)).toBe(await statementsFor(2))
+})
+
+test('tasks that waited for what did not end well are cancelled together, each naming its own parents', async () => {
+  const place = await world.place()
+  const parents = [...(await place.submit(1)), ...(await place.submit(1)), ...(await place.submit(1))]
+  const [a, b, c] = (await Promise.all(parents.map(taskOf))) as [`t${number}`, `t${number}`, `t${number}`]
+  const children: number[] = []
+  for (const after of [[a], [a, b], [b, c], [c]]) children.push(...(await place.submit(1, { after })))
+  const pilot = await place.pilot()
+  const [x, y, z] = await take<[Held, Held, Held]>(pilot, 3)
+  await pilot.report([failed(x, 'no'), failed(y, 'no'), finished(z)])
+  await world.look()
+  expect(await Promise.all(children.map(stateOf))).toEqual(['cancelled', 'cancelled', 'cancelled', 'activated'])
+  expect(await Promise.all(children.slice(0, 3).map(whyOf))).toEqual([
+    `${a} did not end well`,
+    `${a}, ${b} did not end well`,
+    `${b} did not end well`,
+  ])
 })

@@ -210,7 +210,7 @@ const apply = async (
     case 'starting':
       return statesOf(await moveAll(engine, tx, effects, some, 'staging'))
     case 'running':
-      await setStarted(tx, some.flatMap(startOf))
+      await noteStarts(tx, some)
       return statesOf(await moveAll(engine, tx, effects, some, 'started'))
     case 'awaiting':
       return statesOf(await moveAll(engine, tx, effects, some, 'awaits'))
@@ -245,8 +245,12 @@ const moveAll = (
     some.map(({ job }) => ({ job, trigger })),
   )
 
-const startOf = ({ report: { startedAt }, job }: Reported) =>
-  startedAt ? [{ jobId: job.id, startedAt: new Date(startedAt) }] : []
+const noteStarts = async (tx: Db, some: readonly Reported[]): Promise<void> => {
+  const starts = some.flatMap(({ report: { startedAt }, job }) =>
+    startedAt ? [{ jobId: job.id, startedAt: new Date(startedAt) }] : [],
+  )
+  if (starts.length > 0) await setStarted(tx, starts)
+}
 
 /** What they awaited has come: they wait for a slot in the lane of their own pilot. */
 const wake = async (
@@ -285,6 +289,7 @@ const finish = async (
       return { job, trigger: 'succeeded', result: { value, blob, bytes, cause: null, error: null } }
     }),
   )
+  if (moved.length === 0) return moved
   const ids = moved.map(({ happening: { job } }) => job.id)
   const well = { ending: 'finished', cause: null, error: null, exitCode: null, signal: null } as const
   await store.insertAttempts(
