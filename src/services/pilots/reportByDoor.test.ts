@@ -110,6 +110,8 @@ test('what stops a task decides over all that comes back of it in the same reque
   const pilot = await place.pilot()
   const [a, b, c] = await take<[Held, Held, Held]>(pilot, 3)
   await pilot.report([told('returned', a), failed(b, 'a bad moment', 'site'), failed(c, 'no such module', 'bundle')])
+  expect(await storyOf(a)).toEqual(['claimed', expect.stringMatching(`^cancelConfirmed: .*fail like ${c.jobId}`)])
+  expect(await storyOf(b)).toEqual(['claimed', 'cancelConfirmed: a bad moment'])
   await world.look()
   expect(await Promise.all(ids.map(stateOf))).toEqual([
     ...['cancelled', 'cancelled', 'failed'],
@@ -149,7 +151,7 @@ test('two hundred reports take as many statements as two, whatever they say', as
     )
     expect(new Set(await pilot.report(reports))).toEqual(new Set(['moved']))
     expect(new Set(await Promise.all(children.map(stateOf)))).toEqual(new Set(['activated']))
-return count() - before
+    return count() - before
   }
   expect(await statementsFor(200)).toBe(await statementsFor(2))
 })
