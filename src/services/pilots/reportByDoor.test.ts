@@ -133,7 +133,7 @@ test('children of what failed are cancelled, and each says after which of its ow
   ])
 })
 
-test('two hundred reports take as many statements as two, whatever they say', async () => {
+test('eight hundred reports take as many statements as eight, whatever they say', async () => {
   const statementsFor = async (n: number): Promise<number> => {
     const place = await world.place()
     const { children } = await pairs(place, n)
