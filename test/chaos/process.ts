@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { eventually } from './eventually.ts'
 
@@ -43,8 +42,9 @@ export class Process {
     return path.join(this.#options.logFolder, `${this.name}.log`)
   }
 
-  /** Resolves when it says that it is there. A fault and the supervisor may want it at the same time: it is started once. */
+  /** Resolves when it says that it is there. A fault and the supervisor may want it at the same time, or one after the other: it runs once. */
   start(more: NodeJS.ProcessEnv = {}): Promise<void> {
+    if (this.running && !this.#starting) return Promise.resolve()
     this.#starting ??= this.#start(more).finally(() => {
       this.#starting = null
     })
@@ -56,7 +56,7 @@ export class Process {
     this.starts++
     this.#ours = false
     const log = openSync(this.logFile, 'a')
-    const before = (await readFile(this.logFile, 'utf8')).length
+    const before = this.#said().length
     const child = spawn(command, args, { env: { ...env, ...more }, stdio: ['ignore', log, log] })
     closeSync(log)
     this.#child = child
@@ -65,19 +65,26 @@ export class Process {
     })
     if (says)
       await eventually(
-        async () => !this.running || (await readFile(this.logFile, 'utf8')).slice(before).includes(says),
+        async () => !this.running || this.#said().slice(before).includes(says),
         `${this.name} says "${says}"`,
         120_000,
       )
   }
 
-  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  #said(): string {
+    return readFileSync(this.logFile, 'utf8')
+  }
+
+  /** Resolves when it has ended, and a start that this broke off is over: the next start is a new one. */
+  async kill(): Promise<void> {
     const child = this.#child
     if (!child || !this.running) return
     this.#ours = true
     const ended = once(child, 'exit')
-    child.kill(signal)
+    child.kill('SIGKILL')
     await ended
+    // Who began it hears how it went.
+    await this.#starting?.catch(() => undefined)
   }
 
   /** Asks it to end, and makes it when it does not; tells whether it ended by itself. */

@@ -235,8 +235,10 @@ export class World {
   async #startAgain(name: string): Promise<void> {
     const incident = this.incidents.findLast((i) => i.target === name && i.to === null)
     await sleep(500)
-    const found = this.everyProcess().find((p) => p.name === name)
-    if (found && !found.running) await found.start()
+    if (this.#ending) return
+    await this.everyProcess()
+      .find((p) => p.name === name)
+      ?.start()
     if (incident) incident.to = Date.now()
   }
 
