@@ -55,8 +55,9 @@ const world = await World.start(
   say,
 )
 say(`all processes are up; logs in ${world.folder}/logs`)
-process.on('SIGINT', () => void world.end().finally(() => process.exit(130)))
-process.on('SIGTERM', () => void world.end().finally(() => process.exit(143)))
+// Its reaper ends whatever runs of it.
+process.on('SIGINT', () => process.exit(130))
+process.on('SIGTERM', () => process.exit(143))
 
 const drivers = new Drivers(world, { scale: Number(given.scale) })
 const programs = new Programs(world)
