@@ -10,7 +10,7 @@ import type { Template } from './postgres.ts'
 import { Referee } from './referee.ts'
 import { Servers } from './servers.ts'
 import { Timeline } from './timeline.ts'
-import { SimulatedUser } from './users.ts'
+import { SimulatedUser } from './users/user.ts'
 import { Weather } from './weather.ts'
 import type { World } from './world.ts'
 

@@ -1,5 +1,5 @@
 import type { Chance } from './chance.ts'
-import { type PilotOptions, SimulatedPilot } from './pilots.ts'
+import { type PilotOptions, SimulatedPilot } from './pilots/pilot.ts'
 import type { Faults } from './plan.ts'
 import type { World } from './world.ts'
 
