@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll } from 'vitest'
+import { atEnd } from './atEnd.ts'
 
 /** A span as OTLP's JSON has it, with its attributes as plain values. */
 export type CollectedSpan = {
@@ -46,7 +46,7 @@ export const startCollector = async (): Promise<{ url: string; spans: CollectedS
     response.writeHead(200, { 'content-type': 'application/json' }).end('{"partialSuccess":{}}')
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  afterAll(() => {
+  atEnd(() => {
     server.closeAllConnections()
     server.close()
   })

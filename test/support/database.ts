@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, inject } from 'vitest'
+import { inject } from 'vitest'
 import { type Database, openDatabase } from '../../src/store/db.ts'
+import { atEnd } from './atEnd.ts'
 
 export type DatabaseConfig = { host: string; port: number; user: string; password: string; database: string }
 
@@ -12,7 +13,7 @@ export const freshDatabase = async (): Promise<Database & { config: DatabaseConf
   await admin.script(`create database ${name} template template_culm strategy file_copy`)
   const config = { ...postgres, database: name }
   const db = openDatabase(config, { connections: 6 })
-  afterAll(async () => {
+  atEnd(async () => {
     await db.close()
     await admin.script(`drop database if exists ${name} with (force)`)
     await admin.close()

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
+import { atEnd } from './atEnd.ts'
 import { makeRootfs, type RootfsOptions } from './rootfs.ts'
 
 /**
@@ -11,7 +11,7 @@ import { makeRootfs, type RootfsOptions } from './rootfs.ts'
  */
 export const testPodman = (options?: RootfsOptions) => {
   const scratch = mkdtempSync(join(tmpdir(), 'culm-podman-'))
-  afterAll(() => {
+  atEnd(() => {
     spawnSync('podman', ['system', 'reset', '--force'], { env: { PATH: process.env.PATH, ...env } })
     rmSync(scratch, { recursive: true, force: true })
   })

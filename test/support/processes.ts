@@ -3,8 +3,8 @@ import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll } from 'vitest'
 import { files } from '../../src/main/files.ts'
+import { atEnd } from './atEnd.ts'
 import { eventually } from './server.ts'
 
 export type Running = {
@@ -20,15 +20,10 @@ export type Running = {
   kill: (signal: NodeJS.Signals) => Promise<number | null>
 }
 
-const cleanUps: (() => Promise<unknown>)[] = []
-afterAll(async () => {
-  for (const act of cleanUps.splice(0).reverse()) await act()
-}, 120_000)
-
 /** A folder that is removed when the test file has ended, after its processes. */
 export const freshFolder = async (name = 'home'): Promise<string> => {
   const folder = await mkdtemp(path.join(tmpdir(), `culm-${name}-`))
-  cleanUps.push(() => rm(folder, { recursive: true, force: true }))
+  atEnd(() => rm(folder, { recursive: true, force: true }))
   return folder
 }
 
@@ -56,7 +51,7 @@ export const run = (command: string, args: string[], env: NodeJS.ProcessEnv, cwd
     if (child.exitCode === null && child.signalCode === null) child.kill(signal)
     return ended
   }
-  cleanUps.push(async () => {
+  atEnd(async () => {
     const timer = setTimeout(() => child.kill('SIGKILL'), 20_000)
     await kill('SIGINT')
     clearTimeout(timer)

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import { afterAll } from 'vitest'
+
 import { type Client, makeClient } from '../../src/contract/client.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { openEngine } from '../../src/main/openEngine.ts'
@@ -11,6 +11,7 @@ import { serve } from '../../src/main/serve.ts'
 import { admitToken } from '../../src/services/access/authenticate.ts'
 import type { Engine, Limits } from '../../src/services/engine/engine.ts'
 import { ensurePerson } from '../../src/store/people.ts'
+import { atEnd } from './atEnd.ts'
 import { freshDatabase } from './database.ts'
 
 export type TestServer = {
@@ -60,7 +61,7 @@ export const startTestServer = async ({
   const userToken = await tokenOf('ann')
   const pilotToken = newToken()
   await admitToken(engine, pilotToken, { queueId: 1, note: 'test' })
-  afterAll(async () => {
+  atEnd(async () => {
     await Promise.all(clients.map((c) => c.close()))
     await stop()
     await close()

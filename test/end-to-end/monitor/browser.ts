@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import axe from 'axe-core'
 import { type BrowserContext, chromium, type Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { afterEach, beforeAll, beforeEach, expect } from 'vitest'
+import { atEnd } from '../../support/atEnd.ts'
 import { describeNeeding } from '../../support/needs.ts'
 import { cancelRest, server, startServer } from './fixtures.ts'
 
@@ -48,7 +49,7 @@ const startBrowser = async () => {
     viewport: { width: 1200, height: 900 },
   })
   browser.setDefaultTimeout(15_000)
-  afterAll(async () => {
+  atEnd(async () => {
     await browser.close()
     await rm(profile, { recursive: true, force: true })
   })
