@@ -20,7 +20,7 @@ export type FoldedTask = {
 export const takeFoldLock = async (db: Db): Promise<boolean> =>
   (await db.row<{ got: boolean }>(sql`select pg_try_advisory_xact_lock(7287) as got`))!.got
 
-/** Takes up to `limit` appended deltas and adds them to the counters of their tasks, workflows, lanes and experiments. Returns the tasks that they touched. */
+/** Takes up to `limit` appended deltas and adds them to the counters of their tasks, workflows, lanes and experiments. Returns the tasks that they touched, in order. */
 export const foldTaskDeltas = async (db: Db, limit: number): Promise<{ deltas: number; folded: FoldedTask[] }> => {
   const folded = await db.rows<FoldedTask & { deltas: number }>(sql`
     with gone as materialized (
@@ -78,7 +78,7 @@ export const foldTaskDeltas = async (db: Db, limit: number): Promise<{ deltas: n
       u.pending, u.activated, u.sent, u.starting, u.running, u.awaiting, u.holding, u.transferring, u.merging, u.finished, u.failed, u.cancelled,
       u.closed, u.came_back as "cameBack", exists (select from retry r where r.task_id = u.task_id) as "isRetrying",
       (select count(*)::int from gone) as deltas
-    from u join task t on t.id = u.task_id`)
+    from u join task t on t.id = u.task_id order by u.task_id`)
   return { deltas: folded[0]?.deltas ?? 0, folded }
 }
 

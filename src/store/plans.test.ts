@@ -24,6 +24,7 @@ import { insertLogs } from './logs.ts'
 import * as pilots from './pilots.ts'
 import * as retry from './retry.ts'
 import { troubleHits } from './search.ts'
+import { pendingJobs, type SweepRow } from './sweeps.ts'
 import { insertJobs, insertTasks, type NewTaskRow } from './tasks.ts'
 import { setTimers } from './timers.ts'
 import * as told from './told.ts'
@@ -48,6 +49,15 @@ const place = { xid: '0', seq: 49_500 }
 const ids = Array.from({ length: batch }, (_, i) => i + 1)
 const ready = ids.map((id) => id + batch)
 const pending = ids.map((id) => id + 2 * batch)
+const release: SweepRow = {
+  workflowId: 1,
+  taskId: 1,
+  what: 'release',
+  after: -1,
+  until: 11_999,
+  priority: null,
+  why: '',
+}
 const taskEdges = ids.map((_, i) => ({ parentId: 1 + (i % 50), childId: 51 + Math.floor(i / 50) }))
 
 /** Jobs 1 to 1,000 are held by pilot 1, the next are ready, the next wait for a parent each; 9,000 more are held by pilot 2. */
@@ -279,6 +289,7 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
   pendingJobsOf: (db) => pendingJobsOf(db, [1, 2, 3]),
   tasksFreedBy: (db) => tasksFreedBy(db, taskEdges),
   releaseTaskEdges: (db) => releaseTaskEdges(db, taskEdges),
+  pendingJobs: (db) => pendingJobs(db, release, batch),
   pushRetries: (db) =>
     retry.pushRetries(
       db,

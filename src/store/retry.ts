@@ -122,7 +122,7 @@ export const tasksOfOrphans = async (db: Db, jobIds: number[]): Promise<number[]
       order by c.task_id`)
   ).map((row) => row.taskId)
 
-/** Tasks that waited for the end of this one, and have ended for it. */
+/** Tasks that wait for the end of this one, and are in one of these states. */
 export const childTasksIn = async (db: Db, taskId: number, states: TaskState[]): Promise<number[]> =>
   (
     await db.rows<{ id: number }>(sql`

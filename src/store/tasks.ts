@@ -282,6 +282,12 @@ export const lockTasks = (db: Db, ids: number[]) =>
            came_from as "cameFrom", former_priorities as "formerPriorities"
     from task where id = any(${ids}::bigint[]) order by id for no key update`)
 
+export type TaskSize = { id: number; workflowId: number; jobs: number }
+
+export const taskSizes = (db: Db, ids: number[]) =>
+  db.rows<TaskSize>(sql`
+    select id, workflow_id as "workflowId", jobs from task where id = any(${ids}::bigint[]) order by id`)
+
 /** Those of these tasks that are in this state. */
 export const tasksIn = (db: Db, ids: number[], state: TaskState) =>
   db.rows<{ id: number }>(sql`select id from task where id = any(${ids}::bigint[]) and state = ${state}`)

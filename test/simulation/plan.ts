@@ -34,6 +34,8 @@ export type Plan = {
   arrivalMs: number
   /** How much longer than in production an agent waits before it works. */
   slowness: number
+  /** So many jobs are moved in one transaction where a whole task is: few, so that things come between the pages of a task of tens of jobs. */
+  jobsAtOnce: number
   /** After this time nothing fails any more, ms: what is left must come to its end. */
   calmAfterMs: number
 }
@@ -74,5 +76,6 @@ export const planOf = (chance: Chance, jobs: number): Plan => {
     arrivalMs: chance.between(5_000, 90_000),
     slowness: chance.pick([1, 4, 10]),
     calmAfterMs: chance.between(150_000, 400_000),
+    jobsAtOnce: chance.pick([3, 10, 1000]),
   }
 }

@@ -5,7 +5,14 @@ import { listeners } from '../../src/agents/listeners.ts'
 import { Fault, messageOf } from '../../src/lib/fault.ts'
 import { type Log, silentLog } from '../../src/lib/log.ts'
 import type { Storage } from '../../src/ports/storage.ts'
-import { type BellKey, type Engine, hearRing, makeEngine } from '../../src/services/engine/engine.ts'
+import {
+  type BellKey,
+  defaultLimits,
+  type Engine,
+  hearRing,
+  type Limits,
+  makeEngine,
+} from '../../src/services/engine/engine.ts'
 import type { Database } from '../../src/store/db.ts'
 import type { Chance } from './chance.ts'
 import type { Chronicle } from './chronicle.ts'
@@ -41,6 +48,7 @@ export class Servers {
   readonly #faults: Faults
   readonly #chronicle: Chronicle
   readonly #slowness: number
+  readonly #limits: Limits
   #alive: Server[] = []
   #starts = 0
   #databaseAway = false
@@ -56,6 +64,7 @@ export class Servers {
     faults: Faults
     chronicle: Chronicle
     slowness: number
+    jobsAtOnce: number
   }) {
     this.#timeline = o.timeline
     this.#chance = o.chance
@@ -63,6 +72,7 @@ export class Servers {
     this.#faults = o.faults
     this.#chronicle = o.chronicle
     this.#slowness = o.slowness
+    this.#limits = { ...defaultLimits, jobsAtOnce: o.jobsAtOnce }
   }
 
   get alive(): readonly Server[] {
@@ -126,6 +136,7 @@ export class Servers {
       storage: noStorage,
       randomBytes: (n) => chance.bytes(n),
       random: () => chance.next(),
+      limits: this.#limits,
       wait: async (rung, ms, signal) => {
         await this.#timeline.wait(
           rung,

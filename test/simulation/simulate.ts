@@ -61,7 +61,13 @@ const makeWorld = (db: Database, { seed, jobs }: Run): World => {
   const timeline = new Timeline(start, chance.of('timeline'))
   const chronicle = new Chronicle(timeline.clock)
   const parts = { timeline, chronicle, faults: plan.faults }
-  const servers = new Servers({ ...parts, chance: chance.of('servers'), db, slowness: plan.slowness })
+  const servers = new Servers({
+    ...parts,
+    chance: chance.of('servers'),
+    db,
+    slowness: plan.slowness,
+    jobsAtOnce: plan.jobsAtOnce,
+  })
   const network = new Network({ ...parts, chance: chance.of('network'), servers })
   const model = new Model()
   const referee = new Referee(model, () => timeline.now, servers.deaf)

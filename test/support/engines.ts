@@ -9,7 +9,7 @@ import { silentLog } from '../../src/lib/log.ts'
 import { openEngine } from '../../src/main/openEngine.ts'
 import { admitToken, authenticate } from '../../src/services/access/authenticate.ts'
 import { dueTimers } from '../../src/services/dueTimers.ts'
-import type { Engine } from '../../src/services/engine/engine.ts'
+import { defaultLimits, type Engine, type Limits } from '../../src/services/engine/engine.ts'
 import { foldCounters } from '../../src/services/fold/foldCounters.ts'
 import { foldTroubles } from '../../src/services/fold/foldTroubles.ts'
 import { claimJobs } from '../../src/services/pilots/claimJobs.ts'
@@ -27,7 +27,7 @@ import { freshDatabase } from './database.ts'
  * Engines of several processes on one database of the test file's own, without their loops: time stands still until `pass` lets it go on, and agents look when they
  * are told to. Nothing sleeps, and two hours pass in seconds.
  */
-export const startWorld = async () => {
+export const startWorld = async ({ limits = defaultLimits }: { limits?: Limits } = {}) => {
   const { config } = await freshDatabase()
   const folder = await mkdtemp(path.join(tmpdir(), 'culm-storage-'))
   let nowMs = Date.parse('2030-01-01T00:00:00Z')
@@ -40,6 +40,7 @@ export const startWorld = async () => {
       storageFolder: folder,
       log: silentLog,
       connections: 4,
+      limits,
       clock: () => new Date(nowMs),
     })
     opened.push(close)

@@ -56,7 +56,9 @@ const unwatchedJobs = (db: Db) =>
              where e.child_id = j.id and a.state not in ('finished', 'failed', 'cancelled', 'closed'))
            and not exists (
              select from task_edge e join task a on a.id = e.parent_id
-             where e.child_id = t.id and not e.released and a.state not in ('done', 'finished', 'failed', 'exhausted', 'broken', 'aborted')))`)
+             where e.child_id = t.id and not e.released and a.state not in ('done', 'finished', 'failed', 'exhausted', 'broken', 'aborted'))
+           and not exists (
+             select from sweep s where s.task_id = t.id and s.what in ('release', 'orphans') and j.index > s.after and j.index <= s.until))`)
 
 /** What waits of a paused task is held, once it was gone through. */
 const unheldJobs = (db: Db) =>
@@ -77,12 +79,13 @@ const unpausedTasks = (db: Db) =>
     where w.held and t.state in ('ready', 'pending', 'running') and not exists (select from sweep s where s.workflow_id = w.id)
       and not exists (select from task_delta d where d.task_id = t.id)`)
 
-/** A pending job counts its parents that are not released, and one more while its task waits for others. */
+/** A pending job counts its parents that are not released, and one more while its task waits for others, or is released and has not come to it yet. */
 const wrongUnmet = (db: Db) =>
   db.rows<{ id: number; unmet: number; waits: number }>(sql`
     select * from (
       select j.id, j.unmet, (select count(*)::int from edge e join job a on a.id = e.parent_id where e.child_id = j.id and not a.released)
-                            + case when t.unmet > 0 then 1 else 0 end as waits
+                            + (t.unmet > 0 or exists (
+                                 select from sweep s where s.task_id = t.id and s.what = 'release' and j.index > s.after and j.index <= s.until))::int as waits
       from job j join task t on t.id = j.task_id where j.state = 'pending') x
     where unmet <> waits`)
 

@@ -1,17 +1,17 @@
-/** A job that rests as failed or cancelled, with those of its parents that are not released. */
-export type LostJob = { id: number; parents: { id: number; hasEnded: boolean }[] }
+/** A job that rests as failed or cancelled, with those of its parents that are not released. `waitsForTasks`: so does its task, or it is released and has not come to this one yet. */
+export type LostJob = { id: number; waitsForTasks: boolean; parents: { id: number; hasEnded: boolean }[] }
 
 export type AgainJob = { id: number; unmet: number }
 
 /**
  * Who of these begins a new round, and for how many it waits first: those whose parents are all under way, or come back with them. What waits for something that has ended
- * badly would wait for ever; it comes back with that. `waits`: their task waits for other tasks, which counts as one.
+ * badly would wait for ever; it comes back with that. The tasks that theirs waits for count as one.
  */
-export const whoRunsAgain = (jobs: readonly LostJob[], waits: boolean): AgainJob[] => {
+export const whoRunsAgain = (jobs: readonly LostJob[]): AgainJob[] => {
   const again = new Map<number, AgainJob>()
   // Parents were there before their children, and have lower ids.
-  for (const { id, parents } of [...jobs].sort((a, b) => a.id - b.id))
+  for (const { id, waitsForTasks, parents } of [...jobs].sort((a, b) => a.id - b.id))
     if (parents.every((parent) => !parent.hasEnded || again.has(parent.id)))
-      again.set(id, { id, unmet: parents.length + (waits ? 1 : 0) })
+      again.set(id, { id, unmet: parents.length + (waitsForTasks ? 1 : 0) })
   return [...again.values()]
 }

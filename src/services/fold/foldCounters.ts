@@ -5,26 +5,16 @@ import { step } from '../../lib/machine.ts'
 import { hasBegun, taskTriggerOf } from '../../policy/advance/ends.ts'
 import { type FoldedTask, foldTaskDeltas, takeFoldLock } from '../../store/counters.ts'
 import type { Db } from '../../store/db.ts'
-import {
-  decrementUnmet,
-  pendingJobsOf,
-  releaseTaskEdges,
-  type TaskEdge,
-  taskChildren,
-  tasksFreedBy,
-} from '../../store/edges.ts'
-import { type LockedJob, lockJobs } from '../../store/jobs.ts'
 import * as store from '../../store/tasks.ts'
 import { addWorkflowCounts, workflowStates } from '../../store/workflows.ts'
 import type { Effects } from '../engine/effects.ts'
 import { type Engine, transact } from '../engine/engine.ts'
-import { moveJobs } from '../jobs/moveJobs.ts'
-import { moveTasks, type TaskHappening } from '../jobs/moveTasks.ts'
+import { moveTasks } from '../jobs/moveTasks.ts'
 import { cancelTasksOf, cancelWaitingOf } from '../steer/cancel.ts'
 import { pauseInHeld } from '../steer/sweeps.ts'
-import { cancelForParent, tasksDidNotEndWell } from '../submit/edges.ts'
 import { endIfOver } from '../workflows/workflows.ts'
 import { keepCurves } from './curves.ts'
+import { type EndedTask, tellTaskChildren } from './taskChildren.ts'
 
 const page = 2000
 
@@ -64,8 +54,6 @@ export const foldCounters = async (engine: Engine): Promise<boolean> => {
 /** Tasks that begin no more jobs, and have some that wait: who stopped them cancelled the first page of those. */
 const leftOfStopped = (folded: FoldedTask[]): number[] =>
   folded.filter((task) => task.state === 'finishing' && task.activated + task.pending > 0).map((task) => task.taskId)
-
-type EndedTask = { id: number; workflowId: number; trigger: TaskTrigger }
 
 /** First those that began, then those that ended: a short task does both within one fold, and its story tells both. */
 const moveFolded = async (engine: Engine, tx: Db, effects: Effects, folded: FoldedTask[]): Promise<EndedTask[]> => {
@@ -120,62 +108,6 @@ const countTasks = async (tx: Db, folded: FoldedTask[], ended: EndedTask[]) => {
       tx,
       [...byWorkflow.values()].sort((a, b) => a.workflowId - b.workflowId),
     )
-}
-
-/** Tasks that waited for these: released when these are done, cancelled when they ended otherwise. */
-const tellTaskChildren = async (engine: Engine, tx: Db, effects: Effects, ended: EndedTask[]) => {
-  if (ended.length === 0) return
-  const done = new Set(ended.filter((task) => task.trigger === 'allFinished').map((task) => task.id))
-  const edges = await taskChildren(
-    tx,
-    ended.map((task) => task.id),
-  )
-  const lost = edges.filter(({ parentId }) => !done.has(parentId))
-  if (lost.length > 0) await cancelTaskChildren(engine, tx, effects, lost)
-  if (lost.length < edges.length)
-    await releaseTasks(
-      engine,
-      tx,
-      effects,
-      edges.filter(({ parentId }) => done.has(parentId)),
-    )
-}
-
-const cancelTaskChildren = async (engine: Engine, tx: Db, effects: Effects, lost: TaskEdge[]) => {
-  const parents = new Map<number, number[]>(lost.map(({ childId }) => [childId, []]))
-  for (const { childId, parentId } of lost) parents.get(childId)!.push(parentId)
-  const whyOf = ({ taskId }: LockedJob) => tasksDidNotEndWell(parents.get(taskId)!)
-  await cancelForParent(engine, tx, effects, await pendingJobsOf(tx, [...parents.keys()]), whyOf)
-}
-
-/** One wait less for each edge; what waits for nothing more may begin. Jobs are locked before their tasks, as everywhere. */
-const releaseTasks = async (engine: Engine, tx: Db, effects: Effects, edges: TaskEdge[]) => {
-  const free = await tasksFreedBy(tx, edges)
-  const jobs = await lockJobs(tx, await pendingJobsOf(tx, free))
-  const tasks = await store.lockTasks(tx, [...new Set(edges.map((edge) => edge.childId))])
-  await releaseTaskEdges(tx, edges)
-  const isFree = new Set(free)
-  const happenings = tasks
-    .filter((task) => isFree.has(task.id))
-    .map((task): TaskHappening => ({ task, trigger: 'parentsReleased' }))
-  await moveTasks(engine, tx, effects, happenings)
-  await releaseJobs(engine, tx, effects, jobs)
-}
-
-/** Their task waits no more; those that wait for no other job, either, may begin. */
-const releaseJobs = async (engine: Engine, tx: Db, effects: Effects, jobs: LockedJob[]) => {
-  if (jobs.length === 0) return
-  const free = await decrementUnmet(
-    tx,
-    jobs.map((job) => ({ jobId: job.id, n: 1 })),
-  )
-  const isFree = new Set(free.map((row) => row.id))
-  await moveJobs(
-    engine,
-    tx,
-    effects,
-    jobs.filter((job) => isFree.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })),
-  )
 }
 
 /** Those whose function was a job that ended here: what it left under way is cancelled, as with a driver that ends. */

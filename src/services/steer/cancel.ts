@@ -24,9 +24,6 @@ import { touchesOfJob, touchesOfTask } from '../views/touches.ts'
 
 export type Cancelled = { cancelled: number; asked: number; touches?: Touches }
 
-/** So many jobs in one transaction: it stays well below a second. */
-const page = 2000
-
 /** What can still be cancelled: a job at rest has nothing to cancel. */
 const cancellable = [
   ...new Set([...statesLeftBy(jobTable, 'cancelAsked'), ...statesLeftBy(jobTable, 'cancelConfirmed')]),
@@ -130,6 +127,7 @@ const cancelJobsOf = async (
     pages = Number.POSITIVE_INFINITY,
   }: { of: TaskState; states?: JobState[]; pages?: number },
 ): Promise<Cancelled> => {
+  const page = engine.limits.jobsAtOnce
   const sum = { cancelled: 0, asked: 0 }
   for (let after = -1, n = 1; ; n++) {
     const some = await jobs.jobsOfTask(engine.db, taskId, states, after, page)

@@ -1,12 +1,13 @@
 import { hasEnded, type JobState, type JobTrigger, jobTable } from '../../domain/job/states.ts'
-import { type TaskState, taskHasEnded, taskTable } from '../../domain/task/states.ts'
+import { type TaskState, taskHasEnded, taskStates, taskTable } from '../../domain/task/states.ts'
 import { workflowHasEnded } from '../../domain/workflow/states.ts'
 import { statesLeftBy } from '../../lib/machine.ts'
-import { whoRunsAgain } from '../../policy/retry/round.ts'
+import { type LostJob, whoRunsAgain } from '../../policy/retry/round.ts'
 import { touchTaskCount } from '../../store/counters.ts'
 import type { Db } from '../../store/db.ts'
 import { type LockedJob, lockJobs } from '../../store/jobs.ts'
 import * as store from '../../store/retry.ts'
+import { releaseOf } from '../../store/sweeps.ts'
 import { lockTasks, type TaskRow } from '../../store/tasks.ts'
 import { lockWorkflow } from '../../store/workflows.ts'
 import type { Effects } from '../engine/effects.ts'
@@ -16,9 +17,6 @@ import { moveTasks } from '../jobs/moveTasks.ts'
 import { endIfOver, moveWorkflow } from '../workflows/workflows.ts'
 import { pauseInHeld } from './sweeps.ts'
 
-/** So many jobs in one transaction: it stays well below a second. */
-const page = 1000
-
 /** When nobody was at the retries of a workflow for so long, who had asked for them is gone, ms. */
 const leftAfterMs = 10_000
 
@@ -27,6 +25,12 @@ export const retriableTasks: TaskState[] = statesLeftBy(taskTable, 'retried')
 
 /** The states in which a task rests of itself: one that a person cancelled stays so, whatever comes back before it. */
 const endedOfThemselves = retriableTasks.filter((state) => state !== 'aborted')
+
+/** Where a task may be whose jobs were cancelled for what it waits for: it has ended for that, or is about to. */
+const mayHaveOrphans = [
+  ...endedOfThemselves,
+  ...taskStates.filter((state) => !taskHasEnded(state) && state !== 'aborting' && state !== 'finishing'),
+]
 
 /** Goes on with retries whose asker is gone. */
 export const goOnRetrying = async (engine: Engine): Promise<boolean> => {
@@ -46,7 +50,7 @@ export const retryPage = (engine: Engine, workflowId: number): Promise<number | 
     await store.takeRetryTurn(tx, workflowId)
     const top = await store.topRetry(tx, workflowId)
     if (!top) return null
-    const { ids, last } = await nextPage(tx, top)
+    const { ids, last } = await nextPage(tx, top, engine.limits.jobsAtOnce)
     if (!top.callsAsked && (await askForCalls(engine, tx, top, ids))) return 0
     const again = await bringBack(engine, tx, effects, top, ids)
     if (last !== undefined) {
@@ -61,7 +65,7 @@ export const retryPage = (engine: Engine, workflowId: number): Promise<number | 
   })
 
 /** `last`: the index up to which that is all; undefined when nothing comes after. */
-const nextPage = async (tx: Db, { taskId, jobId, orphans, afterIndex }: store.RetryRow) => {
+const nextPage = async (tx: Db, { taskId, jobId, orphans, afterIndex }: store.RetryRow, page: number) => {
   if (jobId !== null) return { ids: [jobId], last: undefined }
   const states = orphans ? retriableJobs.filter((state) => state === 'cancelled') : retriableJobs
   const lost = await store.lostJobs(tx, { taskId, orphans, states, afterIndex, limit: page })
@@ -95,7 +99,8 @@ const bringBack = async (
   const mayGoOn = !taskHasEnded(task.state) || (orphans ? endedOfThemselves : retriableTasks).includes(task.state)
   if (!mayGoOn || task.state === 'aborting' || task.state === 'finishing') return []
   const waits = await store.unreleasedParentTasks(tx, taskId)
-  const again = waits.some((parent) => taskHasEnded(parent.state)) ? [] : await choose(tx, lost, waits.length > 0)
+  const isOrphan = waits.some((parent) => taskHasEnded(parent.state))
+  const again = isOrphan ? [] : await choose(tx, lost, await jobsThatWait(tx, workflowId, taskId, waits.length > 0))
   const isCall = await isOfProgram(engine, tx, taskId)
   // A call may have been cancelled before all of it was there: its program will send the rest.
   const hasMore = isCall && !task.closed && !orphans && taskHasEnded(task.state)
@@ -114,15 +119,28 @@ const lockWithParents = async (tx: Db, taskId: number): Promise<TaskRow> => {
   return locked.find((task) => task.id === taskId)!
 }
 
-const choose = async (tx: Db, lost: LockedJob[], waits: boolean) => {
+/** Which jobs of a task wait for other tasks: all, while it does; once it is released, those that this has not come to yet. */
+const jobsThatWait = async (
+  tx: Db,
+  workflowId: number,
+  taskId: number,
+  taskWaits: boolean,
+): Promise<(job: LockedJob) => boolean> => {
+  const release = await releaseOf(tx, workflowId, taskId)
+  return ({ index }) => taskWaits || (release !== undefined && index > release.after && index <= release.until)
+}
+
+const choose = async (tx: Db, lost: LockedJob[], waits: (job: LockedJob) => boolean) => {
   const parents = await store.unreleasedParents(
     tx,
     lost.map((job) => job.id),
   )
-  const jobs = new Map(lost.map(({ id }) => [id, { id, parents: [] as { id: number; hasEnded: boolean }[] }]))
+  const jobs = new Map(
+    lost.map((job): [number, LostJob] => [job.id, { id: job.id, waitsForTasks: waits(job), parents: [] }]),
+  )
   for (const { childId, parentId, state } of parents)
     jobs.get(childId)!.parents.push({ id: parentId, hasEnded: hasEnded(state) })
-  return whoRunsAgain([...jobs.values()], waits)
+  return whoRunsAgain([...jobs.values()])
 }
 
 const happeningsOf = (lost: LockedJob[], again: { id: number; unmet: number }[], why: string) => {
@@ -187,8 +205,7 @@ const leave = async (engine: Engine, tx: Db, effects: Effects, { workflowId, tas
   const [task] = await lockTasks(tx, [taskId])
   if (!taskHasEnded(task!.state)) {
     const mayBeDone = (await store.lostOfTask(tx, taskId)) === 0
-    if (mayBeDone)
-      await pushOrphans(engine, tx, workflowId, await store.childTasksIn(tx, taskId, endedOfThemselves), why)
+    if (mayBeDone) await pushOrphans(engine, tx, workflowId, await store.childTasksIn(tx, taskId, mayHaveOrphans), why)
     await touchTaskCount(tx, taskId)
   }
   effects.ring('agent:fold')

@@ -4,6 +4,7 @@ import { brokenInvariants } from '../../../test/support/invariants.ts'
 import type { Report } from '../../contract/pilots.ts'
 import { readId } from '../../lib/ids.ts'
 import { sql } from '../../store/db.ts'
+import { defaultLimits } from '../engine/engine.ts'
 import { addJobs } from '../submit/addJobs.ts'
 
 let world: Awaited<ReturnType<typeof startWorld>>
@@ -50,7 +51,8 @@ test.each(['bundle', 'environment'] as const)(
     await pilot.report([failed(first!, cause)])
     await pilot.report([returned(third!)])
     // The first of them at once, so that nobody claims them meanwhile; the agent that folds counters does the rest.
-    expect(await statesOf(ids)).toEqual({ failed: 1, sent: 1, cancelled: 2001, activated: 2997 })
+    const { jobsAtOnce } = defaultLimits
+    expect(await statesOf(ids)).toEqual({ failed: 1, sent: 1, cancelled: 1 + jobsAtOnce, activated: 4997 - jobsAtOnce })
     await world.look()
     expect(await pilot.take()).toEqual([])
     expect(await statesOf(ids)).toEqual({ failed: 1, sent: 1, cancelled: 4998 })

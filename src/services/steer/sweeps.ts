@@ -12,11 +12,11 @@ import * as tasks from '../../store/tasks.ts'
 import { lockWorkflow } from '../../store/workflows.ts'
 import type { Effects } from '../engine/effects.ts'
 import { type Engine, transact } from '../engine/engine.ts'
+import { sweepChildren } from '../fold/taskChildren.ts'
 import { makeReady } from '../jobs/moveJobs.ts'
 import { moveTasks, type TaskHappening } from '../jobs/moveTasks.ts'
 
-/** So many jobs, or tasks, in one transaction: it stays well below a second. */
-const pageOfJobs = 2000
+/** So many tasks in one transaction: it stays well below a second. */
 const pageOfTasks = 200
 
 /** So many pages are gone through by who asked; the rest is the agent's. */
@@ -36,10 +36,13 @@ const mayComeBack: JobState[] = [...mayWait, 'transferring', 'merging', 'failed'
 export const sweepPage = async (engine: Engine, workflowId: number | null = null): Promise<boolean> => {
   const sweep = await store.nextSweep(engine.db, workflowId)
   if (!sweep) return false
-  await transact(engine, (tx, effects) =>
-    sweep.taskId === 0 ? sweepTasks(engine, tx, effects, sweep) : sweepJobs(engine, tx, effects, sweep),
-  )
+  await transact(engine, (tx, effects) => doPage(sweep)(engine, tx, effects, sweep))
   return true
+}
+
+const doPage = ({ taskId, what }: store.SweepRow) => {
+  if (what === 'release' || what === 'orphans') return sweepChildren
+  return taskId === 0 ? sweepTasks : sweepJobs
 }
 
 /** What whoever has asked does of it himself. */
@@ -51,14 +54,15 @@ export const beginSweep = async (engine: Engine, workflowId: number): Promise<vo
 const sweepJobs = async (engine: Engine, tx: Db, effects: Effects, sweep: store.SweepRow): Promise<void> => {
   const { taskId, after, what } = sweep
   const states = what === 'pause' ? mayWait : mayComeBack
-  const some = await jobs.jobsOfTask(tx, taskId, states, after, pageOfJobs)
+  const page = engine.limits.jobsAtOnce
+  const some = await jobs.jobsOfTask(tx, taskId, states, after, page)
   const locked = await jobs.lockJobs(
     tx,
     some.map((job) => job.id),
   )
   const [task] = await tasks.lockTasks(tx, [taskId])
   await settleJobs(engine, tx, effects, task!, locked)
-  if (some.length === pageOfJobs) return void (await store.moveOnSweep(tx, sweep, some.at(-1)!.index, engine.clock()))
+  if (some.length === page) return void (await store.moveOnSweep(tx, sweep, some.at(-1)!.index, engine.clock()))
   const isOver = (await store.dropSweep(tx, sweep)) > 0
   if (isOver && what === 'priority') await tasks.forgetFormerPriorities(tx, taskId)
 }

@@ -62,7 +62,7 @@ export const addJobs = async (
     )
     await addJobEdges(engine, tx, effects, taskId, have, body.jobs, parents)
     const lost = parentTasks.filter((t) => taskHasEnded(t.state) && t.state !== 'done').map((t) => t.id)
-    if (lost.length > 0) await cancelOrphans(engine, tx, effects, taskId, lost)
+    if (lost.length > 0) await cancelOrphans(engine, tx, effects, { taskId, first: have, parentIds: lost })
     if (owned.cache) await reuseResults(engine, tx, effects, reusable(owned), have, body.jobs)
     if (state === 'paused') await settleFrom(engine, tx, effects, open, have)
     effects.afterwards(() => engine.lanes.enqueued(owned.laneId, 0), `lane:${owned.laneId}`)

@@ -3,7 +3,7 @@ import type { NewJob } from '../../contract/tasks.ts'
 import { type JobState, jobEnds } from '../../domain/job/states.ts'
 import { readId, showSome } from '../../lib/ids.ts'
 import type { Db } from '../../store/db.ts'
-import { insertEdges, lockParents, pendingJobsOf } from '../../store/edges.ts'
+import { insertEdges, lockParents } from '../../store/edges.ts'
 import { jobIdsFrom, type LockedJob, lockFamilies } from '../../store/jobs.ts'
 import { lockTasks } from '../../store/tasks.ts'
 import type { Principal } from '../access/authenticate.ts'
@@ -67,8 +67,16 @@ export const addJobEdges = async (
 
 const isBadEnd = (state: JobState): boolean => state !== 'finished' && (jobEnds as readonly JobState[]).includes(state)
 
-export const cancelOrphans = async (engine: Engine, tx: Db, effects: Effects, taskId: number, parentIds: number[]) =>
-  cancelForParent(engine, tx, effects, await pendingJobsOf(tx, [taskId]), () => tasksDidNotEndWell(parentIds))
+/** Jobs from that index on, which have come into a task that waits for these in vain. */
+export const cancelOrphans = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  { taskId, first, parentIds }: { taskId: number; first: number; parentIds: number[] },
+) => {
+  const ids = (await jobIdsFrom(tx, taskId, first)).map((row) => row.id)
+  await cancelForParent(engine, tx, effects, ids, () => tasksDidNotEndWell(parentIds))
+}
 
 export const tasksDidNotEndWell = (ids: readonly number[]): string => `${showSome('t', ids)} did not end well`
 

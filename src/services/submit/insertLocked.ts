@@ -56,13 +56,11 @@ export const insertLocked = (
       )
     await addJobEdges(engine, tx, effects, made.taskId, 0, task.jobs, parents)
     if (waitingTasks.some((t) => taskHasEnded(t.state)))
-      await cancelOrphans(
-        engine,
-        tx,
-        effects,
-        made.taskId,
-        waitingTasks.map((t) => t.id),
-      )
+      await cancelOrphans(engine, tx, effects, {
+        taskId: made.taskId,
+        first: 0,
+        parentIds: waitingTasks.map((t) => t.id),
+      })
     const { ownerId } = row
     if (task.cache)
       await reuseResults(
