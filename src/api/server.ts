@@ -169,6 +169,8 @@ const asFault = (error: unknown, request: FastifyRequest): unknown => {
   const { code, statusCode, message } = error as { code?: string; statusCode?: number; message: string }
   if (code === 'FST_ERR_CTP_BODY_TOO_LARGE') return tooLarge(request)
   if (code === 'FST_ERR_CTP_INVALID_MEDIA_TYPE') return fault('unsupported_media', message)
+  // So Node says that the connection was cut while the body came.
+  if (code === 'ECONNRESET' && request.raw.destroyed) return fault('malformed_http', 'the request was cut off')
   if (code?.startsWith('FST_ERR_CTP') || error instanceof SyntaxError) return fault('malformed_json', message)
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return fault('invalid_input', message)
   return error

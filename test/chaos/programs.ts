@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, copyFileSync, openSync, readFileSync } from 'node:fs'
 import path from 'node:path'
+import { makeClient } from '../../src/contract/client.ts'
 import { sleep } from '../../src/lib/clock.ts'
+import { showId } from '../../src/lib/ids.ts'
 import { sql } from '../../src/store/db.ts'
 import { eventually } from './eventually.ts'
 import type { World } from './world.ts'
@@ -41,6 +43,21 @@ export class Programs {
       this.#world.isWrong(`programs did not end: ${[...this.#running.keys()].join(', ')}`),
     )
     for (const child of this.#running.values()) child.kill('SIGKILL')
+    await this.#cancelAbandoned()
+  }
+
+  /** Who was killed while his workflow came into being finds none when he is started again, and begins another: the first waits for its driver until a person cancels it. */
+  async #cancelAbandoned(): Promise<void> {
+    const { db, driverUrl: url, token, say } = this.#world
+    const abandoned = await db.rows<{ id: number }>(sql`
+      select id from workflow w where state in ('running', 'paused') and exists (select from workflow v where v.program = w.program and v.id > w.id)`)
+    const client = makeClient({ url, token })
+    for (const { id } of abandoned) {
+      say(`${showId('w', id)} was abandoned by its program, and is cancelled`)
+      const params = { id: showId('w', id) }
+      await client.call('cancelWorkflow', { params, body: { why: 'its program began another' }, repeat: true })
+    }
+    await client.close()
   }
 
   /** Each runs a file of its own name, by which its workflow is found again. */

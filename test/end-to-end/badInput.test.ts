@@ -1,5 +1,6 @@
+import { connect } from 'node:net'
 import { request } from 'undici'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test, vi } from 'vitest'
 import type { Client } from '../../src/contract/client.ts'
 import { sql } from '../../src/store/db.ts'
 import { startTestServer, type TestServer } from '../support/server.ts'
@@ -207,6 +208,21 @@ test('bytes that are not what their hash says are not stored', async () => {
   await expect(user.call('getBlob', { params: { hash: '1'.repeat(64) } })).rejects.toMatchObject({
     code: 'blob_unknown',
   })
+})
+
+test('who is cut off while he sends bytes is no failure of the server, and nothing of it is kept', async () => {
+  const [stored, failed] = [vi.spyOn(server.engine.storage, 'put'), vi.spyOn(server.engine.log, 'error')]
+  const { url } = await user.call('createBlob', { body: { hash: '2'.repeat(64), bytes: 100 } })
+  const { hostname, port } = new URL(server.url)
+  const socket = connect(Number(port), hostname)
+  const head = `PUT ${url} HTTP/1.1\r\nHost: here\r\nContent-Type: application/octet-stream\r\nContent-Length: 100\r\n\r\n`
+  socket.write(`${head}0123456789`, () => socket.destroy())
+  await expect.poll(() => stored.mock.settledResults[0]?.type).toBe('rejected')
+  await expect(user.call('getBlob', { params: { hash: '2'.repeat(64) } })).rejects.toMatchObject({
+    code: 'blob_unknown',
+  })
+  expect(failed).not.toHaveBeenCalled()
+  vi.restoreAllMocks()
 })
 
 test('one bad report does not spoil its neighbours', async () => {

@@ -75,6 +75,13 @@ test.each([
   expect(explainJob(job(facts as unknown as Partial<JobFacts>), now).cause).toBe(cause)
 })
 
+test('who waits is told for what, also when that has ended and he is not let go yet', () => {
+  const sentenceOf = (facts: Partial<JobFacts>) =>
+    explainJob(job({ state: 'pending', unmet: 1, ...facts }), now).sentence
+  expect(sentenceOf({ waitsFor: [{ id: 't1', state: 'running' }] })).toBe('it waits for 1 other to finish')
+  expect(sentenceOf({ waitsFor: [] })).toBe('what it waited for has ended: its turn comes within seconds')
+})
+
 test('of a callback it says how long it is waited for, since when, and by which attempt', () => {
   const { sentence, evidence } = explainJob(
     job({ state: 'holding', attempt: 2, callback, earlierCauses: ['user'] }),
