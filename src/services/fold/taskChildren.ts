@@ -24,7 +24,7 @@ export type EndedTask = { id: number; workflowId: number; trigger: TaskTrigger }
 
 /**
  * Tasks that waited for these: released when these are done, cancelled when they ended otherwise. The jobs of small ones follow at once; a large one is gone through afterwards, since
- * whoever folds counters keeps everybody else from it: moving a hundred thousand jobs takes ten seconds.
+ * whoever folds counters keeps everybody else from it: moving a hundred thousand jobs takes four seconds, and fifteen on a busy machine (measured).
  */
 export const tellTaskChildren = async (engine: Engine, tx: Db, effects: Effects, ended: EndedTask[]): Promise<void> => {
   if (ended.length === 0) return
