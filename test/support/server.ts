@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-
 import { type Client, makeClient } from '../../src/contract/client.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { openEngine } from '../../src/main/openEngine.ts'

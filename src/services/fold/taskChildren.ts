@@ -1,5 +1,4 @@
-import type { TaskTrigger } from '../../domain/task/states.ts'
-import { taskHasEnded } from '../../domain/task/states.ts'
+import { type TaskTrigger, taskHasEnded } from '../../domain/task/states.ts'
 import { splitBySize } from '../../policy/advance/atOnce.ts'
 import type { Db } from '../../store/db.ts'
 import {
