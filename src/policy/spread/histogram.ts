@@ -53,11 +53,15 @@ const filled = (bounds: readonly number[], sorted: Float64Array): Histogram['buc
 
 /** To 1, 2 or 5 of its decade; 0 stays. */
 const roundedUp = (x: number): number => {
+  if (x === 0) return 0
   const unit = ten(decadeOf(x))
-  return x === 0 ? 0 : round(unit * [1, 2, 5, 10].find((n) => n * unit >= x)!)
+  return round(unit * [1, 2, 5, 10].find((n) => n * unit >= x)!)
 }
 
-const decadeOf = (x: number): number => Math.floor(Math.log10(x))
+/** Nothing measured is finer; and below 1e-307 a double has fewer digits, down to none. */
+const smallestDecade = -300
+
+const decadeOf = (x: number): number => Math.max(smallestDecade, Math.floor(Math.log10(x)))
 
 /** Exact, as powers of 10 are not. */
 const ten = (decade: number): number => Number(`1e${decade}`)

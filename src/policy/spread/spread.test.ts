@@ -69,12 +69,17 @@ describe('how numbers are distributed', () => {
     ['nothing at all', [0, 0], ['0–1: 2']],
     ['mostly nothing', [0, 0, 0, 3], ['0–1: 3', '1–2: 0', '2–5: 1']],
     ['what differs by a rounding', [0.1 + 0.2, 0.3], ['0.3–0.302: 2']],
+    ['the smallest number that there is', [0, Number.MIN_VALUE], ['0–1e-300: 2']],
   ])('%s', (_, values, buckets) => {
     expect(shown(values)).toEqual(buckets)
   })
 
   test('whatever is measured, each lies in one of a few buckets that follow one another', () => {
-    const amount = fc.oneof(fc.double({ min: 0, max: 1e60, noNaN: true }), fc.double({ min: 0, max: 5, noNaN: true }))
+    const amount = fc.oneof(
+      fc.double({ min: 0, max: 1e60, noNaN: true }),
+      fc.double({ min: 0, max: 5, noNaN: true }),
+      fc.double({ min: 0, max: 1e-290, noNaN: true }),
+    )
     fc.assert(
       fc.property(fc.array(amount, { minLength: 1 }), (values) => {
         const { buckets, jobs, p50, p95, max } = histogramOf(values)!
