@@ -56,6 +56,12 @@ const gitTree = (paths: readonly string[]) => {
   }
 }
 
+/**
+ * `a` with two stars and a slash behind it. gitignore(5) takes such stars for one, and so do we; git (2.39) compares
+ * what is before the first star by itself, so that to its matcher the stars begin the pattern, and span folders.
+ */
+const starsBehindAPrefix = /[^/*]\*{2,}\//
+
 const isFolder = (path: string): boolean => path.endsWith('/')
 
 test.each(trees.map((tree) => [tree.name, tree] as const))('ignore files: %s', (_, { files, ignored, kept }) => {
@@ -86,7 +92,10 @@ describeNeeding(hasGit ? null : 'git is not installed')('git', () => {
 
   test('leaves out what we do for any pattern', () => {
     const piece = fc.constantFrom(...'ab.*?/[]!-\\ '.split(''), '**', '[ab]', '[!a]', '[a-c]', '[[:alpha:]]')
-    const line = fc.array(piece, { minLength: 1, maxLength: 6 }).map((pieces) => pieces.join(''))
+    const line = fc
+      .array(piece, { minLength: 1, maxLength: 6 })
+      .map((pieces) => pieces.join(''))
+      .filter((pattern) => !starsBehindAPrefix.test(pattern))
     const tree = gitTree(allPaths)
     const folder = freshFolder({})
     fc.assert(
@@ -96,7 +105,7 @@ describeNeeding(hasGit ? null : 'git is not installed')('git', () => {
         const ours = new IgnoreFiles(folder)
         expect(allPaths.filter((path) => isIgnored(ours, path))).toEqual(tree.ignored({ [ignoreFile]: text }))
       }),
-      { numRuns: 100 },
+      { numRuns: 8000 },
     )
   })
 })
