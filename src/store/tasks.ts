@@ -1,15 +1,13 @@
 import type { TaskState } from '../domain/task/states.ts'
 import { type Db, sql } from './db.ts'
 
-export type NewTaskRow = {
+/** What is asked for of a task. Only its priority may change. */
+type TaskRequest = {
   workflowId: number
   experimentId: number
   ownerId: number
   parentJobId: number | null
   name: string
-  state: TaskState
-  closed: boolean
-  unmet: number
   payload: string
   common: string | null
   commonBlob: string | null
@@ -23,17 +21,21 @@ export type NewTaskRow = {
   attemptsUser: number
   attemptsSite: number
   attemptsLost: number
+  /** JSON text: by causes that are named, and are counted as the user’s otherwise. */
   attemptsOthers: string | null
   lostAfterSeconds: number | null
+  /** Those that it names. */
   queue: string | null
   site: string | null
+  /** JSON text of `WantedSecret[]`; null for those that name none. */
   secrets: string | null
   /** Its jobs take stored results, and leave theirs. */
   cache: boolean
   /** The trace that it was submitted in: a W3C traceparent. */
   trace: string | null
-  labels: string
 }
+
+export type NewTaskRow = TaskRequest & { state: TaskState; closed: boolean; unmet: number; labels: string }
 
 export type NewCallRow = { scope: number; key: string; epoch: number; seen: string | null }
 
@@ -212,39 +214,8 @@ export const knownCall = (db: Db, workflowId: number, scope: number, key: string
     from call c join task t on t.id = c.task_id join workflow w on w.id = c.workflow_id
     where c.workflow_id = ${workflowId} and c.scope = ${scope} and c.key = ${key}`)
 
-/** What never changes of a task: kept in memory by those who serve claims. */
-export type TaskFacts = {
-  id: number
-  workflowId: number
-  experimentId: number
-  ownerId: number
-  parentJobId: number | null
-  name: string
-  payload: string
-  common: string | null
-  commonBlob: string | null
-  commonBytes: number | null
-  laneId: number
-  cores: number
-  memoryMb: number | null
-  gpus: number
-  wallSeconds: number | null
-  priority: number
-  attemptsUser: number
-  attemptsSite: number
-  attemptsLost: number
-  /** JSON text: by causes that are named, and are counted as the user’s otherwise. */
-  attemptsOthers: string | null
-  lostAfterSeconds: number | null
-  /** Those that it names. */
-  queue: string | null
-  site: string | null
-  /** JSON text of `WantedSecret[]`; null for those that name none. */
-  secrets: string | null
-  cache: boolean
-  /** The trace that it was submitted in: a W3C traceparent. */
-  trace: string | null
-}
+/** Kept in memory by those who serve claims. */
+export type TaskFacts = TaskRequest & { id: number }
 
 export const taskFacts = (db: Db, ids: number[]) =>
   db.rows<TaskFacts>(sql`
