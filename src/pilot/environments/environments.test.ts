@@ -54,6 +54,13 @@ const saidBy = async (script: string, environment?: Environment): Promise<string
   await pilots.server.ended(jobId)
   return pilots.server.output.get(`${jobId}:stdout`)!
 }
+/** Output may come after the end of its job. */
+const logged = (jobId: string, words: RegExp) =>
+  until(`${words} in the log of ${jobId}`, () => words.test(logOf(jobId)))
+const expectInstallations = async (n: number, ...servers: FakeServer[]): Promise<void> => {
+  await until(`${n} installations`, () => installations(...servers) >= n)
+  expect(installations(...servers)).toBe(n)
+}
 const installations = (...servers: FakeServer[]): number =>
   (servers.length > 0 ? servers : [pilots.server])
     .flatMap(({ output }) => [...output.values()])
@@ -69,11 +76,11 @@ test('packages are installed once, seen by the first job that wants them, and ke
   const [version, prefix, pid] = valueIn(await pilots.server.ended(first)) as [string, string, number]
   expect(version).toBe('1.0')
   expect(prefix.startsWith(join(pilot.folder, 'environments/u1'))).toBe(true)
-  expect(logOf(first)).toMatch(/\[culm\] makes an environment for Python 3.*Successfully installed tinypackage-1\.0/s)
+  await logged(first, /\[culm\] makes an environment for Python 3.*Successfully installed tinypackage-1\.0/s)
   // A warm runner of the same environment takes the next, and one of its own another lock file.
   expect(await resultOf(payload, { requirements: lockOf('1.0') })).toEqual([version, prefix, pid])
   expect(((await resultOf(payload, { requirements: lockOf('2.0') })) as string[])[0]).toBe('2.0')
-  expect(installations()).toBe(2)
+  await expectInstallations(2)
 
   pilot.drain()
   await pilot.ended
@@ -82,7 +89,7 @@ test('packages are installed once, seen by the first job that wants them, and ke
     version,
     prefix,
   ])
-  expect(installations()).toBe(2)
+  await expectInstallations(2)
 })
 
 test('a task without an environment has the interpreter and the process that it always had', async () => {
@@ -107,8 +114,10 @@ test('jobs that want the same packages at once wait for one that installs them',
   const environment = { requirements: lockOf('1.0') }
   const ids = Array.from({ length: 3 }, () => submit(python(whoseVersion, 'import tinypackage'), environment))
   for (const id of ids) expect((valueIn(await pilots.server.ended(id)) as string[])[0]).toBe('1.0')
-  expect(installations()).toBe(1)
-  expect(ids.map(logOf).filter((log) => /waits for the environment that j\d+ makes/.test(log))).toHaveLength(2)
+  await expectInstallations(1)
+  const waiting = () => ids.filter((id) => /waits for the environment that j\d+ makes/.test(logOf(id))).length
+  await until('what both of the others wait for', () => waiting() >= 2)
+  expect(waiting()).toBe(2)
 })
 
 test('so do pilots that share a folder', async () => {
@@ -126,7 +135,7 @@ test('so do pilots that share a folder', async () => {
   )
   const prefixes = ends.map((end) => (valueIn(end) as string[])[1])
   expect(prefixes[0]).toBe(prefixes[1])
-  expect(installations(...servers)).toBe(1)
+  await expectInstallations(1, ...servers)
   await neighbour.close()
   await servers[1].stop()
 })
@@ -143,7 +152,7 @@ test('packages that cannot be installed fail the first job with what was said; t
     },
   })
   expect(ends.slice(1).map(({ what }) => what)).toEqual(['returned', 'returned'])
-  expect(logOf(ids[0]!)).toContain('No matching distribution')
+  await logged(ids[0]!, /No matching distribution/)
 })
 
 test('init_env runs before functions and commands, and its failure is told from theirs', async () => {
