@@ -36,7 +36,9 @@ export const dueTimers = (engine: Engine): Promise<boolean> =>
 const jobsDue = async (engine: Engine, tx: Db, effects: Effects, due: TimerRow[]) => {
   const idsOf = (kind: TimerKind) => due.filter((timer) => timer.kind === kind).map(({ id }) => id)
   const [backOffs, callbacks] = [idsOf('backOff'), idsOf('callback')]
-  const jobs = new Map((await lockFamilies(tx, [...backOffs, ...callbacks])).map((job) => [job.id, job]))
+  const jobs = new Map(
+    (await lockFamilies(tx, [...backOffs, ...callbacks], engine.limits.jobsAtOnce)).map((job) => [job.id, job]),
+  )
   const those = (ids: number[]) => ids.flatMap((id) => jobs.get(id) ?? [])
   await dropTimers(tx, 'backOff', backOffs)
   await backOffsOver(engine, tx, effects, those(backOffs))

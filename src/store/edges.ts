@@ -19,6 +19,15 @@ export const insertTaskEdges = (db: Db, childId: number, parents: { id: number; 
     select u.id, ${childId}, u.released from unnest(${parents.map((p) => p.id)}::bigint[], ${parents.map((p) => p.released)}::bool[]) u(id, released)
     on conflict do nothing`)
 
+/** Which of these have more children than that. Looks at no more edges of each than tell it. */
+export const withMoreChildrenThan = async (db: Db, parentIds: number[], most: number): Promise<number[]> =>
+  (
+    await db.rows<{ id: number }>(sql`
+      select p.id from unnest(${parentIds}::bigint[]) p(id)
+      cross join lateral (select count(*) as n from (select from edge where parent_id = p.id limit ${most + 1}) e) c
+      where c.n > ${most}`)
+  ).map((row) => row.id)
+
 /** Jobs that wait for any of these; to be locked by the caller, in order of id. */
 export const childrenOf = (db: Db, parentIds: number[]) =>
   db.rows<{ childId: number; n: number }>(sql`
@@ -28,6 +37,16 @@ export const childrenOf = (db: Db, parentIds: number[]) =>
 export const edgesOf = (db: Db, parentIds: number[]) =>
   db.rows<{ childId: number; parentId: number }>(sql`
     select child_id as "childId", parent_id as "parentId" from edge where parent_id = any(${parentIds}::bigint[]) order by child_id, parent_id`)
+
+/** The next of the many children of one job, in order of id. */
+export const nextChildren = async (
+  db: Db,
+  { parentId, after, until, limit }: { parentId: number; after: number; until: number; limit: number },
+): Promise<number[]> =>
+  (
+    await db.rows<{ id: number }>(sql`
+      select child_id as id from edge where parent_id = ${parentId} and child_id > ${after} and child_id <= ${until} order by child_id limit ${limit}`)
+  ).map((row) => row.id)
 
 /** Takes `n` off what each of these waits for (locks held); returns those that wait for nothing more. */
 export const decrementUnmet = (db: Db, rows: { jobId: number; n: number }[]) =>

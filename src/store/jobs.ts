@@ -26,13 +26,16 @@ export const lockJobs = (db: Db, ids: number[]) =>
 
 /**
  * The same for jobs that may end: those that wait for them are locked with them, in the same order. Locked afterwards they would be out of it: who submits work that waits for both a child of the
- * first and the last of these has the one and wants the other. (What is submitted meanwhile waits for their locks.)
+ * first and the last of these has the one and wants the other. (What is submitted meanwhile waits for their locks.) Of one that has more children than `most`, which move at once, some are locked
+ * and none is moved.
  */
-export const lockFamilies = (db: Db, ids: number[]) =>
+export const lockFamilies = (db: Db, ids: number[], most: number) =>
   db.rows<LockedJob>(sql`
     with l as materialized (
       select id, task_id, index, state, attempt, unmet, has_children, cancel_asked, held_by, lane_id from job
-      where id = any(array(select unnest(${ids}::bigint[]) union select child_id from edge where parent_id = any(${ids}::bigint[])))
+      where id = any(array(
+        select unnest(${ids}::bigint[])
+        union select e.child_id from unnest(${ids}::bigint[]) p(id) cross join lateral (select child_id from edge where parent_id = p.id limit ${most}) e))
       order by id for no key update)
     select id, task_id as "taskId", index, state, attempt, unmet, has_children as "hasChildren", cancel_asked as "cancelAsked",
            held_by as "heldBy", lane_id as "laneId"

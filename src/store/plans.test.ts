@@ -13,10 +13,12 @@ import {
   edgesOf,
   insertEdges,
   lockParents,
+  nextChildren,
   pendingJobsOf,
   releaseTaskEdges,
   taskChildren,
   tasksFreedBy,
+  withMoreChildrenThan,
 } from './edges.ts'
 import { endedBetween, historyOfWorkflowSince, storyOfJob, storyOfWorkflow } from './history.ts'
 import * as jobs from './jobs.ts'
@@ -52,6 +54,7 @@ const pending = ids.map((id) => id + 2 * batch)
 const release: SweepRow = {
   workflowId: 1,
   taskId: 1,
+  jobId: 0,
   what: 'release',
   after: -1,
   until: 11_999,
@@ -227,7 +230,7 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
   'finishJobs, one job': (db) =>
     jobs.finishJobs(db, { rows: finished.slice(0, 1), from: ['running'], pilotId: 1, epoch: 1, now }),
   lockJobs: (db) => jobs.lockJobs(db, ids),
-  lockFamilies: (db) => jobs.lockFamilies(db, ids),
+  lockFamilies: (db) => jobs.lockFamilies(db, ids, batch),
   moveJobs: (db) =>
     jobs.moveJobs(
       db,
@@ -278,7 +281,9 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
       db,
       ids.map((id) => ({ parentId: id, childId: 5000 + id })),
     ),
+  withMoreChildrenThan: (db) => withMoreChildrenThan(db, ids, batch),
   childrenOf: (db) => childrenOf(db, ids),
+  nextChildren: (db) => nextChildren(db, { parentId: 1, after: 0, until: 12_000, limit: batch }),
   edgesOf: (db) => edgesOf(db, ids),
   decrementUnmet: (db) =>
     decrementUnmet(

@@ -63,14 +63,15 @@ export const lostJobs = (
       and (not ${r.orphans}::bool or (select cause from result where job_id = j.id) = 'parent')
     order by j.index limit ${r.limit}`)
 
-/** Of each of these jobs the parents that are not released. */
+/** Of each of these jobs the parents that are not released, or are finished and have not come to this one of their many children yet. */
 export const unreleasedParents = (db: Db, jobIds: number[]) =>
   db.rows<{ childId: number; parentId: number; state: JobState }>(sql`
     select e.child_id as "childId", e.parent_id as "parentId", p.state
     from unnest(${jobIds}::bigint[]) i(id)
     cross join lateral (select parent_id, child_id from edge where child_id = i.id offset 0) e
     cross join lateral (select state, released from job where id = e.parent_id offset 0) p
-    where not p.released`)
+    where not p.released or exists (
+      select from sweep s where s.job_id = e.parent_id and s.what = 'release' and e.child_id > s.after and e.child_id <= s.until)`)
 
 export const unreleasedParentTasks = (db: Db, taskId: number) =>
   db.rows<{ id: number; state: TaskState }>(sql`

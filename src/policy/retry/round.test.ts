@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { type LostJob, whoRunsAgain } from './round.ts'
 
-const lost = (id: number, ...parents: [id: number, hasEnded: boolean][]): LostJob => ({
+const lost = (id: number, ...parents: [id: number, isLost: boolean][]): LostJob => ({
   id,
   waitsForTasks: false,
-  parents: parents.map(([parent, hasEnded]) => ({ id: parent, hasEnded })),
+  parents: parents.map(([parent, isLost]) => ({ id: parent, isLost })),
 })
 
 test('who waits for nothing runs, and who waits for what comes back waits for that', () => {

@@ -1,5 +1,5 @@
-/** A job that rests as failed or cancelled, with those of its parents that are not released. `waitsForTasks`: so does its task, or it is released and has not come to this one yet. */
-export type LostJob = { id: number; waitsForTasks: boolean; parents: { id: number; hasEnded: boolean }[] }
+/** A job that rests as failed or cancelled, with those of its parents that are not released; `isLost`: so rests that one. `waitsForTasks`: so does its task, or it is released and has not come to this one yet. */
+export type LostJob = { id: number; waitsForTasks: boolean; parents: { id: number; isLost: boolean }[] }
 
 export type AgainJob = { id: number; unmet: number }
 
@@ -11,7 +11,7 @@ export const whoRunsAgain = (jobs: readonly LostJob[]): AgainJob[] => {
   const again = new Map<number, AgainJob>()
   // Parents were there before their children, and have lower ids.
   for (const { id, waitsForTasks, parents } of [...jobs].sort((a, b) => a.id - b.id))
-    if (parents.every((parent) => !parent.hasEnded || again.has(parent.id)))
+    if (parents.every((parent) => !parent.isLost || again.has(parent.id)))
       again.set(id, { id, unmet: parents.length + (waitsForTasks ? 1 : 0) })
   return [...again.values()]
 }

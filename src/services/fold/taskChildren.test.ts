@@ -57,11 +57,11 @@ const waiting = async (n: number, more: object = {}) => {
   return { ...place, pilot, parent: parent!, parentTask, jobs, task: await taskOf(jobs[0]!), end }
 }
 
-/** The same, whose jobs wait for another job besides. */
+/** The same, whose jobs wait for another job besides, three for each of these. */
 const waitingTwice = async (n: number) => {
   const one = await waiting(1)
-  const before = showId('j', (await one.submit(1))[0]!)
-  const jobs = Array.from({ length: n }, () => ({ args: { text: '{}' }, after: [before] }))
+  const before = (await one.submit(Math.ceil(n / 3))).map((id) => showId('j', id))
+  const jobs = Array.from({ length: n }, (_, i) => ({ args: { text: '{}' }, after: [before[Math.floor(i / 3)]!] }))
   const [first] = await one.submit(n, { jobs, after: [showId('t', one.parentTask)] })
   return { ...one, before, task: await taskOf(first!) }
 }
@@ -83,8 +83,8 @@ describe('a large task that waited for another', () => {
     expect(await statesOf(task)).toBe(list(times(5, 'pending 2')))
     await end('finished')
     await sweepPage(world.first)
-    const [held] = (await pilot.take()).filter(({ jobId }) => jobId === before)
-    await pilot.report([finished(held!)])
+    const held = (await pilot.take()).filter(({ jobId }) => before.includes(jobId))
+    await pilot.report(held.map((job) => finished(job)))
     expect(await statesOf(task)).toBe(list(times(3, 'activated 0'), times(2, 'pending 1')))
     await sweepAll()
     expect(await statesOf(task)).toBe(list(times(5, 'activated 0')))

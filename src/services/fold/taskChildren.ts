@@ -1,23 +1,16 @@
 import { type TaskTrigger, taskHasEnded } from '../../domain/task/states.ts'
 import { splitBySize } from '../../policy/advance/atOnce.ts'
 import type { Db } from '../../store/db.ts'
-import {
-  decrementUnmet,
-  pendingJobsOf,
-  releaseTaskEdges,
-  type TaskEdge,
-  taskChildren,
-  tasksFreedBy,
-} from '../../store/edges.ts'
-import { type LockedJob, lockJobs } from '../../store/jobs.ts'
+import { pendingJobsOf, releaseTaskEdges, type TaskEdge, taskChildren, tasksFreedBy } from '../../store/edges.ts'
+import { lockJobs } from '../../store/jobs.ts'
 import { takeRetryTurn, unreleasedParentTasks } from '../../store/retry.ts'
 import * as sweeps from '../../store/sweeps.ts'
 import { lockTasks, type TaskSize, taskSizes } from '../../store/tasks.ts'
 import type { Effects } from '../engine/effects.ts'
 import type { Engine } from '../engine/engine.ts'
-import { moveJobs } from '../jobs/moveJobs.ts'
+import { cancelForParent, releaseJobs } from '../jobs/moveJobs.ts'
 import { moveTasks, type TaskHappening } from '../jobs/moveTasks.ts'
-import { cancelForParent, tasksDidNotEndWell } from '../submit/edges.ts'
+import { tasksDidNotEndWell } from '../submit/edges.ts'
 
 export type EndedTask = { id: number; workflowId: number; trigger: TaskTrigger }
 
@@ -60,7 +53,7 @@ const releaseTasks = async (engine: Engine, tx: Db, effects: Effects, edges: Tas
     .filter((task) => isFree.has(task.id))
     .map((task): TaskHappening => ({ task, trigger: 'parentsReleased' }))
   await moveTasks(engine, tx, effects, happenings)
-  await releaseJobs(engine, tx, effects, jobs)
+  await releaseJobs(engine, tx, effects, waitsOf(idsOf(jobs)))
   for (const task of later) await askSweep(engine, tx, effects, task, 'release', 'what it waited for is done')
 }
 
@@ -78,21 +71,8 @@ const askSweep = async (
   effects.ring('agent:sweeps')
 }
 
-/** Their task waits no more; those that wait for no other job, either, may begin. */
-const releaseJobs = async (engine: Engine, tx: Db, effects: Effects, jobs: LockedJob[]): Promise<void> => {
-  if (jobs.length === 0) return
-  const free = await decrementUnmet(
-    tx,
-    jobs.map((job) => ({ jobId: job.id, n: 1 })),
-  )
-  const isFree = new Set(free.map((row) => row.id))
-  await moveJobs(
-    engine,
-    tx,
-    effects,
-    jobs.filter((job) => isFree.has(job.id)).map((job) => ({ job, trigger: 'parentsReleased' })),
-  )
-}
+/** Their task waits no more, which each of them had counted as one. */
+const waitsOf = (jobIds: readonly number[]) => jobIds.map((jobId) => ({ jobId, n: 1 }))
 
 /**
  * One page of a large task that waited for others. The first to come does it, and only once, since each of its jobs counts that wait. Retries of its workflow stand aside, so that what
@@ -110,7 +90,7 @@ export const sweepChildren = async (
   const page = engine.limits.jobsAtOnce
   const some = await sweeps.pendingJobs(tx, sweep, page)
   const ids = some.map((job) => job.id)
-  if (sweep.what === 'release') await releaseJobs(engine, tx, effects, await lockJobs(tx, ids))
+  if (sweep.what === 'release') await releaseJobs(engine, tx, effects, waitsOf(ids))
   else await cancelForParent(engine, tx, effects, ids, () => sweep.why)
   if (some.length === page) await sweeps.moveOnSweep(tx, sweep, some.at(-1)!.index, engine.clock())
   else await sweeps.dropSweep(tx, sweep)

@@ -62,7 +62,7 @@ export const postToCallback = (
 ): Promise<PostedReply> => {
   const given = contentOf(body, text)
   return transact(engine, async (tx, effects) => {
-    const [job] = await lockFamilies(tx, [jobId])
+    const [job] = await lockFamilies(tx, [jobId], engine.limits.jobsAtOnce)
     const reply = (at: Date): PostedReply => ({ jobId: showId('j', jobId), attempt, at: at.toISOString() })
     const before = await store.postedFor(tx, jobId, attempt)
     if (before?.value === given.value && before.error === given.error) return reply(before.at)

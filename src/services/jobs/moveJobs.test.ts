@@ -166,7 +166,7 @@ test('a result that comes while its attempt is given up is told after that, and 
   const { db } = world.first
   let reported: Promise<unknown> = Promise.resolve()
   await transact(world.first, async (tx, effects) => {
-    const jobs = await lockFamilies(tx, [id!])
+    const jobs = await lockFamilies(tx, [id!], 1000)
     reported = pilot.report([finished(job!)])
     await eventually(async () => (await db.row(isWaiting)) !== undefined, 'the report waits for the job')
     await endAttempts(world.first, tx, effects, { jobs, ending: 'lost', why: 'its pilot is silent' })

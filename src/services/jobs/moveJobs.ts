@@ -4,9 +4,10 @@ import { hasEnded, type JobEnd, type JobState, type JobTrigger, jobTable } from 
 import { showId, showSome } from '../../lib/ids.ts'
 import { step } from '../../lib/machine.ts'
 import type { Db } from '../../store/db.ts'
-import { childrenOf, decrementUnmet, edgesOf } from '../../store/edges.ts'
+import { childrenOf, decrementUnmet, edgesOf, withMoreChildrenThan } from '../../store/edges.ts'
 import type { LockedJob, ResultRow } from '../../store/jobs.ts'
 import * as store from '../../store/jobs.ts'
+import { askFamilySweeps } from '../../store/sweeps.ts'
 import type { TaskFacts } from '../../store/tasks.ts'
 import { dropTimers } from '../../store/timers.ts'
 import type { Effects } from '../engine/effects.ts'
@@ -121,28 +122,31 @@ export const makeReady = async (engine: Engine, tx: Db, effects: Effects, jobIds
 /** Children of what finished wait for one less; children of what ended otherwise are cancelled, and theirs, level by level. */
 const tellChildren = async (engine: Engine, tx: Db, effects: Effects, moved: Moved[]): Promise<void> => {
   const parents = moved.filter((m) => m.happening.job.hasChildren && hasEnded(m.to))
-  const finished = parents.filter((m) => m.to === 'finished').map((m) => m.happening.job.id)
-  const lost = parents.filter((m) => m.to === 'failed' || m.to === 'cancelled').map((m) => m.happening.job.id)
+  const finished = parents.filter((m) => m.to === 'finished').map((m) => m.happening.job)
+  const lost = parents.filter((m) => m.to === 'failed' || m.to === 'cancelled').map((m) => m.happening.job)
   if (finished.length > 0) await releaseChildren(engine, tx, effects, finished)
   if (lost.length > 0) await cancelChildren(engine, tx, effects, lost)
 }
 
-/** In a statement of its own, after the parents' move: an edge that was added meanwhile is seen here, and would not be by the moving statement's snapshot. */
-export const releaseChildren = async (engine: Engine, tx: Db, effects: Effects, parentIds: number[]): Promise<void> => {
-  const children = await childrenOf(tx, parentIds)
-  if (children.length === 0) return
+/** In statements of its own, after the parents' move: an edge that was added meanwhile is seen here, and would not be by the moving statement's snapshot. */
+const releaseChildren = async (engine: Engine, tx: Db, effects: Effects, parents: LockedJob[]): Promise<void> => {
+  const parentIds = await leaveLarge(engine, tx, effects, parents, 'release', () => 'what it waited for has finished')
+  const waits = (await childrenOf(tx, parentIds)).map(({ childId, n }) => ({ jobId: childId, n }))
+  if (waits.length > 0) await releaseJobs(engine, tx, effects, waits)
+}
+
+/** Jobs that wait for `n` less. Those that wait for nothing more may begin. */
+export const releaseJobs = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  waits: { jobId: number; n: number }[],
+): Promise<void> => {
   const locked = await store.lockJobs(
     tx,
-    children.map((c) => c.childId),
+    waits.map((wait) => wait.jobId),
   )
-  const free = new Set(
-    (
-      await decrementUnmet(
-        tx,
-        children.map((c) => ({ jobId: c.childId, n: c.n })),
-      )
-    ).map((row) => row.id),
-  )
+  const free = new Set((await decrementUnmet(tx, waits)).map((row) => row.id))
   await moveJobs(
     engine,
     tx,
@@ -151,21 +155,57 @@ export const releaseChildren = async (engine: Engine, tx: Db, effects: Effects, 
   )
 }
 
-const cancelChildren = async (engine: Engine, tx: Db, effects: Effects, parentIds: number[]): Promise<void> => {
+const cancelChildren = async (engine: Engine, tx: Db, effects: Effects, parents: LockedJob[]): Promise<void> => {
+  const parentIds = await leaveLarge(engine, tx, effects, parents, 'orphans', ({ id }) => didNotFinish([id]))
   const edges = await edgesOf(tx, parentIds)
-  const parents = new Map<number, number[]>(edges.map(({ childId }) => [childId, []]))
-  for (const { childId, parentId } of edges) parents.get(childId)!.push(parentId)
-  const locked = await store.lockFamilies(tx, [...parents.keys()])
+  const parentsOf = new Map<number, number[]>(edges.map(({ childId }) => [childId, []]))
+  for (const { childId, parentId } of edges) parentsOf.get(childId)!.push(parentId)
+  await cancelForParent(engine, tx, effects, [...parentsOf.keys()], ({ id }) => didNotFinish(parentsOf.get(id)!))
+}
+
+const didNotFinish = (ids: readonly number[]): string => `${showSome('j', ids)} did not finish`
+
+/** `whyOf`: what is said of each. */
+export const cancelForParent = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  ids: number[],
+  whyOf: (job: LockedJob) => string,
+): Promise<void> => {
+  if (ids.length === 0) return
+  const locked = await store.lockFamilies(tx, ids, engine.limits.jobsAtOnce)
   await moveJobs(
     engine,
     tx,
     effects,
     locked.map((job) => {
-      const why = `${showSome('j', parents.get(job.id)!)} did not finish`
+      const why = whyOf(job)
       const result = { ...noResult, cause: 'parent' as const, error: errorText('ParentFailed', why) }
       return { job, trigger: 'parentFailed', why, result }
     }),
   )
+}
+
+/** Those with more children than move at once are gone through afterwards (`family.ts`); the ids of the others. */
+const leaveLarge = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  parents: LockedJob[],
+  what: 'release' | 'orphans',
+  whyOf: (parent: LockedJob) => string,
+): Promise<number[]> => {
+  const ids = parents.map((parent) => parent.id)
+  const large = new Set(await withMoreChildrenThan(tx, ids, engine.limits.jobsAtOnce))
+  if (large.size === 0) return ids
+  const facts = await engine.tasks.get(new Set(parents.map((parent) => parent.taskId)), tx)
+  const families = parents
+    .filter(({ id }) => large.has(id))
+    .map((job) => ({ ...job, workflowId: facts.get(job.taskId)!.workflowId, why: whyOf(job) }))
+  await askFamilySweeps(tx, what, families, engine.clock())
+  effects.ring('agent:sweeps')
+  return ids.filter((id) => !large.has(id))
 }
 
 export const errorText = (type: string, message: string): string => JSON.stringify({ type, message })

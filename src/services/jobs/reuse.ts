@@ -33,7 +33,9 @@ export const reuseResults = async (
   const keys = [...new Set(rows.map((row) => row.key))]
   const stored = new Map((await store.storedResults(tx, ownerId, keys)).map((row) => [row.key, row]))
   const found = new Map(rows.flatMap(({ jobId, key }) => (stored.has(key) ? [[jobId, stored.get(key)!]] : [])))
-  const waiting = (await lockFamilies(tx, [...found.keys()])).filter((job) => job.state === 'activated')
+  const waiting = (await lockFamilies(tx, [...found.keys()], engine.limits.jobsAtOnce)).filter(
+    (job) => job.state === 'activated',
+  )
   await removeReady(
     tx,
     waiting.map((job) => job.id),

@@ -40,7 +40,7 @@ export const registerPilot = async (
     const left = (await store.heldBy(tx, row.id)).map((held) => held.jobId)
     if (left.length > 0)
       await endAttempts(engine, tx, effects, {
-        jobs: await lockFamilies(tx, left),
+        jobs: await lockFamilies(tx, left, engine.limits.jobsAtOnce),
         ending: 'lost',
         why: 'its pilot started anew',
       })
@@ -196,7 +196,7 @@ const giveBackForgotten = async (engine: Engine, pilotId: number, jobIds: number
   if (jobIds.length === 0) return
   const why = 'its pilot does not know it'
   await transact(engine, async (tx, effects) => {
-    const jobs = await lockFamilies(tx, jobIds)
+    const jobs = await lockFamilies(tx, jobIds, engine.limits.jobsAtOnce)
     await endAttempts(engine, tx, effects, { jobs, ending: 'returned', why, heldBy: pilotId })
   })
 }
@@ -250,7 +250,7 @@ export const leavePilot = async (
     if (pilot?.state === 'gone' && pilot.queueId === queueId && pilot.epoch === epoch + 1) return { returned: 0 }
     const { state } = newestOf(pilot, { queueId, id, epoch })
     const held = (await store.heldBy(tx, id)).map((h) => h.jobId)
-    const jobs = held.length > 0 ? await lockFamilies(tx, held) : []
+    const jobs = held.length > 0 ? await lockFamilies(tx, held, engine.limits.jobsAtOnce) : []
     await endAttempts(engine, tx, effects, { jobs, ending: 'returned', why: 'its pilot left', heldBy: id })
     const now = engine.clock()
     await store.movePilot(tx, { id, from: state, to: 'gone', trigger: 'left', why: 'it ended', now })

@@ -52,7 +52,7 @@ export const reportByDoor = (
   reports: readonly Report[],
 ): Promise<ByDoor> =>
   transact(engine, async (tx, effects) => {
-    const book = await openBook(tx, pilotId, epoch, reports)
+    const book = await openBook(engine, tx, pilotId, epoch, reports)
     const givenUp = givenUpOf(book, reports)
     const answers: ByDoor['answers'] = new Map()
     for (const round of roundsOf(reports)) {
@@ -70,10 +70,18 @@ export const reportByDoor = (
 /** After these the job may have come to its end, and its pilot has it no more. */
 const ends = new Set<Report['what']>(['finished', 'deferred', 'failed', 'cancelled', 'returned'])
 
-const openBook = async (tx: Db, pilotId: number, epoch: number, reports: readonly Report[]): Promise<Book> => {
+const openBook = async (
+  engine: Engine,
+  tx: Db,
+  pilotId: number,
+  epoch: number,
+  reports: readonly Report[],
+): Promise<Book> => {
   const ids = [...new Set(reports.map(jobIdOf))]
-  const lock = reports.some(({ what }) => ends.has(what)) ? store.lockFamilies : store.lockJobs
-  const jobs = new Map((await lock(tx, ids)).map((job) => [job.id, job]))
+  const locked = reports.some(({ what }) => ends.has(what))
+    ? await store.lockFamilies(tx, ids, engine.limits.jobsAtOnce)
+    : await store.lockJobs(tx, ids)
+  const jobs = new Map(locked.map((job) => [job.id, job]))
   const holds = new Map((await heldOf(tx, ids)).map((h) => [h.jobId, h]))
   const had = await jobsTriedBy(
     tx,

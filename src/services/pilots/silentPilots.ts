@@ -51,5 +51,10 @@ const giveUp = async (
   why: string,
 ): Promise<void> => {
   if (lost.length === 0) return
-  await endAttempts(engine, tx, effects, { jobs: await lockFamilies(tx, lost), ending: 'lost', why, heldBy: pilotId })
+  await endAttempts(engine, tx, effects, {
+    jobs: await lockFamilies(tx, lost, engine.limits.jobsAtOnce),
+    ending: 'lost',
+    why,
+    heldBy: pilotId,
+  })
 }

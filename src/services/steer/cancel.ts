@@ -159,7 +159,7 @@ const cancelLocked = async (
   why: string,
   task?: { taskId: number; of: TaskState },
 ): Promise<Cancelled> => {
-  const locked = await jobs.lockFamilies(tx, ids)
+  const locked = await jobs.lockFamilies(tx, ids, engine.limits.jobsAtOnce)
   if (task && (await tasks.tasksIn(tx, [task.taskId], task.of)).length === 0) return { cancelled: 0, asked: 0 }
   const holds = await heldOf(tx, ids)
   const isHeld = new Set(holds.map((h) => h.jobId))

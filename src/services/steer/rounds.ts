@@ -1,4 +1,4 @@
-import { hasEnded, type JobState, type JobTrigger, jobTable } from '../../domain/job/states.ts'
+import { type JobState, type JobTrigger, jobTable } from '../../domain/job/states.ts'
 import { type TaskState, taskHasEnded, taskStates, taskTable } from '../../domain/task/states.ts'
 import { workflowHasEnded } from '../../domain/workflow/states.ts'
 import { statesLeftBy } from '../../lib/machine.ts'
@@ -139,7 +139,7 @@ const choose = async (tx: Db, lost: LockedJob[], waits: (job: LockedJob) => bool
     lost.map((job): [number, LostJob] => [job.id, { id: job.id, waitsForTasks: waits(job), parents: [] }]),
   )
   for (const { childId, parentId, state } of parents)
-    jobs.get(childId)!.parents.push({ id: parentId, hasEnded: hasEnded(state) })
+    jobs.get(childId)!.parents.push({ id: parentId, isLost: retriableJobs.includes(state) })
   return whoRunsAgain([...jobs.values()])
 }
 

@@ -13,6 +13,7 @@ import { lockWorkflow } from '../../store/workflows.ts'
 import type { Effects } from '../engine/effects.ts'
 import { type Engine, transact } from '../engine/engine.ts'
 import { sweepChildren } from '../fold/taskChildren.ts'
+import { sweepFamily } from '../jobs/family.ts'
 import { makeReady } from '../jobs/moveJobs.ts'
 import { moveTasks, type TaskHappening } from '../jobs/moveTasks.ts'
 
@@ -40,7 +41,8 @@ export const sweepPage = async (engine: Engine, workflowId: number | null = null
   return true
 }
 
-const doPage = ({ taskId, what }: store.SweepRow) => {
+const doPage = ({ taskId, jobId, what }: store.SweepRow) => {
+  if (jobId > 0) return sweepFamily
   if (what === 'release' || what === 'orphans') return sweepChildren
   return taskId === 0 ? sweepTasks : sweepJobs
 }

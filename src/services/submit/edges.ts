@@ -4,12 +4,12 @@ import { type JobState, jobEnds } from '../../domain/job/states.ts'
 import { readId, showSome } from '../../lib/ids.ts'
 import type { Db } from '../../store/db.ts'
 import { insertEdges, lockParents } from '../../store/edges.ts'
-import { jobIdsFrom, type LockedJob, lockFamilies } from '../../store/jobs.ts'
+import { jobIdsFrom } from '../../store/jobs.ts'
 import { lockTasks } from '../../store/tasks.ts'
 import type { Principal } from '../access/authenticate.ts'
 import type { Effects } from '../engine/effects.ts'
 import type { Engine } from '../engine/engine.ts'
-import { errorText, moveJobs } from '../jobs/moveJobs.ts'
+import { cancelForParent } from '../jobs/moveJobs.ts'
 import { ownerOf } from './rows.ts'
 
 type Parent = { id: number; state: JobState; released: boolean }
@@ -79,29 +79,3 @@ export const cancelOrphans = async (
 }
 
 export const tasksDidNotEndWell = (ids: readonly number[]): string => `${showSome('t', ids)} did not end well`
-
-/** `whyOf`: what is said of each. */
-export const cancelForParent = async (
-  engine: Engine,
-  tx: Db,
-  effects: Effects,
-  ids: number[],
-  whyOf: (job: LockedJob) => string,
-) => {
-  if (ids.length === 0) return
-  await moveJobs(
-    engine,
-    tx,
-    effects,
-    (await lockFamilies(tx, ids)).map((job) => {
-      const why = whyOf(job)
-      const error = errorText('ParentFailed', why)
-      return {
-        job,
-        trigger: 'parentFailed',
-        why,
-        result: { value: null, blob: null, bytes: null, cause: 'parent', error },
-      }
-    }),
-  )
-}

@@ -1,0 +1,151 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { finished, startWorld } from '../../../test/support/engines.ts'
+import { brokenInvariants } from '../../../test/support/invariants.ts'
+import { showId } from '../../lib/ids.ts'
+import { sql } from '../../store/db.ts'
+import { defaultLimits } from '../engine/engine.ts'
+import { cancelJob } from '../steer/cancel.ts'
+import { retryJob } from '../steer/retry.ts'
+import { sweepPage } from '../steer/sweeps.ts'
+import { addJobs } from '../submit/addJobs.ts'
+
+let world: Awaited<ReturnType<typeof startWorld>>
+beforeAll(async () => {
+  world = await startWorld({ limits: { ...defaultLimits, jobsAtOnce: 3 } })
+})
+afterAll(() => world.close())
+
+const sweepAll = async () => {
+  while (await sweepPage(world.first));
+  await world.look()
+}
+afterEach(async () => {
+  expect(await brokenInvariants(world.first.db)).toEqual([])
+  await sweepAll()
+  expect(await brokenInvariants(world.first.db)).toEqual([])
+})
+
+const waitingFor = (...parents: number[]) => ({ args: { text: '{}' }, after: parents.map((id) => showId('j', id)) })
+const times = <T>(n: number, what: T): T[] => Array(n).fill(what)
+/** As `state unmet`, in order of id. */
+const statesOf = async (jobs: number[]): Promise<string[]> =>
+  (
+    await world.first.db.rows<{ state: string; unmet: number }>(
+      sql`select state, unmet from job where id = any(${jobs}::bigint[]) order by id`,
+    )
+  ).map(({ state, unmet }) => `${state} ${unmet}`)
+
+const taskOf = async (job: number): Promise<number> =>
+  (await world.first.db.row<{ id: number }>(sql`select task_id as id from job where id = ${job}`))!.id
+const jobsOf = async (task: number): Promise<number[]> =>
+  (await world.first.db.rows<{ id: number }>(sql`select id from job where task_id = ${task}`)).map(({ id }) => id)
+
+/** Jobs that a pilot has; `end` tells how one of them ended, and lets the counters say so. */
+const parents = async (n: number) => {
+  const place = await world.place()
+  const ids = await place.submit(n)
+  const pilot = await place.pilot()
+  const held = await pilot.take()
+  const end = async (parent: number, what: 'finished' | 'failed') => {
+    const claim = held.find(({ jobId }) => jobId === showId('j', parent))!
+    const report = what === 'finished' ? finished(claim) : { ...claim, what, cause: 'user' as const }
+    expect(await pilot.report([report])).toEqual(['moved'])
+    await world.look()
+  }
+  const submitAfter = (jobs: ReturnType<typeof waitingFor>[], more: object = {}) =>
+    place.submit(jobs.length, { jobs, ...more })
+  return { ...place, ids, pilot, end, submitAfter }
+}
+
+/** One job, and `n` that wait for it. */
+const family = async (n: number, more: object = {}) => {
+  const place = await parents(1)
+  const parent = place.ids[0]!
+  const children = await place.submitAfter(times(n, waitingFor(parent)), more)
+  return { ...place, parent, children }
+}
+
+describe('many jobs that waited for one', () => {
+  test('begin page by page, and those of a few at once', async () => {
+    const { children, parent, end, pilot } = await family(7)
+    await end(parent, 'finished')
+    expect(await statesOf([parent, ...children])).toEqual(['finished 0', ...times(7, 'pending 1')])
+    await sweepPage(world.first)
+    expect(await statesOf(children)).toEqual([...times(3, 'activated 0'), ...times(4, 'pending 1')])
+    expect(await pilot.take()).toHaveLength(3)
+    await sweepAll()
+    expect(await pilot.take()).toHaveLength(4)
+    const few = await family(3)
+    await few.end(few.parent, 'finished')
+    expect(await statesOf(few.children)).toEqual(times(3, 'activated 0'))
+  })
+
+  test('keep waiting for others, however many servers do the same page at the same time', async () => {
+    const { ids, end, submitAfter } = await parents(3)
+    const [large, small, never] = ids as [number, number, number]
+    const children = await submitAfter([
+      ...times(2, waitingFor(large, small, never)),
+      ...times(5, waitingFor(large, never)),
+    ])
+    const servers = [world.first, await world.server(), await world.server()]
+    await end(large, 'finished')
+    await end(small, 'finished')
+    expect(await statesOf(children)).toEqual(times(7, 'pending 2'))
+    while ((await Promise.all(servers.map((server) => sweepPage(server)))).some(Boolean));
+    expect(await statesOf(children)).toEqual(times(7, 'pending 1'))
+  })
+
+  test('leave out those that come meanwhile, which wait for nothing', async () => {
+    const { ann, children, parent, end } = await family(5, { open: true })
+    await end(parent, 'finished')
+    const task = await taskOf(children[0]!)
+    await addJobs(world.first, ann, task, { firstIndex: 5, jobs: [waitingFor(parent)], close: true })
+    const all = await jobsOf(task)
+    expect(await statesOf(all)).toEqual([...times(5, 'pending 1'), 'activated 0'])
+    await sweepAll()
+    expect(await statesOf(all)).toEqual(times(6, 'activated 0'))
+  })
+
+  test('are retried meanwhile: they wait when it has not come to them yet', async () => {
+    const { ann, children, parent, end } = await family(7)
+    await end(parent, 'finished')
+    await sweepPage(world.first)
+    for (const child of [children[0]!, children[6]!]) {
+      await cancelJob(world.first, ann, child, 'enough')
+      await retryJob(world.first, ann, child, 'after all')
+    }
+    expect(await statesOf(children)).toEqual([...times(3, 'activated 0'), ...times(4, 'pending 1')])
+    await sweepAll()
+    expect(await statesOf(children)).toEqual(times(7, 'activated 0'))
+  })
+})
+
+describe('many jobs that waited for one that failed', () => {
+  test('are cancelled page by page, and what waits for these with them', async () => {
+    const { children, parent, end, submitAfter } = await family(5)
+    const grandchildren = await submitAfter([...times(4, waitingFor(children[0]!)), waitingFor(children[1]!)])
+    await end(parent, 'failed')
+    expect(await statesOf(children)).toEqual(times(5, 'pending 1'))
+    await sweepPage(world.first)
+    expect(await statesOf(children)).toEqual([...times(3, 'cancelled 1'), ...times(2, 'pending 1')])
+    expect(await statesOf(grandchildren)).toEqual([...times(4, 'pending 1'), 'cancelled 1'])
+    await sweepAll()
+    expect(await statesOf([...children, ...grandchildren])).toEqual(times(10, 'cancelled 1'))
+    const whys = await world.first.db.rows<{ why: string }>(sql`
+      select distinct why from history where noun = 'job' and id = any(${children}::bigint[]) and to_state = 'cancelled'`)
+    expect(whys).toEqual([{ why: `${showId('j', parent)} did not finish` }])
+  })
+
+  test('come back with that one, whatever of them had been cancelled by then', async () => {
+    const { ann, children, parent, end, pilot } = await family(7)
+    await end(parent, 'failed')
+    await sweepPage(world.first)
+    await retryJob(world.first, ann, parent, 'repaired')
+    expect(await statesOf(children)).toEqual(times(7, 'pending 1'))
+    await sweepAll()
+    expect(await statesOf(children)).toEqual(times(7, 'pending 1'))
+    await pilot.report((await pilot.take()).map((job) => finished(job)))
+    await sweepAll()
+    expect(await pilot.take()).toHaveLength(7)
+  })
+})
