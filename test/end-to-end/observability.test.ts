@@ -84,7 +84,10 @@ const readings = (text: string, name: string): Record<string, number> =>
 
 test('one trace goes from the submission through wait, start, run and report to the payload', async () => {
   const job = await runTraced('sh', '-c', 'echo "in $TRACEPARENT"')
-  const printed = await user.call('jobLog', { params: { id: job.id }, query: {} })
+  const printed = await eventually(async () => {
+    const { items } = await user.call('jobLog', { params: { id: job.id }, query: {} })
+    return items.map((item) => item.text).join('')
+  }, 'what it printed, which may come after its end')
   const names = ['culm.submit', 'culm.wait', 'culm.attempt', 'culm.start', 'culm.run', 'culm.report']
   const ours = () => spans.filter((span) => span.traceId === parent.split('-')[1])
   await eventually(async () => names.every((name) => ours().some((span) => span.name === name)), 'all spans')
@@ -99,7 +102,7 @@ test('one trace goes from the submission through wait, start, run and report to 
   // Each span reads the clock of its start, which has steps of a millisecond.
   expect(attempt!.endMs - span['culm.report']!.endMs).toBeGreaterThan(-2)
   expect(span['culm.run']!.startMs - wait!.endMs).toBeGreaterThan(-2)
-  expect(printed.items.map((item) => item.text).join('')).toBe(`in 00-${attempt!.traceId}-${attempt!.spanId}-01\n`)
+  expect(printed).toBe(`in 00-${attempt!.traceId}-${attempt!.spanId}-01\n`)
 })
 
 test('what fails is a failed span', async () => {
