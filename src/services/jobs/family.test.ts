@@ -57,12 +57,12 @@ const parents = async (n: number) => {
   return { ...place, ids, pilot, end, submitAfter }
 }
 
-/** One job, and `n` that wait for it. */
+/** One job, and `n` that wait for it; `beside` is of its task. */
 const family = async (n: number, more: object = {}) => {
-  const place = await parents(1)
-  const parent = place.ids[0]!
+  const place = await parents(2)
+  const [parent, beside] = place.ids as [number, number]
   const children = await place.submitAfter(times(n, waitingFor(parent)), more)
-  return { ...place, parent, children }
+  return { ...place, parent, beside, children }
 }
 
 describe('many jobs that waited for one', () => {
@@ -107,9 +107,12 @@ describe('many jobs that waited for one', () => {
   })
 
   test('are retried meanwhile: they wait when it has not come to them yet', async () => {
-    const { ann, children, parent, end } = await family(7)
+    const { ann, children, parent, beside, end } = await family(7)
+    await end(beside, 'failed')
     await end(parent, 'finished')
     await sweepPage(world.first)
+    await retryJob(world.first, ann, beside, 'it waits for nothing')
+    expect(await statesOf([beside])).toEqual(['activated 0'])
     for (const child of [children[0]!, children[6]!]) {
       await cancelJob(world.first, ann, child, 'enough')
       await retryJob(world.first, ann, child, 'after all')
