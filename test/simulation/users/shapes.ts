@@ -46,7 +46,7 @@ const chain = async (user: SimulatedUser, workflow: ModelWorkflow): Promise<bool
 const diamond = async (user: SimulatedUser, workflow: ModelWorkflow): Promise<boolean> => {
   const top = newTask(user, workflow, 1)
   if (!(await submit(user, top))) return false
-  const sides = newTask(user, workflow, user.chance.whole(2, 5))
+  const sides = newTask(user, workflow, user.chance.whole(2, 12))
   for (const job of sides.jobs) job.parents = [top.jobs[0]!]
   if (!(await submit(user, sides))) return false
   const bottom = newTask(user, workflow, 1)
