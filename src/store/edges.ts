@@ -19,13 +19,11 @@ export const insertTaskEdges = (db: Db, childId: number, parents: { id: number; 
     select u.id, ${childId}, u.released from unnest(${parents.map((p) => p.id)}::bigint[], ${parents.map((p) => p.released)}::bool[]) u(id, released)
     on conflict do nothing`)
 
-/** Which of these have more children than that. Looks at no more edges of each than tell it. */
+/** Which of these have more children than that. */
 export const withMoreChildrenThan = async (db: Db, parentIds: number[], most: number): Promise<number[]> =>
   (
     await db.rows<{ id: number }>(sql`
-      select p.id from unnest(${parentIds}::bigint[]) p(id)
-      cross join lateral (select count(*) as n from (select from edge where parent_id = p.id limit ${most + 1}) e) c
-      where c.n > ${most}`)
+      select parent_id as id from edge where parent_id = any(${parentIds}::bigint[]) group by parent_id having count(*) > ${most} order by parent_id`)
   ).map((row) => row.id)
 
 /** Jobs that wait for any of these; to be locked by the caller, in order of id. */

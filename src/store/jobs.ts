@@ -35,7 +35,7 @@ export const lockFamilies = (db: Db, ids: number[], most: number) =>
       select id, task_id, index, state, attempt, unmet, has_children, cancel_asked, held_by, lane_id from job
       where id = any(array(
         select unnest(${ids}::bigint[])
-        union select e.child_id from unnest(${ids}::bigint[]) p(id) cross join lateral (select child_id from edge where parent_id = p.id limit ${most}) e))
+        union all select e.child_id from unnest(${ids}::bigint[]) p(id) cross join lateral (select child_id from edge where parent_id = p.id limit ${most}) e))
       order by id for no key update)
     select id, task_id as "taskId", index, state, attempt, unmet, has_children as "hasChildren", cancel_asked as "cancelAsked",
            held_by as "heldBy", lane_id as "laneId"
