@@ -26,10 +26,11 @@ export const withMoreChildrenThan = async (db: Db, parentIds: number[], most: nu
       select parent_id as id from edge where parent_id = any(${parentIds}::bigint[]) group by parent_id having count(*) > ${most} order by parent_id`)
   ).map((row) => row.id)
 
-/** Jobs that wait for any of these; to be locked by the caller, in order of id. */
-export const childrenOf = (db: Db, parentIds: number[]) =>
-  db.rows<{ childId: number; n: number }>(sql`
-    select child_id as "childId", count(*)::int as n from edge where parent_id = any(${parentIds}::bigint[]) group by child_id order by child_id`)
+/** Jobs that wait for any of these, and for how many; to be locked by the caller, in order of id. Of no more edges than that, or of all. */
+export const childrenOf = (db: Db, parentIds: number[], mostEdges: number | null) =>
+  db.rows<{ jobId: number; n: number }>(sql`
+    select child_id as "jobId", count(*)::int as n from (select child_id from edge where parent_id = any(${parentIds}::bigint[]) limit ${mostEdges}::bigint) e
+    group by child_id order by child_id`)
 
 /** The same, edge by edge. */
 export const edgesOf = (db: Db, parentIds: number[]) =>

@@ -282,7 +282,7 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
       ids.map((id) => ({ parentId: id, childId: 5000 + id })),
     ),
   withMoreChildrenThan: (db) => withMoreChildrenThan(db, ids, batch),
-  childrenOf: (db) => childrenOf(db, ids),
+  childrenOf: (db) => childrenOf(db, ids, batch),
   nextChildren: (db) => nextChildren(db, { parentId: 1, after: 0, until: 12_000, limit: batch }),
   edgesOf: (db) => edgesOf(db, ids),
   decrementUnmet: (db) =>

@@ -130,9 +130,13 @@ const tellChildren = async (engine: Engine, tx: Db, effects: Effects, moved: Mov
 
 /** In statements of its own, after the parents' move: an edge that was added meanwhile is seen here, and would not be by the moving statement's snapshot. */
 const releaseChildren = async (engine: Engine, tx: Db, effects: Effects, parents: LockedJob[]): Promise<void> => {
-  const parentIds = await leaveLarge(engine, tx, effects, parents, 'release', () => 'what it waited for has finished')
-  const waits = (await childrenOf(tx, parentIds)).map(({ childId, n }) => ({ jobId: childId, n }))
-  if (waits.length > 0) await releaseJobs(engine, tx, effects, waits)
+  const most = engine.limits.jobsAtOnce
+  const waits = await childrenOf(tx, idsOf(parents), most + 1)
+  const edges = waits.reduce((sum, { n }) => sum + n, 0)
+  // Most have few, and one statement more takes a tenth off the rate of a graph (measured).
+  if (edges <= most) return releaseJobs(engine, tx, effects, waits)
+  const small = await leaveLarge(engine, tx, effects, parents, 'release', () => 'what it waited for has finished')
+  await releaseJobs(engine, tx, effects, await childrenOf(tx, small, null))
 }
 
 /** Jobs that wait for `n` less. Those that wait for nothing more may begin. */
@@ -142,6 +146,7 @@ export const releaseJobs = async (
   effects: Effects,
   waits: { jobId: number; n: number }[],
 ): Promise<void> => {
+  if (waits.length === 0) return
   const locked = await store.lockJobs(
     tx,
     waits.map((wait) => wait.jobId),
@@ -162,6 +167,8 @@ const cancelChildren = async (engine: Engine, tx: Db, effects: Effects, parents:
   for (const { childId, parentId } of edges) parentsOf.get(childId)!.push(parentId)
   await cancelForParent(engine, tx, effects, [...parentsOf.keys()], ({ id }) => didNotFinish(parentsOf.get(id)!))
 }
+
+const idsOf = (jobs: readonly { id: number }[]): number[] => jobs.map((job) => job.id)
 
 const didNotFinish = (ids: readonly number[]): string => `${showSome('j', ids)} did not finish`
 
@@ -196,7 +203,7 @@ const leaveLarge = async (
   what: 'release' | 'orphans',
   whyOf: (parent: LockedJob) => string,
 ): Promise<number[]> => {
-  const ids = parents.map((parent) => parent.id)
+  const ids = idsOf(parents)
   const large = new Set(await withMoreChildrenThan(tx, ids, engine.limits.jobsAtOnce))
   if (large.size === 0) return ids
   const facts = await engine.tasks.get(new Set(parents.map((parent) => parent.taskId)), tx)
