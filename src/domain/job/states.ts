@@ -118,7 +118,7 @@ export const jobSentences: Record<JobState, string> = {
     'its payload has ended well; its value is still to come from outside (a callback), or its outputs are being registered',
   transferring: 'its outputs are on their way to where they belong',
   merging: 'its outputs wait for a merge job of the task',
-  finished: 'its result is registered, and what waited for it was told',
+  finished: 'its result is registered, and what waits for it is told',
   failed: 'it failed, and no attempt is left; the cause is with its last attempt',
   cancelled: 'it was cancelled, by a person or since something it needed failed',
   closed: 'another job took its place',
