@@ -79,7 +79,9 @@ test('who waits is told for what, also when that has ended and he is not let go 
   const sentenceOf = (facts: Partial<JobFacts>) =>
     explainJob(job({ state: 'pending', unmet: 1, ...facts }), now).sentence
   expect(sentenceOf({ waitsFor: [{ id: 't1', state: 'running' }] })).toBe('it waits for 1 other to finish')
-  expect(sentenceOf({ waitsFor: [] })).toBe('what it waited for has ended: its turn comes within seconds')
+  expect(sentenceOf({ waitsFor: [] })).toBe(
+    'what it waited for has ended: its turn comes (those that waited go a thousand at a time)',
+  )
 })
 
 test('of a callback it says how long it is waited for, since when, and by which attempt', () => {

@@ -29,10 +29,10 @@ const waitsForInputs: Rule = (job) => {
   const n = Math.max(job.unmet, job.waitsFor.length)
   return {
     cause: 'waits_for_inputs',
-    // A large task that waited for others is gone through page by page when they have ended.
+    // Many jobs that waited, for tasks or for one job, are gone through page by page.
     sentence:
       job.waitsFor.length === 0
-        ? 'what it waited for has ended: its turn comes within seconds'
+        ? 'what it waited for has ended: its turn comes (those that waited go a thousand at a time)'
         : `it waits for ${n} ${n === 1 ? 'other' : 'others'} to finish`,
     evidence: job.waitsFor.slice(0, 10).map((p) => `${p.id} is ${p.state}`),
     remedy: job.waitsFor[0] ? `culm explain ${job.waitsFor[0].id}` : null,
