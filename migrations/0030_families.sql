@@ -1,11 +1,17 @@
--- What: the many jobs that wait for one are released, or cancelled, page by page: a hundred thousand in the transaction of one report held up all else that its pilot
--- had to say.
+-- What: the many jobs that wait for one are released, or cancelled, page by page: a hundred thousand in the transaction of one report held up for seconds what else its pilot ran.
 
-alter table sweep add column job_id bigint not null default 0;
-alter table sweep drop constraint sweep_pkey;
-alter table sweep add primary key (workflow_id, task_id, job_id, what);
--- Looked up for each parent of a job that is retried.
-create index sweep_job on sweep (job_id) where job_id > 0;
-comment on column sweep.job_id is 'The job of that task for which those wait that are meant; 0: all jobs of the task';
-comment on column sweep.after is 'The index of the job, or its id where job_id is above 0, or the id of the task, up to which it was gone through';
-comment on column sweep.until is 'The last job that is meant, in the terms of after; null when all are';
+create table family (
+  parent_id bigint primary key,
+  what      text   not null check (what in ('release', 'orphans')),
+  after     bigint not null,
+  until     bigint not null,
+  why       text   not null,
+  at        timestamptz not null
+);
+comment on table family is 'Jobs that have ended, and whose many children are still to be told';
+comment on column family.what is 'release: they wait for it no more; orphans: they are cancelled, since it did not finish';
+comment on column family.after is 'The id of the child up to which it was gone through';
+comment on column family.until is 'The id of the last child that is meant: who came later found it ended';
+comment on column family.at is 'When it ended, or somebody was last at it';
+
+comment on column job.released is 'Its result is registered, and its children are told (many of them page by page: family); goes from false to true once';

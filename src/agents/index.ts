@@ -5,6 +5,7 @@ import { foldCounters } from '../services/fold/foldCounters.ts'
 import { foldTroubles, forgetTroubles } from '../services/fold/foldTroubles.ts'
 import { foldUsage, forgetMinutes } from '../services/fold/foldUsage.ts'
 import { forgetPosted } from '../services/jobs/callbacks.ts'
+import { familyPage } from '../services/jobs/family.ts'
 import { silentPilots } from '../services/pilots/silentPilots.ts'
 import { forgetCourses } from '../services/pilots/told.ts'
 import { goOnRetrying } from '../services/steer/rounds.ts'
@@ -68,6 +69,13 @@ const sweeps = (engine: Engine): Agent => ({
   once: () => sweepPage(engine),
 })
 
+/** Tells the many children of a job how that ended. */
+const families = (engine: Engine): Agent => ({
+  name: 'families',
+  everyMs: 1000,
+  once: () => familyPage(engine),
+})
+
 /** Replies to keyed requests and to posts are kept for a day: whoever repeats a request does so within minutes. Minutes of usage are kept for two, what attempts used over time for thirty. */
 const replies = (engine: Engine): Agent => ({
   name: 'replies',
@@ -91,5 +99,6 @@ export const allAgents = (engine: Engine): Agent[] => [
   leases(engine),
   retries(engine),
   sweeps(engine),
+  families(engine),
   replies(engine),
 ]

@@ -37,16 +37,6 @@ export const edgesOf = (db: Db, parentIds: number[]) =>
   db.rows<{ childId: number; parentId: number }>(sql`
     select child_id as "childId", parent_id as "parentId" from edge where parent_id = any(${parentIds}::bigint[]) order by child_id, parent_id`)
 
-/** The next of the many children of one job, in order of id. */
-export const nextChildren = async (
-  db: Db,
-  { parentId, after, until, limit }: { parentId: number; after: number; until: number; limit: number },
-): Promise<number[]> =>
-  (
-    await db.rows<{ id: number }>(sql`
-      select child_id as id from edge where parent_id = ${parentId} and child_id > ${after} and child_id <= ${until} order by child_id limit ${limit}`)
-  ).map((row) => row.id)
-
 /** Takes `n` off what each of these waits for (locks held); returns those that wait for nothing more. */
 export const decrementUnmet = (db: Db, rows: { jobId: number; n: number }[]) =>
   db.rows<{ id: number; taskId: number; state: JobState }>(sql`

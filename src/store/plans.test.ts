@@ -13,13 +13,13 @@ import {
   edgesOf,
   insertEdges,
   lockParents,
-  nextChildren,
   pendingJobsOf,
   releaseTaskEdges,
   taskChildren,
   tasksFreedBy,
   withMoreChildrenThan,
 } from './edges.ts'
+import { nextChildren } from './families.ts'
 import { endedBetween, historyOfWorkflowSince, storyOfJob, storyOfWorkflow } from './history.ts'
 import * as jobs from './jobs.ts'
 import { insertLogs } from './logs.ts'
@@ -54,7 +54,6 @@ const pending = ids.map((id) => id + 2 * batch)
 const release: SweepRow = {
   workflowId: 1,
   taskId: 1,
-  jobId: 0,
   what: 'release',
   after: -1,
   until: 11_999,
@@ -283,7 +282,7 @@ const statements: Record<string, (db: Db) => Promise<unknown>> = {
     ),
   withMoreChildrenThan: (db) => withMoreChildrenThan(db, ids, batch),
   childrenOf: (db) => childrenOf(db, ids, batch),
-  nextChildren: (db) => nextChildren(db, { parentId: 1, after: 0, until: 12_000, limit: batch }),
+  nextChildren: (db) => nextChildren(db, 1, { what: 'release', after: 0, until: 12_000, why: '' }, batch),
   edgesOf: (db) => edgesOf(db, ids),
   decrementUnmet: (db) =>
     decrementUnmet(

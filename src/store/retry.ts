@@ -71,7 +71,7 @@ export const unreleasedParents = (db: Db, jobIds: number[]) =>
     cross join lateral (select parent_id, child_id from edge where child_id = i.id offset 0) e
     cross join lateral (select state, released from job where id = e.parent_id offset 0) p
     where not p.released or exists (
-      select from sweep s where s.job_id = e.parent_id and s.what = 'release' and e.child_id > s.after and e.child_id <= s.until)`)
+      select from family f where f.parent_id = e.parent_id and f.what = 'release' and e.child_id > f.after and e.child_id <= f.until)`)
 
 export const unreleasedParentTasks = (db: Db, taskId: number) =>
   db.rows<{ id: number; state: TaskState }>(sql`

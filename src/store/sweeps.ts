@@ -1,19 +1,18 @@
 import { type Db, sql } from './db.ts'
 
 /**
- * `pause`: what waits agrees with being paused or not. `priority`: it lies where its priority puts it. `finish`: tasks take no more jobs and begin none. `release`: what waited for other tasks,
- * or for another job, waits for them no more. `orphans`: what waits is cancelled, since one of those did not end well.
+ * `pause`: what waits agrees with being paused or not. `priority`: it lies where its priority puts it. `finish`: tasks take no more jobs and begin none. `release`: what waited for other tasks
+ * waits for them no more. `orphans`: what waits is cancelled, since one of those did not end well.
  */
 export type SweepKind = 'pause' | 'priority' | 'finish' | 'release' | 'orphans'
 
-/** `taskId` 0: the tasks of the workflow; otherwise the jobs of that task. `jobId` above 0: the jobs that wait for that one of it, which go by id and not by index. */
+/** `taskId` 0: the tasks of the workflow; otherwise the jobs of that task. */
 export type SweepRow = {
   workflowId: number
   taskId: number
-  jobId: number
   what: SweepKind
   after: number
-  /** The last job that is meant; null when all are. */
+  /** The index of the last job that is meant; null when all are. */
   until: number | null
   priority: number | null
   why: string
@@ -35,49 +34,35 @@ export const askSweeps = (
   db.run(sql`
     insert into sweep (workflow_id, task_id, what, after, until, priority, why, at)
     select ${s.workflowId}, id, ${s.what}, -1, ${s.until ?? null}::bigint, ${s.priority}::int, ${s.why}, ${s.now} from unnest(${s.taskIds}::bigint[]) u(id) order by id
-    on conflict (workflow_id, task_id, job_id, what) do update
+    on conflict (workflow_id, task_id, what) do update
     set after = -1, until = excluded.until, priority = excluded.priority, why = excluded.why, at = excluded.at`)
-
-/** The same for what waits for these jobs by now (locks held). Children that are added later have higher ids: these are given out under the lock of the parent. */
-export const askFamilySweeps = (
-  db: Db,
-  what: 'release' | 'orphans',
-  parents: { workflowId: number; taskId: number; id: number; why: string }[],
-  now: Date,
-) =>
-  db.run(sql`
-    insert into sweep (workflow_id, task_id, job_id, what, after, until, why, at)
-    select u.workflow_id, u.task_id, u.id, ${what}, -1, (select max(child_id) from edge where parent_id = u.id), u.why, ${now}
-    from unnest(
-      ${parents.map((p) => p.workflowId)}::bigint[], ${parents.map((p) => p.taskId)}::bigint[], ${parents.map((p) => p.id)}::bigint[],
-      ${parents.map((p) => p.why)}::text[]) u(workflow_id, task_id, id, why)
-    order by u.id
-    on conflict (workflow_id, task_id, job_id, what) do update set after = -1, until = excluded.until, why = excluded.why, at = excluded.at`)
 
 /** The one at which nobody was for longest, of one workflow or of all. */
 export const nextSweep = (db: Db, workflowId: number | null) =>
   db.row<SweepRow>(sql`
-    select workflow_id as "workflowId", task_id as "taskId", job_id as "jobId", what, after, until, priority, why from sweep
+    select workflow_id as "workflowId", task_id as "taskId", what, after, until, priority, why from sweep
     where ${workflowId}::bigint is null or workflow_id = ${workflowId}::bigint
-    order by at, workflow_id, task_id, job_id, what limit 1`)
+    order by at, workflow_id, task_id, what limit 1`)
 
 /** Nothing happens to one that was asked anew meanwhile. */
 export const moveOnSweep = (db: Db, s: SweepRow, after: number, now: Date) =>
   db.run(sql`
     update sweep set after = ${after}, at = ${now}
-    where workflow_id = ${s.workflowId} and task_id = ${s.taskId} and job_id = ${s.jobId} and what = ${s.what} and after = ${s.after} and priority is not distinct from ${s.priority}::int`)
+    where workflow_id = ${s.workflowId} and task_id = ${s.taskId} and what = ${s.what} and after = ${s.after} and until is not distinct from ${s.until}::bigint
+      and priority is not distinct from ${s.priority}::int`)
 
 /** 0 when it was asked anew meanwhile, or somebody else has ended it. */
 export const dropSweep = (db: Db, s: SweepRow) =>
   db.run(sql`
     delete from sweep
-    where workflow_id = ${s.workflowId} and task_id = ${s.taskId} and job_id = ${s.jobId} and what = ${s.what} and after = ${s.after} and priority is not distinct from ${s.priority}::int`)
+    where workflow_id = ${s.workflowId} and task_id = ${s.taskId} and what = ${s.what} and after = ${s.after} and until is not distinct from ${s.until}::bigint
+      and priority is not distinct from ${s.priority}::int`)
 
 /** Whether nobody has gone on with it meanwhile. */
 export const isStillThere = async (db: Db, s: SweepRow): Promise<boolean> =>
   (await db.row(sql`
-    select from sweep where workflow_id = ${s.workflowId} and task_id = ${s.taskId} and job_id = ${s.jobId} and what = ${s.what} and after = ${s.after}`)) !==
-  undefined
+    select from sweep where workflow_id = ${s.workflowId} and task_id = ${s.taskId} and what = ${s.what} and after = ${s.after}
+      and until is not distinct from ${s.until}::bigint`)) !== undefined
 
 /** The next jobs of its task that wait for something. */
 export const pendingJobs = (db: Db, s: SweepRow, limit: number) =>
@@ -89,5 +74,5 @@ export const pendingJobs = (db: Db, s: SweepRow, limit: number) =>
 /** How far a task is released that waited for others: jobs after `after`, up to `until`, count that wait still. */
 export const releaseOf = (db: Db, workflowId: number, taskId: number) =>
   db.row<{ after: number; until: number }>(
-    sql`select after, until from sweep where workflow_id = ${workflowId} and task_id = ${taskId} and job_id = 0 and what = 'release'`,
+    sql`select after, until from sweep where workflow_id = ${workflowId} and task_id = ${taskId} and what = 'release'`,
   )

@@ -66,12 +66,16 @@ export const leftOver = async (db: Db): Promise<string[]> => {
     sql`select id, state from workflow where state not in ('done', 'finished', 'failed', 'cancelled', 'expired') order by id limit 20`,
   )
   const retries = await db.rows<{ id: number }>(sql`select distinct workflow_id as id from retry order by 1 limit 20`)
+  const families = await db.rows<{ id: number }>(sql`select parent_id as id from family order by 1 limit 20`)
+  const sweeps = await db.rows<{ id: number }>(sql`select distinct workflow_id as id from sweep order by 1 limit 20`)
   const deltas = await db.row<{ n: number }>(sql`select count(*)::int as n from (select from task_delta limit 1) d`)
   return [
     ...jobs.map((j) => `j${j.id} is still ${j.state}`),
     ...tasks.map((t) => `t${t.id} is still ${t.state}`),
     ...workflows.map((w) => `w${w.id} is still ${w.state}`),
     ...retries.map((w) => `w${w.id} is still to be retried`),
+    ...families.map((j) => `children of j${j.id} are still to be told`),
+    ...sweeps.map((w) => `w${w.id} is still to be gone through`),
     ...(deltas!.n > 0 ? ['there are deltas that nobody folded'] : []),
   ]
 }

@@ -32,7 +32,7 @@ export const brokenInvariants = async (db: Db): Promise<string[]> => [
 ]
 
 /**
- * Each active state has its watcher: a parent that has not ended, a lane, a timer, or a pilot with a lease. Outputs that are moved or merged have none yet, so no job may
+ * Each active state has its watcher: a parent that has not ended, or whose end it is still to be told, a lane, a timer, or a pilot with a lease. Outputs that are moved or merged have none yet, so no job may
  * be there.
  */
 const unwatchedJobs = (db: Db) =>
@@ -46,7 +46,7 @@ const unwatchedJobs = (db: Db) =>
        or (j.state = 'activated' and h.job_id is null and j.held_by is null and not exists (
              select from ready r where r.job_id = j.id and r.lane_id = j.lane_id))
        or (j.state = 'activated' and j.held_by = 'timer' and not exists (select from timer m where m.kind = 'backOff' and m.id = j.id))
-       or (j.state = 'activated' and j.held_by = 'pause' and t.state <> 'paused' and not exists (select from sweep s where s.task_id = t.id and s.job_id = 0))
+       or (j.state = 'activated' and j.held_by = 'pause' and t.state <> 'paused' and not exists (select from sweep s where s.task_id = t.id))
        or (j.state = 'activated' and j.held_by = 'limit' and t.state <> 'throttled')
        or (j.state = 'holding' and not exists (
              select from timer m join deferred d on d.job_id = m.id and d.attempt = j.attempt and d.until = m.at where m.kind = 'callback' and m.id = j.id))
@@ -58,22 +58,24 @@ const unwatchedJobs = (db: Db) =>
              select from task_edge e join task a on a.id = e.parent_id
              where e.child_id = t.id and not e.released and a.state not in ('done', 'finished', 'failed', 'exhausted', 'broken', 'aborted'))
            and not exists (
-             select from sweep s where s.task_id = t.id and s.job_id = 0 and s.what in ('release', 'orphans') and j.index > s.after and j.index <= s.until)
+             select from sweep s where s.task_id = t.id and s.what in ('release', 'orphans') and j.index > s.after and j.index <= s.until)
            and not exists (
-             select from edge e join sweep s on s.job_id = e.parent_id where e.child_id = j.id and j.id > s.after and j.id <= s.until))`)
+             select from edge e join family f on f.parent_id = e.parent_id join job a on a.id = f.parent_id
+             where e.child_id = j.id and j.id > f.after and j.id <= f.until
+               and (f.what = 'release' and a.state = 'finished' or f.what = 'orphans' and a.state in ('failed', 'cancelled'))))`)
 
 /** What waits of a paused task is held, once it was gone through. */
 const unheldJobs = (db: Db) =>
   db.rows<{ id: number }>(sql`
     select j.id from task t join job j on j.task_id = t.id join ready r on r.job_id = j.id join lane l on l.id = r.lane_id
-    where t.state = 'paused' and j.state = 'activated' and l.purpose <> 'resume' and not exists (select from sweep s where s.task_id = t.id and s.job_id = 0)`)
+    where t.state = 'paused' and j.state = 'activated' and l.purpose <> 'resume' and not exists (select from sweep s where s.task_id = t.id)`)
 
 /** A job that may be claimed lies at one place, once it was gone through. */
 const misplacedJobs = (db: Db) =>
   db.rows<{ id: number }>(sql`
     select j.id from ready r join job j on j.id = r.job_id join task t on t.id = j.task_id join lane l on l.id = r.lane_id
     where l.purpose <> 'resume' and j.state = 'activated' and r.rank <> ((8000 - t.priority)::bigint << 40) | j.id
-      and not exists (select from sweep s where s.task_id = t.id and s.job_id = 0)`)
+      and not exists (select from sweep s where s.task_id = t.id)`)
 
 const unpausedTasks = (db: Db) =>
   db.rows<{ id: number; state: string }>(sql`
@@ -89,9 +91,9 @@ const wrongUnmet = (db: Db) =>
   db.rows<{ id: number; unmet: number; waits: number }>(sql`
     select * from (
       select j.id, j.unmet, (select count(*)::int from edge e join job a on a.id = e.parent_id where e.child_id = j.id and (not a.released or exists (
-                                 select from sweep s where s.job_id = a.id and s.what = 'release' and j.id > s.after and j.id <= s.until)))
+                                 select from family f where f.parent_id = a.id and f.what = 'release' and j.id > f.after and j.id <= f.until)))
                             + (t.unmet > 0 or exists (
-                                 select from sweep s where s.task_id = t.id and s.job_id = 0 and s.what = 'release' and j.index > s.after and j.index <= s.until))::int as waits
+                                 select from sweep s where s.task_id = t.id and s.what = 'release' and j.index > s.after and j.index <= s.until))::int as waits
       from job j join task t on t.id = j.task_id where j.state = 'pending') x
     where unmet <> waits`)
 
@@ -125,7 +127,7 @@ const doubleHeld = (db: Db) =>
     select j.id from job j join held h on h.job_id = j.id join ready r on r.job_id = j.id join lane l on l.id = r.lane_id
     where l.purpose <> 'resume' and j.state = 'activated'`)
 
-/** A result is registered with the end of its job; what finished has no cause, and its children were told. */
+/** A result is registered with the end of its job; what finished has no cause, and its children are told. */
 const wrongResults = (db: Db) =>
   db.rows<{ id: number; state: string; why: string }>(sql`
     select j.id, j.state,

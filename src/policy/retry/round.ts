@@ -1,4 +1,4 @@
-/** A job that rests as failed or cancelled, with those of its parents that are not released; `isLost`: so rests that one. `waitsForTasks`: so does its task, or it is released and has not come to this one yet. */
+/** A job that rests as failed or cancelled, with those of its parents for which it waits still; `isLost`: so rests that one. `waitsForTasks`: so does its task, or it is released and has not come to this one yet. */
 export type LostJob = { id: number; waitsForTasks: boolean; parents: { id: number; isLost: boolean }[] }
 
 export type AgainJob = { id: number; unmet: number }

@@ -72,7 +72,7 @@ export type Limits = {
   leaseSeconds: number
   renewSeconds: number
   driverSeconds: number
-  /** So many jobs are moved in one transaction where a whole task is. */
+  /** So many jobs are moved in one transaction where a whole task is, or all that wait for one job. */
   jobsAtOnce: number
 }
 

@@ -6,8 +6,8 @@ import { sql } from '../../store/db.ts'
 import { defaultLimits } from '../engine/engine.ts'
 import { cancelJob } from '../steer/cancel.ts'
 import { retryJob } from '../steer/retry.ts'
-import { sweepPage } from '../steer/sweeps.ts'
 import { addJobs } from '../submit/addJobs.ts'
+import { familyPage } from './family.ts'
 
 let world: Awaited<ReturnType<typeof startWorld>>
 beforeAll(async () => {
@@ -15,13 +15,13 @@ beforeAll(async () => {
 })
 afterAll(() => world.close())
 
-const sweepAll = async () => {
-  while (await sweepPage(world.first));
+const tellAll = async () => {
+  while (await familyPage(world.first));
   await world.look()
 }
 afterEach(async () => {
   expect(await brokenInvariants(world.first.db)).toEqual([])
-  await sweepAll()
+  await tellAll()
   expect(await brokenInvariants(world.first.db)).toEqual([])
 })
 
@@ -70,10 +70,10 @@ describe('many jobs that waited for one', () => {
     const { children, parent, end, pilot } = await family(7)
     await end(parent, 'finished')
     expect(await statesOf([parent, ...children])).toEqual(['finished 0', ...times(7, 'pending 1')])
-    await sweepPage(world.first)
+    await familyPage(world.first)
     expect(await statesOf(children)).toEqual([...times(3, 'activated 0'), ...times(4, 'pending 1')])
     expect(await pilot.take()).toHaveLength(3)
-    await sweepAll()
+    await tellAll()
     expect(await pilot.take()).toHaveLength(4)
     const few = await family(3)
     await few.end(few.parent, 'finished')
@@ -91,7 +91,7 @@ describe('many jobs that waited for one', () => {
     await end(large, 'finished')
     await end(small, 'finished')
     expect(await statesOf(children)).toEqual(times(7, 'pending 2'))
-    while ((await Promise.all(servers.map((server) => sweepPage(server)))).some(Boolean));
+    while ((await Promise.all(servers.map((server) => familyPage(server)))).some(Boolean));
     expect(await statesOf(children)).toEqual(times(7, 'pending 1'))
   })
 
@@ -102,7 +102,7 @@ describe('many jobs that waited for one', () => {
     await addJobs(world.first, ann, task, { firstIndex: 5, jobs: [waitingFor(parent, beside)], close: true })
     const all = await jobsOf(task)
     expect(await statesOf(all)).toEqual(times(6, 'pending 1'))
-    await sweepAll()
+    await tellAll()
     expect(await statesOf(all)).toEqual([...times(5, 'activated 0'), 'pending 1'])
   })
 
@@ -112,13 +112,13 @@ describe('many jobs that waited for one', () => {
     await end(parent, 'finished')
     await retryJob(world.first, ann, beside, 'it waits for nothing')
     expect(await statesOf([beside])).toEqual(['activated 0'])
-    await sweepPage(world.first)
+    await familyPage(world.first)
     for (const child of [children[0]!, children[6]!]) {
       await cancelJob(world.first, ann, child, 'enough')
       await retryJob(world.first, ann, child, 'after all')
     }
     expect(await statesOf(children)).toEqual([...times(3, 'activated 0'), ...times(4, 'pending 1')])
-    await sweepAll()
+    await tellAll()
     expect(await statesOf(children)).toEqual(times(7, 'activated 0'))
   })
 })
@@ -129,10 +129,10 @@ describe('many jobs that waited for one that failed', () => {
     const grandchildren = await submitAfter([...times(4, waitingFor(children[0]!)), waitingFor(children[1]!)])
     await end(parent, 'failed')
     expect(await statesOf(children)).toEqual(times(5, 'pending 1'))
-    await sweepPage(world.first)
+    await familyPage(world.first)
     expect(await statesOf(children)).toEqual([...times(3, 'cancelled 1'), ...times(2, 'pending 1')])
     expect(await statesOf(grandchildren)).toEqual([...times(4, 'pending 1'), 'cancelled 1'])
-    await sweepAll()
+    await tellAll()
     expect(await statesOf([...children, ...grandchildren])).toEqual(times(10, 'cancelled 1'))
     const whys = await world.first.db.rows<{ why: string }>(sql`
       select distinct why from history where noun = 'job' and id = any(${children}::bigint[]) and to_state = 'cancelled'`)
@@ -142,13 +142,13 @@ describe('many jobs that waited for one that failed', () => {
   test('come back with that one, whatever of them had been cancelled by then', async () => {
     const { ann, children, parent, end, pilot } = await family(7)
     await end(parent, 'failed')
-    await sweepPage(world.first)
+    await familyPage(world.first)
     await retryJob(world.first, ann, parent, 'repaired')
     expect(await statesOf(children)).toEqual(times(7, 'pending 1'))
-    await sweepAll()
+    await tellAll()
     expect(await statesOf(children)).toEqual(times(7, 'pending 1'))
     await pilot.report((await pilot.take()).map((job) => finished(job)))
-    await sweepAll()
+    await tellAll()
     expect(await pilot.take()).toHaveLength(7)
   })
 })

@@ -1,30 +1,36 @@
 import type { JobState } from '../../domain/job/states.ts'
 import type { Db } from '../../store/db.ts'
-import { nextChildren } from '../../store/edges.ts'
+import * as store from '../../store/families.ts'
 import { lockJobs } from '../../store/jobs.ts'
-import * as sweeps from '../../store/sweeps.ts'
 import type { Effects } from '../engine/effects.ts'
-import type { Engine } from '../engine/engine.ts'
+import { type Engine, transact } from '../engine/engine.ts'
 import { cancelForParent, releaseJobs } from './moveJobs.ts'
 
 /** In which states of the parent its children are still to be told so: it may have been retried since. */
-const toldIn = { release: ['finished'], orphans: ['failed', 'cancelled'] } satisfies Record<string, JobState[]>
+const toldIn: Record<store.FamilyKind, JobState[]> = { release: ['finished'], orphans: ['failed', 'cancelled'] }
+
+/** Tells one page of the many children of a job how that ended; false when there is none such. */
+export const familyPage = async (engine: Engine): Promise<boolean> => {
+  const parentId = await store.nextFamily(engine.db)
+  if (parentId === undefined) return false
+  await transact(engine, (tx, effects) => tellPage(engine, tx, effects, parentId))
+  return true
+}
 
 /**
- * One page of the many jobs that waited for one. The first to come does it, and only once, since each of them counts that wait. Parents are locked before their children, who have higher
- * ids; who retries one of these locks its parent, too, so that what comes back knows how far this has come.
+ * How far it has come is read under the lock of the parent, so that no page of a release is done twice: each child counts that wait. Parents are locked before their children, who have
+ * higher ids; who retries one of these locks its parent, too, and so knows whether it was told.
  */
-export const sweepFamily = async (engine: Engine, tx: Db, effects: Effects, sweep: sweeps.SweepRow): Promise<void> => {
-  const [parent] = await lockJobs(tx, [sweep.jobId])
-  if (!(await sweeps.isStillThere(tx, sweep))) return
-  const what = sweep.what as keyof typeof toldIn
-  if (!(toldIn[what] as JobState[]).includes(parent!.state)) return void (await sweeps.dropSweep(tx, sweep))
+const tellPage = async (engine: Engine, tx: Db, effects: Effects, parentId: number): Promise<void> => {
+  const [parent] = await lockJobs(tx, [parentId])
+  const family = await store.familyOf(tx, parentId)
+  if (!family) return
+  if (!toldIn[family.what].includes(parent!.state)) return void (await store.dropFamily(tx, parentId))
   const limit = engine.limits.jobsAtOnce
-  const ids = await nextChildren(tx, { parentId: sweep.jobId, after: sweep.after, until: sweep.until!, limit })
-  if (what === 'release') {
-    const waits = ids.map((jobId) => ({ jobId, n: 1 }))
-    await releaseJobs(engine, tx, effects, waits)
-  } else await cancelForParent(engine, tx, effects, ids, () => sweep.why)
-  if (ids.length === limit) await sweeps.moveOnSweep(tx, sweep, ids.at(-1)!, engine.clock())
-  else await sweeps.dropSweep(tx, sweep)
+  const ids = await store.nextChildren(tx, parentId, family, limit)
+  const waits = ids.map((jobId) => ({ jobId, n: 1 }))
+  if (family.what === 'release') await releaseJobs(engine, tx, effects, waits)
+  else await cancelForParent(engine, tx, effects, ids, () => family.why)
+  if (ids.length === limit) await store.moveOnFamily(tx, parentId, ids.at(-1)!, engine.clock())
+  else await store.dropFamily(tx, parentId)
 }

@@ -5,9 +5,9 @@ import { showId, showSome } from '../../lib/ids.ts'
 import { step } from '../../lib/machine.ts'
 import type { Db } from '../../store/db.ts'
 import { childrenOf, decrementUnmet, edgesOf, withMoreChildrenThan } from '../../store/edges.ts'
+import { askFamilies, type FamilyKind } from '../../store/families.ts'
 import type { LockedJob, ResultRow } from '../../store/jobs.ts'
 import * as store from '../../store/jobs.ts'
-import { askFamilySweeps } from '../../store/sweeps.ts'
 import type { TaskFacts } from '../../store/tasks.ts'
 import { dropTimers } from '../../store/timers.ts'
 import type { Effects } from '../engine/effects.ts'
@@ -194,24 +194,21 @@ export const cancelForParent = async (
   )
 }
 
-/** Those with more children than move at once are gone through afterwards (`family.ts`); the ids of the others. */
+/** Of those with more children than move at once these are told afterwards (`family.ts`); gives the ids of the others. */
 const leaveLarge = async (
   engine: Engine,
   tx: Db,
   effects: Effects,
   parents: LockedJob[],
-  what: 'release' | 'orphans',
+  what: FamilyKind,
   whyOf: (parent: LockedJob) => string,
 ): Promise<number[]> => {
   const ids = idsOf(parents)
   const large = new Set(await withMoreChildrenThan(tx, ids, engine.limits.jobsAtOnce))
   if (large.size === 0) return ids
-  const facts = await engine.tasks.get(new Set(parents.map((parent) => parent.taskId)), tx)
-  const families = parents
-    .filter(({ id }) => large.has(id))
-    .map((job) => ({ ...job, workflowId: facts.get(job.taskId)!.workflowId, why: whyOf(job) }))
-  await askFamilySweeps(tx, what, families, engine.clock())
-  effects.ring('agent:sweeps')
+  const families = parents.filter(({ id }) => large.has(id)).map((job) => ({ id: job.id, why: whyOf(job) }))
+  await askFamilies(tx, what, families, engine.clock())
+  effects.ring('agent:families')
   return ids.filter((id) => !large.has(id))
 }
 

@@ -185,6 +185,28 @@ describe('what was cancelled for what failed', () => {
     expect(await taskState(c!)).toEqual({ state: 'finished', round: 1 })
   })
 
+  test('comes back in another workflow too, which is under way again with it', async () => {
+    const place = await world.place()
+    const pilot = await place.pilot()
+    const body = newWorkflow.parse({ name: 'other', kind: 'tasks' })
+    const { workflowId } = await createWorkflow(world.first, place.ann, body)
+    const [a] = await place.submit(1)
+    const [b] = await place.submit(1, { workflowId, jobs: [{ args: { text: '{}' }, after: js(a!) }] })
+    const [c] = await place.submit(1, { workflowId, after: [showId('t', await taskOf(a!))] })
+    const other = readId('w', workflowId)!
+    await closeWorkflow(world.first, place.ann, other)
+    const state = async () => (await getWorkflow(world.first, place.ann, other)).state
+    await failAll(pilot)
+    await world.look()
+    expect([await statesOf([a!, b!, c!]), await state()]).toEqual([['failed', 'cancelled', 'cancelled'], 'failed'])
+    expect(await retry.task(place, a!)).toEqual({ retried: 1 })
+    while (await goOnRetrying(world.first));
+    expect([await statesOf([a!, b!, c!]), await state()]).toEqual([['activated', 'pending', 'pending'], 'running'])
+    await finishAll(pilot)
+    await world.look()
+    expect([await statesOf([a!, b!, c!]), await state()]).toEqual([['finished', 'finished', 'finished'], 'done'])
+  })
+
   test('waits until the last of what it needs is retried', async () => {
     const place = await world.place()
     const pilot = await place.pilot()

@@ -32,12 +32,12 @@ const mayHaveOrphans = [
   ...taskStates.filter((state) => !taskHasEnded(state) && state !== 'aborting' && state !== 'finishing'),
 ]
 
-/** Goes on with retries whose asker is gone. */
+/** Goes on with the retries of a workflow whose asker is gone, to their end: a page at a look would be a page in ten seconds. */
 export const goOnRetrying = async (engine: Engine): Promise<boolean> => {
   const since = new Date(engine.clock().getTime() - leftAfterMs)
   const workflowId = await store.leftRetrying(engine.db, since)
   if (workflowId === undefined) return false
-  await retryPage(engine, workflowId)
+  while ((await retryPage(engine, workflowId)) !== null);
   return true
 }
 
@@ -55,10 +55,10 @@ export const retryPage = (engine: Engine, workflowId: number): Promise<number | 
     const again = await bringBack(engine, tx, effects, top, ids)
     if (last !== undefined) {
       await store.moveOnRetry(tx, { id: top.id, afterIndex: last, callsAsked: false, now: engine.clock() })
-      await followUp(engine, tx, top, again)
+      await followUp(engine, tx, effects, top, again)
     } else {
       await store.dropRetry(tx, top.id)
-      await followUp(engine, tx, top, again)
+      await followUp(engine, tx, effects, top, again)
       await leave(engine, tx, effects, top)
     }
     return again.length
@@ -184,28 +184,43 @@ const reopenWorkflow = async (engine: Engine, tx: Db, effects: Effects, id: numb
 const followUp = async (
   engine: Engine,
   tx: Db,
+  effects: Effects,
   { workflowId, taskId, jobId, why }: store.RetryRow,
   again: number[],
 ) => {
   // Those of its own task come with its later pages.
   const tasks = (await store.tasksOfOrphans(tx, again)).filter((id) => id !== taskId || jobId !== null)
-  await pushOrphans(engine, tx, workflowId, tasks, why)
+  await pushOrphans(engine, tx, effects, workflowId, tasks, why)
 }
 
-const pushOrphans = (engine: Engine, tx: Db, workflowId: number, taskIds: number[], why: string) =>
-  store.pushRetries(
-    tx,
-    workflowId,
-    taskIds.map((taskId) => ({ taskId, jobId: null, orphans: true, why })),
-    engine.clock(),
-  )
+/** Each to the retries of its own workflow, which is under way again with it. Those of other workflows nobody has asked for, so the agent goes on with them. */
+const pushOrphans = async (
+  engine: Engine,
+  tx: Db,
+  effects: Effects,
+  workflowId: number,
+  taskIds: number[],
+  why: string,
+): Promise<void> => {
+  const facts = await engine.tasks.get(taskIds, tx)
+  const workflowOf = (taskId: number) => facts.get(taskId)!.workflowId
+  for (const id of new Set(taskIds.map(workflowOf))) {
+    const own = taskIds.filter((taskId) => workflowOf(taskId) === id)
+    const rows = own.map((taskId) => ({ taskId, jobId: null, orphans: true, why }))
+    await store.pushRetries(tx, id, rows, id === workflowId ? engine.clock() : longAgo)
+    if (id !== workflowId) effects.ring('agent:retries')
+  }
+}
+
+const longAgo = new Date(0)
 
 /** All of it has come back: tasks that had been cancelled for its task come after, if that may still be done; and both may end again. */
 const leave = async (engine: Engine, tx: Db, effects: Effects, { workflowId, taskId, why }: store.RetryRow) => {
   const [task] = await lockTasks(tx, [taskId])
   if (!taskHasEnded(task!.state)) {
     const mayBeDone = (await store.lostOfTask(tx, taskId)) === 0
-    if (mayBeDone) await pushOrphans(engine, tx, workflowId, await store.childTasksIn(tx, taskId, mayHaveOrphans), why)
+    if (mayBeDone)
+      await pushOrphans(engine, tx, effects, workflowId, await store.childTasksIn(tx, taskId, mayHaveOrphans), why)
     await touchTaskCount(tx, taskId)
   }
   effects.ring('agent:fold')

@@ -13,7 +13,6 @@ import { lockWorkflow } from '../../store/workflows.ts'
 import type { Effects } from '../engine/effects.ts'
 import { type Engine, transact } from '../engine/engine.ts'
 import { sweepChildren } from '../fold/taskChildren.ts'
-import { sweepFamily } from '../jobs/family.ts'
 import { makeReady } from '../jobs/moveJobs.ts'
 import { moveTasks, type TaskHappening } from '../jobs/moveTasks.ts'
 
@@ -41,8 +40,7 @@ export const sweepPage = async (engine: Engine, workflowId: number | null = null
   return true
 }
 
-const doPage = ({ taskId, jobId, what }: store.SweepRow) => {
-  if (jobId > 0) return sweepFamily
+const doPage = ({ taskId, what }: store.SweepRow) => {
   if (what === 'release' || what === 'orphans') return sweepChildren
   return taskId === 0 ? sweepTasks : sweepJobs
 }
