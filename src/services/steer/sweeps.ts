@@ -31,7 +31,7 @@ const mayComeBack: JobState[] = [...mayWait, 'transferring', 'merging', 'failed'
 
 /**
  * A task that was paused, let go or given another priority says so at once; that what waits of it is held, may be claimed, or lies in its new place, is brought about here, a page at a
- * time, by who asked, and further by an agent. A page can be done twice, and by several at once: it goes by the state of its task under its lock.
+ * time, by who asked, and further by an agent. A page can be done twice, and by several at once: it goes by the state of its task under its lock (but for those of `taskChildren.ts`).
  */
 export const sweepPage = async (engine: Engine, workflowId: number | null = null): Promise<boolean> => {
   const sweep = await store.nextSweep(engine.db, workflowId)
