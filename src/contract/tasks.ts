@@ -70,7 +70,7 @@ export const priority = z.int().min(0).max(8000)
 export const maxGpus = 1024
 
 /**
- * What a task asks for. Attempts by cause as DESIGN gives them: a user's error is not repeated, a site's is tried elsewhere, a loss is nobody's fault.
+ * What a task asks for. Attempts by cause: a user's error is not repeated, a site's is tried elsewhere, a loss is nobody's fault.
  */
 export const needs = {
   queue: name.optional().meta({ description: 'Name of the queue; the broker chooses when left out' }),

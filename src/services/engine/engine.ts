@@ -77,7 +77,7 @@ export type Limits = {
 }
 
 /**
- * Leases: renewed every 15 s, suspect after 45 s of silence (DESIGN §5; Kubernetes: 40 s). A value or file has at most 1 GB.
+ * Leases: renewed every 15 s, suspect after 45 s of silence (Kubernetes: 40 s). A value or file has at most 1 GB.
  * A driver that is silent for 60 s pauses its workflow. A thousand jobs are moved in a tenth of a second: nobody who wants a row of theirs waits for long.
  */
 export const defaultLimits: Limits = {
