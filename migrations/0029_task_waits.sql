@@ -1,5 +1,5 @@
--- What: a task that waited for others is let go page by page, or cancelled page by page when one of them did not end well: a hundred thousand jobs in one transaction
--- held up the counters of everybody for four seconds, and for fifteen on a busy machine.
+-- What: a task that waited for others is let go page by page, or cancelled page by page when one of them did not end well: a hundred thousand jobs in one transaction would hold up the
+-- counters of everybody for ten seconds.
 
 alter table sweep drop constraint sweep_what_check;
 alter table sweep add constraint sweep_what_check check (what in ('pause', 'priority', 'finish', 'release', 'orphans'));
