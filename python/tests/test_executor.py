@@ -131,10 +131,12 @@ class Futures(ExecutorTest):
     def test_it_fails_when_its_outcome_cannot_come(self):
         future = self.executor().submit(self.square, 3)
         future.call._scope.close(CulmError('workflow_ended', 'over'))
-        self.server.finish(future.call.job_id, '9')
+        # Before its job ends: an outcome that is there when somebody looks counts.
         with self.assertRaises(CulmError) as caught:
             future.result(DEADLINE_SECONDS)
         self.assertEqual(caught.exception.code, 'workflow_ended')
+        self.server.finish(future.call.job_id, '9')
+        self.assertIs(future.exception(), caught.exception)
 
 
 class Functions(ExecutorTest):
